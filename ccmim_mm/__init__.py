@@ -1,0 +1,23 @@
+"""ccMIM pre-training for the OpenMMLab stack.
+
+Importing the package registers every module of it, so a config needs
+``custom_imports = dict(imports=['ccmim_mm'])`` and nothing else.
+"""
+
+# ruff: noqa: E402 - the stack is checked before anything is imported from it
+
+from ._stack import check_stack
+
+check_stack()
+
+from . import datasets, engine, evaluation, models, visualization
+from .version import __version__
+
+__all__ = [
+    '__version__',
+    'datasets',
+    'engine',
+    'evaluation',
+    'models',
+    'visualization',
+]

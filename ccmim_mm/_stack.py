@@ -1,0 +1,42 @@
+"""Check of the OpenMMLab stack that this package stands on.
+
+The maintained line of the stack (``onedl-*`` on PyPI) and the old one
+share their import names, so pip cannot be asked to depend on either
+without overwriting what a user already has. It is checked here instead.
+"""
+
+from importlib import import_module
+
+from packaging.version import Version
+
+# Import name -> (lowest version that works, what to install).
+REQUIRED = {
+    'mmengine': ('0.10.8', 'onedl-mmengine==0.10.12'),
+    'mmcv': ('2.3.0', 'onedl-mmcv==2.3.6'),
+    'mmpretrain': ('1.3.0', 'onedl-mmpretrain==1.3.6'),
+}
+
+
+def check_stack(required: dict[str, tuple[str, str]] = REQUIRED) -> None:
+    """Raise one clear line if a part of the stack is missing or too old.
+
+    Args:
+        required: Import name to ``(lowest version, pip requirement)``.
+
+    Raises:
+        ImportError: Naming the part, what was found and what to install.
+    """
+    for name, (lowest, requirement) in required.items():
+        try:
+            found = import_module(name).__version__
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            found = None
+        if found is None or Version(found) < Version(lowest):
+            raise ImportError(
+                f'ccmim_mm needs {name} >= {lowest}, found '
+                f'{found or "none"}: pip install --no-deps {requirement} '
+                '(in an environment of its own: it shares its import name '
+                'with older OpenMMLab releases)'
+            )

@@ -1,0 +1,139 @@
+"""Choosing device, precision and the other options of a run."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+Amp = Literal['auto', 'bf16', 'fp16', 'off']
+
+
+def apply_device(cfg: Config, device: str, launcher: str) -> None:
+    """Check the device, and start the processes' group on a CPU.
+
+    mmengine can only start a distributed group of GPUs by itself, so that
+    of CPU processes (gloo) is started here.
+
+    Args:
+        cfg: The config, changed in place.
+        device: ``auto``, ``cpu`` or ``cuda``. For ``cpu`` the caller hides
+            the GPUs before torch is imported.
+        launcher: ``none`` or ``pytorch`` (torchrun).
+
+    Raises:
+        ValueError: If CUDA is asked for and absent, or there are more
+            processes than GPUs.
+    """
+    cfg.launcher = launcher
+    gpus = torch.cuda.device_count()
+    if device == 'cuda' and not gpus:
+        raise ValueError(
+            '--device cuda, but torch finds no GPU: use --device cpu, or '
+            'check the driver with nvidia-smi'
+        )
+    if launcher == 'none':
+        return
+    processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
+    if gpus:
+        if processes > gpus:
+            raise ValueError(
+                f'{processes} processes for {gpus} GPUs: start {gpus}'
+            )
+        return
+    torch.distributed.init_process_group('gloo')
+    print_log(f'No GPU: {processes} gloo processes on the CPU')
+    cfg.model_wrapper_cfg = dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        # Each process keeps its own BatchNorm statistics, as on GPUs.
+        broadcast_buffers=False,
+    )
+
+
+def apply_precision(cfg: Config, amp: Amp) -> None:
+    """Choose the precision of the forward pass.
+
+    Args:
+        cfg: The config, changed in place.
+        amp: ``auto`` is bf16 on a GPU that has it and fp32 elsewhere, and
+            leaves a config alone that already names a precision. ``bf16``
+            never builds a loss scaler; ``fp16`` scales dynamically.
+
+    Raises:
+        ValueError: For fp16 without a GPU.
+    """
+    wrapper = cfg.optim_wrapper
+    cuda = torch.cuda.is_available()
+    if amp == 'auto':
+        if wrapper.get('type', 'OptimWrapper') != 'OptimWrapper':
+            return
+        amp = 'bf16' if cuda and torch.cuda.is_bf16_supported() else 'off'
+    if amp == 'fp16' and not cuda:
+        raise ValueError('--amp fp16 needs a GPU: use --amp bf16 or off')
+    for key in ('dtype', 'loss_scale'):
+        wrapper.pop(key, None)
+    if amp == 'fp16':
+        wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    elif amp == 'bf16':
+        wrapper.type = 'BFloat16OptimWrapper'
+    else:
+        wrapper.type = 'OptimWrapper'
+    print_log(f'Precision: {"fp32" if amp == "off" else amp}')
+
+
+def apply_run_options(
+    cfg: Config,
+    work_dir: str | None = None,
+    resume: str | None = None,
+    auto_scale_lr: bool = False,
+    pretrained: str | None = None,
+) -> None:
+    """Apply the options that a run may differ in from its config.
+
+    Args:
+        cfg: The config, changed in place.
+        work_dir: Where logs and checkpoints go; None means
+            ``work_dirs/<config name>``.
+        resume: ``auto`` for the newest checkpoint in the work dir, or a
+            checkpoint's path.
+        auto_scale_lr: Scale the learning rate with processes x batch.
+        pretrained: Checkpoint to continue from.
+
+    Raises:
+        FileExistsError: If the work dir holds a run and this is another.
+        FileNotFoundError: If a checkpoint named is missing.
+    """
+    default = Path('work_dirs', Path(cfg.filename).stem)
+    cfg.work_dir = work_dir or cfg.get('work_dir') or str(default)
+    last = Path(cfg.work_dir, 'last_checkpoint')
+    if resume is None and last.exists():
+        raise FileExistsError(
+            f'{cfg.work_dir} already holds a run: --resume continues it, '
+            'another --work-dir starts afresh'
+        )
+    for checkpoint in (resume, pretrained):
+        if checkpoint not in (None, 'auto') and not Path(checkpoint).is_file():
+            raise FileNotFoundError(f'no checkpoint {checkpoint}')
+    cfg.resume = resume is not None
+    if resume not in (None, 'auto'):
+        cfg.load_from = resume
+    if auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    if pretrained is not None:
+        hook = dict(type='PretrainedHook', checkpoint=pretrained)
+        cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+    seed_pictures(cfg)
+
+
+def seed_pictures(cfg: Config) -> None:
+    """Hand the run's seed to the sampler, for the order and the pictures.
+
+    With different seeds per rank (``diff_rank_seed``) mmengine would have
+    the sampler draw one of its own.
+    """
+    sampler = cfg.train_dataloader.get('sampler')
+    if sampler is not None and sampler.get('type') == 'SeededSampler':
+        sampler.setdefault('seed', cfg.randomness.get('seed'))

@@ -1,0 +1,14 @@
+"""Pictures: listing, loading, and their reproducible randomness."""
+
+from .picture_folder import PictureFolder
+from .samplers import SampleKey, SeededSampler
+from .transforms import LoadUprightImage, PackCCMIMInputs, UnreadablePicture
+
+__all__ = [
+    'LoadUprightImage',
+    'PackCCMIMInputs',
+    'PictureFolder',
+    'SampleKey',
+    'SeededSampler',
+    'UnreadablePicture',
+]

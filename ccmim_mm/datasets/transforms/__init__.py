@@ -1,0 +1,6 @@
+"""Data transforms."""
+
+from .formatting import PackCCMIMInputs
+from .loading import LoadUprightImage, UnreadablePicture
+
+__all__ = ['LoadUprightImage', 'PackCCMIMInputs', 'UnreadablePicture']

@@ -1,0 +1,25 @@
+"""What runs the training: loops, hooks, optimizer wrappers."""
+
+from .hooks import (
+    InitialValHook,
+    MaskPanelHook,
+    PretrainedHook,
+    RunSummaryHook,
+    ThroughputHook,
+    UnreadablePictureHook,
+)
+from .optimizers import BFloat16OptimWrapper
+from .runner import FrozenFeatureLoop, FrozenFeatureTestLoop, PretrainLoop
+
+__all__ = [
+    'BFloat16OptimWrapper',
+    'FrozenFeatureLoop',
+    'FrozenFeatureTestLoop',
+    'InitialValHook',
+    'MaskPanelHook',
+    'PretrainLoop',
+    'PretrainedHook',
+    'RunSummaryHook',
+    'ThroughputHook',
+    'UnreadablePictureHook',
+]

@@ -1,0 +1,116 @@
+"""Reading checkpoints without running what is in them."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+
+class _Skipped:
+    """Stands for what a training checkpoint holds beside the parameters.
+
+    mmengine stores its log's history as objects whose unpickling needs
+    ``getattr``, which is as good as running code. Under this stand-in the
+    file can be read, and the history is dropped.
+    """
+
+    def __new__(cls, *args) -> '_Skipped':
+        return super().__new__(cls)
+
+    def __setstate__(self, state) -> None:
+        """Forget it."""
+
+
+_HISTORY = [
+    (_Skipped, 'builtins.getattr'),
+    (_Skipped, 'mmengine.logging.history_buffer.HistoryBuffer'),
+    (_Skipped, 'numpy._core.multiarray._reconstruct'),
+    (_Skipped, 'numpy.core.multiarray._reconstruct'),
+    (_Skipped, 'numpy._core.multiarray.scalar'),
+    (_Skipped, 'numpy.core.multiarray.scalar'),
+    (_Skipped, 'numpy.ndarray'),
+    (_Skipped, 'numpy.dtype'),
+]
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """Read the parameters of a checkpoint file; no code in it is run.
+
+    Args:
+        path: A file that ``torch.save`` wrote: the parameters themselves, or
+            a dict with them under ``state_dict`` or ``model``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file asks for more than tensors, numbers, strings
+            and containers, is broken, or holds no parameters.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no checkpoint {path}')
+    try:
+        with torch.serialization.safe_globals(_HISTORY):
+            data = torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f'{path} is refused or broken: {reason}') from error
+    for key in ('state_dict', 'model'):
+        if isinstance(data, dict) and isinstance(data.get(key), dict):
+            data = data[key]
+    tensors = isinstance(data, dict) and {
+        name: value for name, value in data.items() if isinstance(value, Tensor)
+    }
+    if not tensors:
+        raise ValueError(f'{path} holds no parameters')
+    return tensors
+
+
+def load_pretrained(
+    model: nn.Module,
+    state: dict[str, Tensor],
+    may_be_new: tuple[str, ...] = ('align_head.', 'neck.'),
+) -> str:
+    """Load every parameter that fits, and account for the rest.
+
+    The encoder's position table is resized if the picture size changed.
+
+    Args:
+        model: The algorithm.
+        state: Parameters by name.
+        may_be_new: Parts that the checkpoint may lack (an MAE checkpoint has
+            no projector, a bare encoder no decoder); they start fresh.
+
+    Returns:
+        One line: how many tensors were loaded, which start fresh, and how
+        many of the checkpoint's were not used.
+
+    Raises:
+        ValueError: If any other part finds no tensor of its name and shape.
+    """
+    resizable = 'backbone.pos_embed'
+    own = model.state_dict()
+    fits = {
+        name: state[name]
+        for name, value in own.items()
+        if name in state
+        and (state[name].shape == value.shape or name == resizable)
+    }
+    fresh = [name for name in own if name not in fits]
+    lost = [name for name in fresh if not name.startswith(may_be_new)]
+    if lost:
+        name = lost[0]
+        found = tuple(state[name].shape) if name in state else 'nothing'
+        raise ValueError(
+            f'{len(lost)} of {len(own)} tensors are not in the checkpoint, '
+            f'first {name}: need {tuple(own[name].shape)}, found {found}; it '
+            f'has names like {", ".join(list(state)[:3])}. Use a checkpoint '
+            'of the same architecture with mmpretrain parameter names'
+        )
+    model.load_state_dict(fits, strict=False)
+    new = {p: sum(n.startswith(p) for n in fresh) for p in may_be_new}
+    parts = [f'{count} of {p}*' for p, count in new.items() if count]
+    return (
+        f'loaded {len(fits)} of {len(own)} tensors; '
+        f'new: {", ".join(parts) or "none"}; '
+        f'not used: {len(state.keys() - fits.keys())} of the checkpoint'
+    )

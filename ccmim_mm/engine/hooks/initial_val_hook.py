@@ -1,0 +1,17 @@
+"""Evaluation before the first step."""
+
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
+
+
+@HOOKS.register_module()
+class InitialValHook(Hook):
+    """Validate once before training, so that a gain has a start to count
+    from; skipped when a run resumes."""
+
+    priority = 'VERY_LOW'
+
+    def before_train(self, runner) -> None:
+        """Run the validation loop at iteration 0."""
+        if runner.val_loop is not None and runner.iter == 0:
+            runner.val_loop.run()

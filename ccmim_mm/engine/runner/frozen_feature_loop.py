@@ -1,0 +1,144 @@
+"""Validation of pre-training: kNN and a linear probe on frozen features."""
+
+import torch
+from mmengine.dist import all_gather, broadcast_object_list, is_main_process
+from mmengine.runner import BaseLoop
+from mmpretrain.registry import LOOPS
+from mmpretrain.utils import get_ori_model
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ...evaluation import knn_accuracy, linear_probe_accuracy
+from .undisturbed import undisturbed
+
+
+@LOOPS.register_module()
+class FrozenFeatureLoop(BaseLoop):
+    """Judge the encoder by its features, leaving the training undisturbed.
+
+    Features of the bank (training pictures) and the queries (validation
+    pictures), unmasked and centre-cropped, are extracted on all ranks; rank
+    0 classifies. Both the CLS token and the mean of the patches are judged,
+    since methods differ in where they keep what they know. Neither the
+    training's random numbers nor its BatchNorm statistics are touched.
+
+    The results (``knn_cls, knn_mean, linear_cls, linear_mean``, percent)
+    are also kept with their iteration as ``frozen_features`` in the message
+    hub, so they outlive a resume.
+
+    Args:
+        runner: The runner.
+        dataloader: Queries; an unshuffled ``DefaultSampler``.
+        evaluator: Not used; the runner insists on one, give ``[]``.
+        bank_dataloader: Bank; likewise.
+        k: Neighbours of the kNN.
+        temperature: Temperature of the kNN.
+        seed: Seed of the linear probe.
+
+    Raises:
+        ValueError: If no class of the queries is in the bank.
+    """
+
+    #: Names of the hooks that the loop calls.
+    stage = 'val'
+
+    def __init__(
+        self,
+        runner,
+        dataloader: DataLoader | dict,
+        evaluator: list | dict,
+        bank_dataloader: DataLoader | dict,
+        k: int = 20,
+        temperature: float = 0.07,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        # Any fixed seed: it only names workers' generators.
+        self.bank_dataloader = runner.build_dataloader(bank_dataloader, seed)
+        self.knn_cfg = dict(k=k, temperature=temperature)
+        self.seed = seed
+
+    def run(self) -> dict[str, float]:
+        """Evaluate once.
+
+        Returns:
+            ``knn_cls, knn_mean, linear_cls, linear_mean``, in percent.
+        """
+        call_hook = self.runner.call_hook
+        call_hook(f'before_{self.stage}')
+        call_hook(f'before_{self.stage}_epoch')
+        with undisturbed(self.runner.model):
+            bank, bank_labels = self._extract(self.bank_dataloader)
+            queries, labels = self._extract(self.dataloader)
+            labels = self._in_bank_classes(labels)
+            metrics = [{}]
+            if is_main_process():
+                for name in bank:
+                    data = bank[name], bank_labels, queries[name], labels
+                    metrics[0] |= {
+                        f'knn_{name}': knn_accuracy(*data, **self.knn_cfg),
+                        f'linear_{name}': linear_probe_accuracy(
+                            *data, seed=self.seed
+                        ),
+                    }
+            broadcast_object_list(metrics)
+        self._remember(metrics[0])
+        call_hook(f'after_{self.stage}_epoch', metrics=metrics[0])
+        call_hook(f'after_{self.stage}')
+        return metrics[0]
+
+    def _extract(
+        self, dataloader: DataLoader
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Features ``cls`` and ``mean``, each ``(N, C)``, labels ``(N,)``."""
+        model = get_ori_model(self.runner.model)
+        cls, mean, labels = [], [], []
+        for batch in dataloader:
+            batch = model.data_preprocessor(batch, False)
+            tokens = model(**batch, mode='tensor')[0]
+            cls.append(tokens[:, 0])
+            mean.append(tokens[:, 1:].mean(1))
+            labels += [sample.gt_label for sample in batch['data_samples']]
+        total = len(dataloader.dataset)
+        gathered = dict(
+            cls=_gather_strided(torch.cat(cls), total),
+            mean=_gather_strided(torch.cat(mean), total),
+        )
+        local = torch.cat(labels).to(cls[0].device)
+        return gathered, _gather_strided(local, total)
+
+    def _in_bank_classes(self, labels: Tensor) -> Tensor:
+        """Number the queries' classes by name as the bank's, -1 if new."""
+        known = self.bank_dataloader.dataset.metainfo['classes']
+        names = self.dataloader.dataset.metainfo['classes']
+        table = [known.index(n) if n in known else -1 for n in names]
+        if max(table) < 0:
+            raise ValueError(
+                f'no class of val/ is in train/: {names[:3]}... against '
+                f'{known[:3]}...: name the class folders alike'
+            )
+        return torch.tensor(table, device=labels.device)[labels]
+
+    def _remember(self, metrics: dict[str, float]) -> None:
+        hub = self.runner.message_hub
+        history = hub.runtime_info.get('frozen_features', [])
+        point = dict(iter=self.runner.iter, **metrics)
+        hub.update_info('frozen_features', [*history, point])
+
+
+@LOOPS.register_module()
+class FrozenFeatureTestLoop(FrozenFeatureLoop):
+    """The same on a finished checkpoint, for ``tools/test.py``."""
+
+    stage = 'test'
+
+
+def _gather_strided(local: Tensor, total: int) -> Tensor:
+    """All ranks' rows in dataset order, padding cut off.
+
+    Args:
+        local: Rank r's rows r, r + W, r + 2W, ..., equally many on each.
+        total: Rows of the dataset.
+    """
+    ranks = torch.stack(all_gather(local.contiguous()), dim=1)
+    return ranks.flatten(0, 1)[:total]

@@ -1,0 +1,5 @@
+"""Pre-training algorithms."""
+
+from .ccmim import CCMIM, Reconstruction
+
+__all__ = ['CCMIM', 'Reconstruction']

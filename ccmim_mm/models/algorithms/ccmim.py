@@ -1,0 +1,195 @@
+"""ccMIM: contextual image masking modelling (ICLR 2023)."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from mmpretrain.models import BaseSelfSupervisor
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from ..task_modules import build_mask_sampler, top_masked_share
+
+
+class Reconstruction(NamedTuple):
+    """What the model hides, attends to and predicts, for pictures to see.
+
+    Attributes:
+        scores: ``(B, L)`` attention scores of the patches.
+        mask: ``(B, L)``, 1 = masked.
+        images: ``(B, 3, H, W)`` predicted pictures in the range of the
+            normalised input; every patch, visible ones included.
+    """
+
+    scores: Tensor
+    mask: Tensor
+    images: Tensor
+
+
+@MODELS.register_module()
+class CCMIM(BaseSelfSupervisor):
+    """Masked image modelling with attention-chosen masks and alignment.
+
+    Implements "Contextual Image Masking Modeling via Synergized Contrasting
+    without View Augmentation for Faster and Better Visual Pretraining"
+    (ICLR 2023), by the authors' release: the encoder's own CLS attention
+    chooses what to hide, and the CLS token of the visible patches is aligned
+    with that of the hidden ones.
+
+    Args:
+        backbone: The encoder, a :class:`CCMIMViT`.
+        neck: The decoder, mmpretrain's ``MAEPretrainDecoder``.
+        head: The reconstruction head, mmpretrain's ``MAEPretrainHead``.
+        mask_sampler: Chooses the masked patches; see ``mask_samplers``.
+        align_head: The alignment head. None trains without contrast, and
+            with ``RandomMaskSampler`` that is MAE.
+        data_preprocessor: Normalises pictures on the device.
+        init_cfg: Initialisation config.
+
+    Raises:
+        ValueError: If encoder, decoder and head disagree on the patches, or
+            the mask ratio leaves no patch visible.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict,
+        head: dict,
+        mask_sampler: dict = dict(type='AdditiveNoiseMaskSampler'),
+        align_head: dict | None = None,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(
+            backbone=backbone,
+            neck=neck,
+            head=head,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
+        self.mask_sampler = build_mask_sampler(mask_sampler)
+        self.align_head = None
+        if align_head is not None:
+            self.align_head = MODELS.build(align_head)
+        self.num_patches = self.backbone.num_patches
+        self._check_parts()
+
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor]:
+        """Features of whole pictures ``(B, 3, H, W)``: ``((B, L+1, C),)``."""
+        return self.backbone(inputs)
+
+    def loss(
+        self, inputs: Tensor, data_samples: list[DataSample], **kwargs
+    ) -> dict[str, Tensor]:
+        """One training step's losses (section 3 of the paper, as released).
+
+        Args:
+            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            data_samples: One a picture; a ``mask_noise`` field ``(L,)`` in
+                them, uniform in [0, 1), replaces the noise drawn here.
+
+        Returns:
+            ``loss_rec`` and ``loss_align``, weighted: their sum is the
+            objective; ``align_ce``, ``align_acc`` and ``top_masked`` (see
+            :func:`top_masked_share`) for the log.
+        """
+        noise = self.mask_noise(inputs, data_samples)
+        losses = {}
+
+        # 1. Embed. 2. Score with the current encoder. 3. Select.
+        tokens = self.backbone.embed(inputs)
+        scores = None
+        if self.mask_sampler.needs_scores:
+            scores = self.backbone.score(tokens)
+        ids = self.mask_sampler(scores, noise)
+        if scores is not None:
+            losses['top_masked'] = top_masked_share(scores, ids.mask)
+
+        # 4. Encode both halves with the same weights. 5. Reconstruct.
+        visible = self.backbone.encode(tokens, ids.ids_visible)
+        pred = self.neck(visible, ids.ids_restore)
+        losses['loss_rec'] = self.head.loss(pred, inputs, ids.mask)
+
+        # 6. Align; the masked half receives no gradient, so has no graph.
+        if self.align_head is not None:
+            with torch.no_grad():
+                masked = self.backbone.encode(tokens, ids.ids_masked)
+            losses |= self.align_head.loss(visible[:, 0], masked[:, 0])
+        return losses
+
+    @torch.no_grad()
+    def reconstruct(self, inputs: Tensor, noise: Tensor) -> Reconstruction:
+        """Mask pictures and predict them back, for a person to look at.
+
+        Args:
+            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            noise: ``(B, L)`` uniform noise in [0, 1) for the mask.
+        """
+        tokens = self.backbone.embed(inputs)
+        scores = self.backbone.score(tokens)
+        ids = self.mask_sampler(scores, noise)
+        visible = self.backbone.encode(tokens, ids.ids_visible)
+        pred = self.neck(visible, ids.ids_restore).float()
+        if self.head.norm_pix:
+            patches = self.head.patchify(inputs)
+            var, mean = torch.var_mean(patches, dim=-1, keepdim=True)
+            pred = pred * (var + 1e-6).sqrt() + mean
+        return Reconstruction(scores, ids.mask, self.head.unpatchify(pred))
+
+    def mask_noise(
+        self, inputs: Tensor, data_samples: list[DataSample] | None
+    ) -> Tensor:
+        """The noise that the masks are drawn from.
+
+        Args:
+            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            data_samples: With or without a ``mask_noise`` field ``(L,)``.
+
+        Returns:
+            ``(B, L)`` in [0, 1): carried by the pictures, or drawn here.
+
+        Raises:
+            TypeError: If the batch is a list instead of one tensor.
+            ValueError: If the noise is not of length L.
+        """
+        if not isinstance(inputs, Tensor):
+            raise TypeError(
+                'got the pictures as a list, expected one tensor: set '
+                "train_dataloader.collate_fn=dict(type='default_collate')"
+            )
+        shape = (len(inputs), self.num_patches)
+        carried = [s.mask_noise for s in data_samples or () if 'mask_noise' in s]
+        if not carried:
+            return torch.rand(shape, device=inputs.device)
+        noise = torch.from_numpy(np.stack(carried))
+        if noise.shape != shape:
+            raise ValueError(
+                f'the pictures carry mask noise of shape '
+                f'{tuple(noise.shape)} but the model needs {shape}: set '
+                f'num_patches={shape[1]} in the PackCCMIMInputs of the '
+                'training pipeline'
+            )
+        return noise.to(inputs.device, non_blocking=True)
+
+    def _check_parts(self) -> None:
+        """Refuse parts that do not fit, naming the fix."""
+        patches = self.num_patches
+        patch_size = self.backbone.patch_embed.projection.kernel_size[0]
+        if self.neck.num_patches != patches:
+            raise ValueError(
+                f'model.neck.num_patches={self.neck.num_patches} but the '
+                f'encoder has {patches} patches: set it to {patches}'
+            )
+        if self.head.patch_size != patch_size:
+            raise ValueError(
+                f'model.head.patch_size={self.head.patch_size} but the '
+                f'encoder has patches of {patch_size}: set it to {patch_size}'
+            )
+        if self.mask_sampler.num_visible(patches) < 1:
+            raise ValueError(
+                f'model.mask_sampler.mask_ratio='
+                f'{self.mask_sampler.mask_ratio} leaves none of {patches} '
+                f'patches visible: at most {1 - 1 / patches:.4f} leaves one'
+            )

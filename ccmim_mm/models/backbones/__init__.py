@@ -1,0 +1,5 @@
+"""Encoders."""
+
+from .ccmim_vit import CCMIMViT
+
+__all__ = ['CCMIMViT']

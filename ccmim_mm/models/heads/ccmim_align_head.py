@@ -1,0 +1,103 @@
+"""Alignment of the visible and the masked view of one picture."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_gather, get_rank
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class CCMIMAlignHead(BaseModule):
+    """InfoNCE from the visible CLS token to the masked one.
+
+    One projector serves both branches and there is no predictor. The loss
+    has one direction, visible to masked; the masked side is gathered over
+    all ranks and receives no gradient, as in the release.
+
+    Args:
+        projector: Config of the projector, a neck that maps ``((B, C),)``
+            to ``((B, D),)``. With BatchNorm it normalises over the rank's
+            own batch, once per branch.
+        temperature: Softmax temperature T, > 0.
+        loss_weight: Weight of the loss in the total, >= 0.
+        init_cfg: Initialisation config.
+
+    Raises:
+        ValueError: If the temperature or the weight is out of range.
+    """
+
+    def __init__(
+        self,
+        projector: dict,
+        temperature: float = 0.5,
+        loss_weight: float = 0.1,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if temperature <= 0 or loss_weight < 0:
+            raise ValueError(
+                f'align_head needs temperature > 0 and loss_weight >= 0, got '
+                f'{temperature} and {loss_weight}'
+            )
+        self.projector = MODELS.build(projector)
+        self.temperature = temperature
+        self.loss_weight = loss_weight
+
+    def check_batch(self, batch_size: int) -> None:
+        """Refuse a batch that BatchNorm cannot normalise.
+
+        Args:
+            batch_size: Pictures per process.
+
+        Raises:
+            ValueError: For a batch of one with BatchNorm in the projector.
+        """
+        if batch_size == 1 and any(
+            isinstance(module, nn.modules.batchnorm._BatchNorm)
+            for module in self.projector.modules()
+        ):
+            raise ValueError(
+                "the projector's BatchNorm needs at least 2 pictures per "
+                'process: set train_dataloader.batch_size to 2 or more'
+            )
+
+    def project(self, cls_token: Tensor) -> Tensor:
+        """Project ``(B, C)`` onto the unit sphere: ``(B, D)``, fp32."""
+        return F.normalize(self.projector((cls_token,))[0].float(), dim=1)
+
+    def loss(
+        self, visible_cls: Tensor, masked_cls: Tensor
+    ) -> dict[str, Tensor]:
+        """Compute the alignment loss.
+
+        Args:
+            visible_cls: CLS tokens of the visible patches, ``(B, C)``.
+            masked_cls: CLS tokens of the masked patches, ``(B, C)``, of the
+                same pictures in the same order.
+
+        Returns:
+            ``loss_align``, weighted, ``loss_weight * 2T * CE``, and for the
+            log alone ``align_ce`` (nats, ``log(W * B)`` at chance) and
+            ``align_acc`` (share of own pictures found, [0, 1]).
+
+        Raises:
+            ValueError: For a batch of one with BatchNorm in the projector.
+        """
+        batch = len(visible_cls)
+        if self.training:
+            self.check_batch(batch)
+        queries = self.project(visible_cls)
+        with torch.no_grad():
+            keys = torch.cat(all_gather(self.project(masked_cls)))
+        labels = torch.arange(batch, device=keys.device) + batch * get_rank()
+        with torch.autocast(queries.device.type, enabled=False):
+            logits = queries @ keys.T / self.temperature
+            ce = F.cross_entropy(logits, labels)
+        accuracy = (logits.argmax(1) == labels).float().mean()
+        return dict(
+            loss_align=self.loss_weight * 2 * self.temperature * ce,
+            align_ce=ce.detach(),
+            align_acc=accuracy,
+        )

@@ -1,0 +1,23 @@
+"""Interchangeable parts of the algorithm."""
+
+from .mask_samplers import (
+    AdditiveNoiseMaskSampler,
+    BaseMaskSampler,
+    GumbelMaskSampler,
+    MaskIndices,
+    RandomMaskSampler,
+    TopKMaskSampler,
+    build_mask_sampler,
+    top_masked_share,
+)
+
+__all__ = [
+    'AdditiveNoiseMaskSampler',
+    'BaseMaskSampler',
+    'GumbelMaskSampler',
+    'MaskIndices',
+    'RandomMaskSampler',
+    'TopKMaskSampler',
+    'build_mask_sampler',
+    'top_masked_share',
+]

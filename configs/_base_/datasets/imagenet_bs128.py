@@ -1,0 +1,90 @@
+data_root = 'data/imagenet'
+
+data_preprocessor = dict(
+    type='SelfSupDataPreprocessor',
+    # RGB, of pixels in [0, 255]
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+)
+
+train_pipeline = [
+    dict(type='LoadUprightImage'),
+    dict(
+        type='RandomResizedCrop',
+        scale=224,
+        crop_ratio_range=(0.2, 1.0),
+        backend='pillow',
+        interpolation='bicubic',
+    ),
+    dict(type='RandomFlip', prob=0.5),
+    # The patches of the model's input: (224 / 16)^2
+    dict(type='PackCCMIMInputs', num_patches=196),
+]
+
+eval_pipeline = [
+    dict(type='LoadUprightImage'),
+    dict(
+        type='ResizeEdge',
+        scale=256,
+        edge='short',
+        backend='pillow',
+        interpolation='bicubic',
+    ),
+    dict(type='CenterCrop', crop_size=224),
+    dict(type='PackInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=128,
+    num_workers=8,
+    persistent_workers=True,
+    pin_memory=True,
+    drop_last=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='SeededSampler', shuffle=True),
+    dataset=dict(
+        type='PictureFolder',
+        data_root=f'{data_root}/train',
+        pipeline=train_pipeline,
+    ),
+)
+
+# Frozen features: kNN and linear probe; the labels serve this alone.
+bank_dataloader = dict(
+    batch_size=128,
+    num_workers=4,
+    pin_memory=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='PictureFolder',
+        data_root=f'{data_root}/train',
+        with_label=True,
+        max_pictures=50_000,
+        pipeline=eval_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=128,
+    num_workers=4,
+    pin_memory=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='PictureFolder',
+        data_root=f'{data_root}/val',
+        with_label=True,
+        max_pictures=50_000,
+        pipeline=eval_pipeline,
+    ),
+)
+val_cfg = dict(type='FrozenFeatureLoop', bank_dataloader=bank_dataloader)
+val_evaluator = []
+test_dataloader = val_dataloader
+test_cfg = dict(type='FrozenFeatureTestLoop', bank_dataloader=bank_dataloader)
+test_evaluator = []
+
+panel_dataset = dict(
+    type='PictureFolder', data_root=f'{data_root}/val', pipeline=eval_pipeline
+)

@@ -1,0 +1,21 @@
+_base_ = 'mmpretrain::_base_/default_runtime.py'
+
+custom_imports = dict(imports=['ccmim_mm'], allow_failed_imports=False)
+
+randomness = dict(seed=0, diff_rank_seed=True)
+
+default_hooks = dict(
+    logger=dict(interval=50),
+    checkpoint=dict(interval=10, max_keep_ckpts=3),
+)
+
+custom_hooks = [
+    dict(type='ThroughputHook'),
+    dict(type='UnreadablePictureHook'),
+    dict(type='InitialValHook'),
+    dict(type='RunSummaryHook'),
+]
+
+# TensorBoard or Weights & Biases: one more line here, or
+# --cfg-options visualizer.vis_backends.1.type=TensorboardVisBackend
+vis_backends = [dict(type='LocalVisBackend')]

@@ -1,0 +1,45 @@
+# 8 GPUs x 128 pictures x 4 accumulated = 4096 pictures a step, as released
+# (there 32 GPUs x 32 x 4). The alignment sees 8 x 128 = 1,024 keys, also as
+# released; the projector's BatchNorm sees 128 pictures where it had 32.
+#
+# lr = 1.5e-4 * 4096 / 256 = 2.4e-3
+#
+# 1,281,167 pictures / 1,024 = 1,251 iterations, 313 steps an epoch.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    accumulative_counts=4,
+    optimizer=dict(
+        type='AdamW',
+        lr=1.5e-4 * 4096 / 256,
+        betas=(0.9, 0.95),
+        weight_decay=0.05,
+    ),
+    # No decay on biases and 1-D parameters, norms among them.
+    paramwise_cfg=dict(
+        norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0
+    ),
+)
+
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=1e-4,
+        by_epoch=True,
+        begin=0,
+        end=40,
+        convert_to_iter_based=True,
+    ),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=760,
+        by_epoch=True,
+        begin=40,
+        end=800,
+        convert_to_iter_based=True,
+    ),
+]
+
+train_cfg = dict(type='PretrainLoop', max_epochs=800, val_interval=20)
+
+# Counts processes x batch, and not the accumulation: 8 x 128.
+auto_scale_lr = dict(base_batch_size=1024)

@@ -1,0 +1,80 @@
+# A ViT small enough to pre-train on two CPU cores in minutes, on generated
+# scenes: python tools/make_demo_data.py data/demo
+_base_ = 'ccmim_vit-b.py'
+
+data_root = 'data/demo'
+
+# 64 px / 8 px = 8 x 8 = 64 patches
+model = dict(
+    backbone=dict(
+        arch=dict(
+            _delete_=True,
+            embed_dims=128,
+            num_layers=4,
+            num_heads=4,
+            feedforward_channels=512,
+        ),
+        img_size=64,
+        patch_size=8,
+    ),
+    neck=dict(
+        num_patches=64,
+        patch_size=8,
+        embed_dim=128,
+        decoder_embed_dim=64,
+        decoder_depth=2,
+        decoder_num_heads=4,
+    ),
+    head=dict(patch_size=8),
+    align_head=dict(
+        projector=dict(in_channels=128, hid_channels=128, out_channels=64)
+    ),
+)
+
+train_pipeline = _base_.train_pipeline
+train_pipeline[1]['scale'] = 64
+train_pipeline[-1]['num_patches'] = 64
+eval_pipeline = _base_.eval_pipeline
+eval_pipeline[1]['scale'] = 64
+eval_pipeline[2]['crop_size'] = 64
+
+train_dataloader = dict(
+    batch_size=64, num_workers=2, dataset=dict(pipeline=train_pipeline)
+)
+bank_dataloader = dict(num_workers=0, dataset=dict(pipeline=eval_pipeline))
+val_dataloader = dict(num_workers=0, dataset=dict(pipeline=eval_pipeline))
+val_cfg = dict(bank_dataloader=bank_dataloader)
+test_dataloader = val_dataloader
+test_cfg = val_cfg
+
+custom_hooks = _base_.custom_hooks
+custom_hooks[-1].update(interval=10)
+custom_hooks[-1]['dataset'].update(pipeline=eval_pipeline)
+
+optim_wrapper = dict(
+    accumulative_counts=1,
+    optimizer=dict(lr=1e-3),
+)
+
+# 2,000 pictures / 64 = 31 iterations an epoch
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=1e-4,
+        by_epoch=True,
+        begin=0,
+        end=2,
+        convert_to_iter_based=True,
+    ),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=28,
+        by_epoch=True,
+        begin=2,
+        end=30,
+        convert_to_iter_based=True,
+    ),
+]
+
+train_cfg = dict(max_epochs=30, val_interval=5)
+auto_scale_lr = dict(base_batch_size=64)
