@@ -1,11 +1,12 @@
 """Choosing device, precision and the other options of a run."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 Amp = Literal['auto', 'bf16', 'fp16', 'off']
@@ -34,6 +35,10 @@ def apply_device(cfg: Config, device: str, launcher: str) -> None:
             '--device cuda, but torch finds no GPU: use --device cpu, or '
             'check the driver with nvidia-smi'
         )
+    if not gpus:
+        # Pinning serves the copy to a GPU alone, and warns without one.
+        for dataloader in _dataloaders(cfg):
+            dataloader.pin_memory = False
     if launcher == 'none':
         return
     processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
@@ -125,7 +130,20 @@ def apply_run_options(
     if pretrained is not None:
         hook = dict(type='PretrainedHook', checkpoint=pretrained)
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+    for dataloader in _dataloaders(cfg):
+        if not dataloader.get('num_workers'):
+            # torch refuses the combination; there is nothing to persist.
+            dataloader.persistent_workers = False
     seed_pictures(cfg)
+
+
+def _dataloaders(cfg: Config) -> Iterator[ConfigDict]:
+    """Every dataloader of a config, the evaluation's bank among them."""
+    for stage in ('train', 'val', 'test'):
+        bank = (cfg.get(f'{stage}_cfg') or {}).get('bank_dataloader')
+        for dataloader in (cfg.get(f'{stage}_dataloader'), bank):
+            if dataloader is not None:
+                yield dataloader
 
 
 def seed_pictures(cfg: Config) -> None:

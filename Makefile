@@ -1,0 +1,54 @@
+# make demo   installs what pre-training needs and pre-trains on demo scenes
+# make test   installs the rest (compiles mmcv's operators) and runs the tests
+# make lint   style and types
+#
+# The first Python from 3.11 on is taken; name another with PYTHON=...
+PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' \
+	2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: demo test lint clean
+.DELETE_ON_ERROR:
+
+demo: .venv/.pretrain
+	$(BIN)/python tools/make_demo_data.py data/demo
+	$(BIN)/python tools/train.py configs/ccmim_vit-tiny_demo.py \
+		--work-dir work_dirs/demo --resume
+	@echo 'The commands above need the environment: source .venv/bin/activate'
+
+test: .venv/.transfer
+	$(BIN)/python -m pytest
+
+lint: .venv/.lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv
+
+# Two tiers: pre-training never waits for a compiler.
+.venv/.pretrain: requirements.txt pyproject.toml
+	@test -n '$(PYTHON)' || { echo 'error: no Python 3.11 or 3.12 found:' \
+		'name one with make PYTHON=...' >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) install -q -c requirements.txt torch torchvision
+	$(PIP) install -q --no-deps -r requirements.txt
+	$(PIP) install -q --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/.lint: .venv/.pretrain tests/requirements.txt
+	$(PIP) install -q -c tests/requirements.txt ruff mypy
+	touch $@
+
+.venv/.transfer: .venv/.pretrain tests/requirements.txt
+	$(PIP) install -q --no-deps -r tests/requirements.txt
+	@$(BIN)/python -c 'import torch, mmcv._ext' 2>/dev/null || { \
+		echo "Compiling mmcv's operators: 10 to 20 minutes on two cores"; \
+		MMCV_WITH_OPS=1 $(PIP) install -q --force-reinstall --no-deps \
+			--no-build-isolation --no-binary onedl-mmcv --no-cache-dir \
+			$$(grep '^onedl-mmcv==' requirements.txt); }
+	$(BIN)/python -c 'import torch, mmcv._ext'
+	touch $@

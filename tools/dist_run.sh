@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Start N processes of a tool under torchrun; dist_train.sh and dist_test.sh
+# call it.
+#
+#     bash tools/dist_run.sh TOOL N [ARGUMENTS OF THE TOOL ...]
+#
+# Several machines: run the same line on each, with NNODES, NODE_RANK,
+# MASTER_ADDR and PORT in the environment. One machine picks a free port.
+set -euo pipefail
+
+tool=$1
+processes=$2
+shift 2
+tools=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-python}
+
+if ! [[ $processes =~ ^[1-9][0-9]*$ ]]; then
+    echo "error: the number of processes must be 1 or more, got" \
+        "'$processes'" >&2
+    exit 2
+fi
+cpu=0
+for argument in "$@"; do
+    [[ $argument == --device=cpu ]] && cpu=1
+done
+[[ " $* " == *' --device cpu '* ]] && cpu=1
+gpus=0
+if ((!cpu)); then
+    gpus=$("$python" -c 'import torch; print(torch.cuda.device_count())')
+fi
+if ((gpus && processes > gpus)); then
+    echo "error: $processes processes for $gpus GPUs: start $gpus, or add" \
+        "--device cpu" >&2
+    exit 2
+fi
+if ((!gpus)); then
+    # torchrun would give each process a single thread.
+    threads=$(($(nproc) / processes))
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((threads > 0 ? threads : 1))}
+    echo "No GPU: $processes processes on the CPU," \
+        "$OMP_NUM_THREADS thread(s) each"
+fi
+
+if ((${NNODES:-1} > 1)); then
+    rendezvous=(
+        --nnodes="$NNODES"
+        --node_rank="${NODE_RANK:?set NODE_RANK, from 0 to NNODES - 1}"
+        --master_addr="${MASTER_ADDR:?set MASTER_ADDR to the first machine}"
+        --master_port="${PORT:-29500}"
+    )
+else
+    rendezvous=(--standalone)
+fi
+exec "$python" -m torch.distributed.run "${rendezvous[@]}" \
+    --nproc_per_node="$processes" "$tools/$tool" "$@" --launcher pytorch

@@ -1,0 +1,81 @@
+"""Judge a checkpoint by its frozen features: kNN and a linear probe."""
+
+import argparse
+import os
+
+from mmengine.config import Config, DictAction
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line (``sys.argv`` by default)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='path of the config')
+    parser.add_argument('checkpoint', help='path of the checkpoint')
+    parser.add_argument('--work-dir', help='where the log goes')
+    parser.add_argument(
+        '--data', help='folder with train/ and val/ class folders'
+    )
+    parser.add_argument(
+        '--device',
+        default='auto',
+        choices=['auto', 'cpu', 'cuda'],
+        help='auto is the GPU where there is one',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='override the config, e.g. test_cfg.k=10',
+    )
+    parser.add_argument(
+        '--launcher',
+        default='none',
+        choices=['none', 'pytorch'],
+        help='pytorch under torchrun, which dist_test.sh starts',
+    )
+    args = parser.parse_args(argv)
+    if args.device == 'cpu':
+        # Before torch is imported, or mmengine would use the GPU.
+        os.environ['CUDA_VISIBLE_DEVICES'] = ''
+    return args
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config and apply the command line to it."""
+    from ccmim_mm.apis import apply_data, apply_device
+
+    cfg = Config.fromfile(args.config)
+    options = args.cfg_options or {}
+    data = args.data or options.get('data_root', cfg.data_root)
+    apply_device(cfg, args.device, args.launcher)
+    apply_data(cfg, data)
+    if cfg.test_cfg is None:
+        raise ValueError(f'{data} has no labels to judge features by')
+    cfg.merge_from_dict(options)
+    cfg.work_dir = args.work_dir or os.path.join(
+        'work_dirs', 'test', os.path.splitext(os.path.basename(args.config))[0]
+    )
+    return cfg
+
+
+def main() -> None:
+    """Load the checkpoint and evaluate."""
+    args = parse_args()
+    from ccmim_mm.engine.checkpoint import load_pretrained, read_state_dict
+
+    try:
+        cfg = load_config(args)
+        state = read_state_dict(args.checkpoint)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f'error: {error}') from None
+    from mmengine.runner import Runner
+    from mmpretrain.utils import get_ori_model
+
+    runner = Runner.from_cfg(cfg)
+    report = load_pretrained(get_ori_model(runner.model), state)
+    runner.logger.info(f'{args.checkpoint}: {report}')
+    runner.test()
+
+
+if __name__ == '__main__':
+    main()
