@@ -1,0 +1,106 @@
+import pytest
+import reference
+import torch
+from conftest import build
+from mmpretrain.models import VisionTransformer
+from mmpretrain.models.utils import MultiheadAttention
+
+from ccmim_mm.models.utils import cls_attention
+
+
+@pytest.mark.parametrize('bias', [True, False])
+def test_cls_attention_equals_the_explicit_softmax(bias):
+    torch.manual_seed(0)
+    attn = MultiheadAttention(24, 3, qkv_bias=bias)
+    x = torch.randn(2, 10, 24) * 3
+    q, k, _ = attn.qkv(x).unflatten(-1, (3, 3, 8)).permute(2, 0, 3, 1, 4)
+    full = torch.softmax(q @ k.transpose(-2, -1) / 8**0.5, dim=-1)
+    torch.testing.assert_close(
+        cls_attention(attn, x), full[:, :, 0, 1:].mean(1)
+    )
+
+
+def images(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(4, 3, 32, 32, generator=generator)
+
+
+@pytest.mark.parametrize('layers', ['all', 1, 2])
+def test_scores_equal_full_maps(tiny_cfg, layers):
+    tiny_cfg['backbone']['score_layers'] = layers
+    model = build(tiny_cfg)
+    tokens = model.backbone.embed(images())
+    _, expected = reference.encode(
+        model.state_dict(), tokens, 3 if layers == 'all' else layers, 4
+    )
+    torch.testing.assert_close(model.backbone.score(tokens), expected)
+
+
+def test_scoring_leaves_no_trace(tiny_cfg):
+    model = build(tiny_cfg)
+    tokens = model.backbone.embed(images())
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    scores = model.backbone.train().score(tokens)
+    assert not scores.requires_grad
+    assert all(p.grad is None for p in model.parameters())
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert torch.equal(scores, model.backbone.eval().score(tokens))
+
+
+def test_nothing_is_computed_behind_the_last_scored_row(tiny_cfg):
+    tiny_cfg['backbone']['score_layers'] = 2
+    model = build(tiny_cfg)
+    calls = []
+    for i, layer in enumerate(model.backbone.layers):
+        layer.register_forward_hook(lambda *_, i=i: calls.append(i))
+    model.backbone.score(model.backbone.embed(images()))
+    # Layer 1's row is read from its input: only layer 0 ran.
+    assert calls == [0]
+
+
+def test_encoding_does_not_depend_on_the_order_of_patches(tiny_cfg):
+    model = build(tiny_cfg)
+    tokens = model.backbone.embed(images())
+    ids = torch.tensor([[3, 7, 1]]).expand(4, -1)
+    encoded = model.backbone.encode(tokens, ids)
+    turned = model.backbone.encode(tokens, ids.flip(1))
+    torch.testing.assert_close(encoded[:, 0], turned[:, 0])
+    torch.testing.assert_close(encoded[:, 1:], turned[:, 1:].flip(1))
+
+
+def test_the_checkpoint_is_a_plain_vits(tiny_cfg):
+    backbone = build(tiny_cfg).backbone.eval()
+    plain = VisionTransformer(
+        arch=tiny_cfg['backbone']['arch'],
+        img_size=32,
+        patch_size=8,
+        out_type='raw',
+        norm_cfg=dict(type='LN', eps=1e-6),
+    )
+    plain.load_state_dict(backbone.state_dict(), strict=True)
+    plain.eval()
+    assert torch.equal(backbone(images())[0], plain(images())[0])
+
+
+def test_weights_that_are_loaded_stay(tiny_cfg, tmp_path):
+    source = build(tiny_cfg, seed=1).backbone
+    path = tmp_path / 'vit.pth'
+    torch.save(source.state_dict(), path)
+    tiny_cfg['backbone']['init_cfg'] = dict(
+        type='Pretrained', checkpoint=str(path)
+    )
+    loaded = type(source)(
+        **{k: v for k, v in tiny_cfg['backbone'].items() if k != 'type'}
+    )
+    loaded.init_weights()
+    for name, value in loaded.state_dict().items():
+        assert torch.equal(value, source.state_dict()[name]), name
+
+
+def test_masking_as_mae_does(tiny_cfg):
+    backbone = build(tiny_cfg).backbone
+    latent, mask, restore = backbone(images(), mask=True)
+    assert latent.shape == (4, 5, 32)
+    assert mask.sum() == 4 * 12
+    assert restore.shape == (4, 16)
