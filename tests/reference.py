@@ -24,7 +24,9 @@ def layer_norm(x, state, name):
 def block(x, state, name, heads):
     """One transformer block; returns its output and the attention map."""
     batch, n, width = x.shape
-    qkv = linear(layer_norm(x, state, f'{name}.ln1'), state, f'{name}.attn.qkv')
+    qkv = linear(
+        layer_norm(x, state, f'{name}.ln1'), state, f'{name}.attn.qkv'
+    )
     q, k, v = (
         part.reshape(batch, n, heads, width // heads).transpose(1, 2)
         for part in qkv.split(width, dim=-1)

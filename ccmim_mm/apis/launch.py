@@ -48,7 +48,8 @@ def apply_device(cfg: Config, device: str, launcher: str) -> None:
                 f'{processes} processes for {gpus} GPUs: start {gpus}'
             )
         return
-    torch.distributed.init_process_group('gloo')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
     print_log(f'No GPU: {processes} gloo processes on the CPU')
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',

@@ -160,7 +160,9 @@ def _load(cache: Path) -> Listing | None:
     try:
         with np.load(cache, allow_pickle=False) as data:
             folders = _split(data['folders'], data['folder_ends'])
-            return Listing(data['names'], data['ends'], folders, data['stamps'])
+            return Listing(
+                data['names'], data['ends'], folders, data['stamps']
+            )
     # A cache is disposable, whatever is wrong with it.
     except Exception:
         return None

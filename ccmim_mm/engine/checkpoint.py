@@ -1,6 +1,5 @@
 """Reading checkpoints without running what is in them."""
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -51,14 +50,17 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     try:
         with torch.serialization.safe_globals(_HISTORY):
             data = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).strip().splitlines()[0]
+    # Broken files make the reader raise nearly anything.
+    except Exception as error:
+        reason = f'{type(error).__name__}: {str(error).splitlines()[0]}'
         raise ValueError(f'{path} is refused or broken: {reason}') from error
     for key in ('state_dict', 'model'):
         if isinstance(data, dict) and isinstance(data.get(key), dict):
             data = data[key]
     tensors = isinstance(data, dict) and {
-        name: value for name, value in data.items() if isinstance(value, Tensor)
+        name: value
+        for name, value in data.items()
+        if isinstance(value, Tensor)
     }
     if not tensors:
         raise ValueError(f'{path} holds no parameters')

@@ -10,7 +10,11 @@ from matplotlib.figure import Figure
 PLOTS = (
     ('reconstruction loss', 'MSE', ('loss_rec',)),
     ('alignment', 'nats', ('align_ce',)),
-    ('how the alignment and the mask do', 'share', ('align_acc', 'top_masked')),
+    (
+        'how the alignment and the mask do',
+        'share',
+        ('align_acc', 'top_masked'),
+    ),
     ('learning rate', '', ('lr',)),
 )
 

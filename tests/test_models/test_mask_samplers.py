@@ -41,7 +41,9 @@ def test_partition(sampler, patches, ratio, visible):
     ids = sampler(ratio)(scores, noise)
     assert ids.ids_visible.shape == (3, visible)
     both = torch.cat([ids.ids_visible, ids.ids_masked], dim=1)
-    assert torch.equal(both.sort(1).values, torch.arange(patches).expand(3, -1))
+    assert torch.equal(
+        both.sort(1).values, torch.arange(patches).expand(3, -1)
+    )
     # Restoring puts every patch back in its place.
     raster = both.gather(1, ids.ids_restore)
     assert torch.equal(raster, torch.arange(patches).expand(3, -1))

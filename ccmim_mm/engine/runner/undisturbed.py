@@ -23,7 +23,9 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """
     modes = {module: module.training for module in model.modules()}
     python, arrays = random.getstate(), np.random.get_state()
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    devices = (
+        [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    )
     try:
         with torch.random.fork_rng(devices), torch.no_grad():
             model.eval()

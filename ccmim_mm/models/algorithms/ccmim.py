@@ -160,7 +160,9 @@ class CCMIM(BaseSelfSupervisor):
                 "train_dataloader.collate_fn=dict(type='default_collate')"
             )
         shape = (len(inputs), self.num_patches)
-        carried = [s.mask_noise for s in data_samples or () if 'mask_noise' in s]
+        carried = [
+            s.mask_noise for s in data_samples or () if 'mask_noise' in s
+        ]
         if not carried:
             return torch.rand(shape, device=inputs.device)
         noise = torch.from_numpy(np.stack(carried))

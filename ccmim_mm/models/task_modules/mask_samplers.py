@@ -84,7 +84,9 @@ class BaseMaskSampler(metaclass=ABCMeta):
         """
         # Half precision would turn close scores into ties.
         scores = None if scores is None else scores.float()
-        order = self.priority(scores, noise.float()).argsort(dim=1, stable=True)
+        order = self.priority(scores, noise.float()).argsort(
+            dim=1, stable=True
+        )
         ids_restore = order.argsort(dim=1)
         num_visible = self.num_visible(order.shape[1])
         return MaskIndices(

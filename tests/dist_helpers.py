@@ -1,0 +1,52 @@
+"""Run a function in several gloo processes and collect what it returns."""
+
+import os
+import socket
+
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+
+def _worker(rank, world, port, function, queue, args):
+    os.environ.update(
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port),
+        RANK=str(rank),
+        WORLD_SIZE=str(world),
+        LOCAL_RANK=str(rank),
+    )
+    dist.init_process_group('gloo', rank=rank, world_size=world)
+    try:
+        queue.put((rank, function(rank, *args)))
+        # The queue's tensors live until the parent has taken them.
+        dist.barrier()
+    finally:
+        dist.destroy_process_group()
+
+
+def run_ranks(function, world=2, args=()):
+    """Results of ``function(rank, *args)``, by rank; plain Python or numpy.
+
+    The function must be importable: define it at a test module's top level.
+    """
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    context = mp.get_context('spawn')
+    queue = context.SimpleQueue()
+    spawned = mp.spawn(
+        _worker,
+        (world, port, function, queue, args),
+        nprocs=world,
+        join=False,
+    )
+    results = {}
+    while len(results) < world:
+        while queue.empty():
+            # Raises if a process failed; returns otherwise.
+            spawned.join(timeout=0.2)
+        rank, value = queue.get()
+        results[rank] = value
+    while not spawned.join():
+        pass
+    return [results[rank] for rank in range(world)]

@@ -1,0 +1,147 @@
+import re
+
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmpretrain.models import VisionTransformer
+from mmpretrain.registry import DATASETS, MODELS, OPTIM_WRAPPERS, TRANSFORMS
+
+CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
+PATHS = [path.stem for path in CONFIGS]
+WIDTHS = dict(s=384, b=768, l=1024, h=1280, tiny=128)
+DEPTHS = dict(s=12, b=12, l=24, h=32, tiny=4)
+
+
+def load(name):
+    return Config.fromfile(ROOT / f'configs/{name}.py')
+
+
+@pytest.fixture(scope='module', params=PATHS)
+def cfg(request):
+    return request.param, load(request.param)
+
+
+def test_the_model_builds_and_is_what_the_name_says(cfg):
+    name, config = cfg
+    # On the meta device: ViT-H in no memory and no time.
+    with torch.device('meta'):
+        model = MODELS.build(config.model)
+    method, size = re.match(r'(ccmim|mae)_vit-(\w+?)(?:_|$)', name).groups()
+    assert model.backbone.embed_dims == WIDTHS[size]
+    assert model.backbone.num_layers == DEPTHS[size]
+    assert (model.align_head is None) == (method == 'mae')
+    assert model.mask_sampler.needs_scores == (method == 'ccmim')
+    assert model.mask_sampler.mask_ratio == 0.75
+    if size != 'tiny':
+        assert len(model.neck.decoder_blocks) == 8
+        assert model.neck.decoder_pred.in_features == 512
+
+
+def test_pipelines_fit_the_model(cfg):
+    config = cfg[1]
+    backbone = config.model.backbone
+    train = config.train_dataloader.dataset.pipeline
+    patches = (backbone.img_size // backbone.patch_size) ** 2
+    assert train[-1].num_patches == patches == config.model.neck.num_patches
+    assert train[1].scale == backbone.img_size
+    panel = next(h for h in config.custom_hooks if h.type == 'MaskPanelHook')
+    evals = [
+        config.val_dataloader.dataset,
+        config.test_dataloader.dataset,
+        config.val_cfg.bank_dataloader.dataset,
+        config.test_cfg.bank_dataloader.dataset,
+        panel.dataset,
+    ]
+    for dataset in evals:
+        assert dataset.pipeline[2].crop_size == backbone.img_size
+        assert dataset.type in DATASETS
+        for transform in dataset.pipeline:
+            assert TRANSFORMS.build(transform) is not None
+
+
+def test_the_schedule_ends_with_the_training(cfg):
+    name, config = cfg
+    epochs = config.train_cfg.max_epochs
+    warmup, cosine = config.param_scheduler
+    assert (warmup.end, cosine.end) == (cosine.begin, epochs)
+    assert cosine.T_max == epochs - cosine.begin
+    if 'demo' not in name:
+        assert epochs == (300 if '300e' in name else 800)
+        assert warmup.end == 40
+
+
+def test_the_learning_rate_arithmetic(cfg):
+    """8 GPUs: lr 2.4e-3 for 4,096 pictures a step, 1,024 at a time."""
+    name, config = cfg
+    if 'demo' in name:
+        return
+    batch = config.train_dataloader.batch_size
+    accumulation = config.optim_wrapper.accumulative_counts
+    assert 8 * batch * accumulation == 4096
+    assert config.auto_scale_lr.base_batch_size == 8 * batch
+    assert config.optim_wrapper.optimizer.lr == pytest.approx(2.4e-3)
+    assert config.optim_wrapper.optimizer.lr == pytest.approx(
+        1.5e-4 * 4096 / 256
+    )
+
+
+def test_weight_decay_spares_biases_and_one_dimensional_parameters():
+    from mmengine.optim import build_optim_wrapper
+
+    config = load('ccmim_vit-tiny_demo')
+    model = MODELS.build(config.model)
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    assert type(wrapper) is OPTIM_WRAPPERS.get('OptimWrapper')
+    decay = {
+        id(p): group['weight_decay']
+        for group in wrapper.optimizer.param_groups
+        for p in group['params']
+    }
+    for name, p in model.named_parameters():
+        if p.requires_grad:
+            expected = 0.05 if p.ndim > 1 else 0.0
+            assert decay[id(p)] == expected, name
+
+
+def test_overrides_switch_the_sampler_and_the_contrast():
+    config = load('ccmim_vit-tiny_demo')
+    config.merge_from_dict(
+        {
+            'model.mask_sampler.type': 'RandomMaskSampler',
+            'model.align_head': None,
+        }
+    )
+    model = MODELS.build(config.model)
+    mae = MODELS.build(load('mae_vit-tiny_demo').model)
+    assert repr(model.mask_sampler) == repr(mae.mask_sampler)
+    assert model.state_dict().keys() == mae.state_dict().keys()
+
+
+def test_importing_needs_neither_mmdet_nor_mmseg():
+    import subprocess
+    import sys
+
+    # None in sys.modules makes the import fail, as if not installed.
+    code = (
+        'import sys;'
+        "sys.modules |= dict.fromkeys(['mmdet', 'mmseg', 'mmcv._ext']);"
+        'import ccmim_mm'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_the_stack_check_names_the_fix():
+    from ccmim_mm._stack import check_stack
+
+    with pytest.raises(ImportError, match=r'needs mmcv >= 99.*pip install'):
+        check_stack(dict(mmcv=('99', 'onedl-mmcv==99')))
+    with pytest.raises(ImportError, match='found none'):
+        check_stack(dict(no_such_part=('1', 'x==1')))
+
+
+def test_a_plain_vit_takes_the_encoders_config():
+    config = load('ccmim_vit-s')
+    with torch.device('meta'):
+        plain = VisionTransformer(arch=config.model.backbone.arch)
+    assert sum(p.numel() for p in plain.parameters()) == 21_665_664

@@ -1,0 +1,41 @@
+import numpy as np
+from conftest import ROOT
+from dist_helpers import run_ranks
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from ccmim_mm.apis import apply_data, apply_device, apply_run_options
+
+
+def losses(rank, data, work_dir, launcher, batch_size):
+    """Reconstruction losses of one epoch on this rank, and what it judged."""
+    cfg = Config.fromfile(ROOT / 'tests/tiny_config.py')
+    apply_device(cfg, 'cpu', launcher)
+    apply_data(cfg, data)
+    cfg.train_dataloader.batch_size = batch_size
+    cfg.train_cfg.max_epochs = 1
+    cfg.experiment_name = launcher
+    apply_run_options(cfg, str(work_dir))
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    hub = runner.message_hub
+    return (
+        hub.get_scalar('train/loss_rec').data[0],
+        hub.runtime_info['frozen_features'],
+    )
+
+
+def test_two_ranks_start_with_the_loss_of_one_process(
+    picture_folder, tmp_path
+):
+    """The same pictures, crops and masks, split over two ranks."""
+    results = run_ranks(
+        losses, args=(picture_folder, tmp_path / 'two', 'pytorch', 4)
+    )
+    alone, judged = losses(0, picture_folder, tmp_path / 'one', 'none', 8)
+    (first, judged_first), (second, judged_second) = results
+    assert first[0] != second[0]
+    assert np.isclose((first[0] + second[0]) / 2, alone[0], rtol=1e-5, atol=0)
+    # The features are extracted on both ranks and judged as one.
+    assert judged_first == judged_second
+    assert judged_first[0] == judged[0]

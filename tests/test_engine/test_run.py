@@ -1,0 +1,251 @@
+"""Real runs of a tiny model through the Runner."""
+
+import copy
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, TINY, build
+from mmengine.config import Config
+from mmengine.runner import Runner
+from PIL import Image
+
+from ccmim_mm.apis import (
+    apply_data,
+    apply_device,
+    apply_precision,
+    apply_run_options,
+)
+from ccmim_mm.engine.checkpoint import load_pretrained, read_state_dict
+from ccmim_mm.engine.runner.undisturbed import undisturbed
+
+
+def config(data, work_dir, epochs=2, options=(), **run_options):
+    cfg = Config.fromfile(ROOT / 'tests/tiny_config.py')
+    apply_device(cfg, 'cpu', 'none')
+    apply_data(cfg, data)
+    apply_precision(cfg, 'auto')
+    cfg.merge_from_dict({'train_cfg.max_epochs': epochs, **dict(options)})
+    # No name: a Runner's instances are global, by name.
+    cfg.experiment_name = work_dir.name + str(epochs)
+    apply_run_options(cfg, str(work_dir), **run_options)
+    return cfg
+
+
+def train(*args, **kwargs):
+    runner = Runner.from_cfg(config(*args, **kwargs))
+    runner.train()
+    return runner
+
+
+@pytest.fixture(scope='module')
+def finished(picture_folder, tmp_path_factory):
+    """A run of two epochs of three iterations, and its work dir."""
+    work_dir = tmp_path_factory.mktemp('finished')
+    return train(picture_folder, work_dir), work_dir
+
+
+def history(runner, name):
+    return runner.message_hub.get_scalar(f'train/{name}').data[0]
+
+
+def test_what_a_run_leaves_behind(finished):
+    runner, work_dir = finished
+    assert runner.iter == 6
+    for name in ('loss_rec', 'loss_align', 'align_ce', 'top_masked'):
+        assert np.isfinite(history(runner, name)).all()
+    assert (history(runner, 'imgs_per_s') > 0).all()
+    waits = history(runner, 'data_wait')
+    assert ((waits >= 0) & (waits <= 1)).all()
+    summary = json.loads((work_dir / 'summary.json').read_text())
+    points = summary['evaluations']
+    assert [p['iter'] for p in points] == [0, 3, 6]
+    # Reddish against bluish pictures: any features tell them apart.
+    assert points[0]['linear_mean'] == 100
+    assert set(points[0]) == {
+        'iter',
+        *(f'{a}_{b}' for a in ('knn', 'linear') for b in ('cls', 'mean')),
+    }
+    assert summary['checkpoint'].endswith('epoch_2.pth')
+    for name in (
+        'curves.png',
+        'panels/epoch_0000.png',
+        'panels/epoch_0002.png',
+    ):
+        with Image.open(work_dir / name) as image:
+            assert np.asarray(image).std() > 10
+
+
+def test_the_loss_falls(picture_folder, tmp_path):
+    runner = train(picture_folder, tmp_path, epochs=20)
+    losses = history(runner, 'loss_rec')
+    assert losses[-6:].mean() < 0.9 * losses[:6].mean()
+
+
+def test_resume_continues_as_if_nothing_had_happened(
+    finished, picture_folder, tmp_path
+):
+    """One epoch, stop, resume, one epoch: the weights of two epochs.
+
+    Holds bit for bit because pictures and masks depend on (seed, epoch,
+    index) alone.
+    """
+    straight, done = finished
+    shutil.copy(done / 'epoch_1.pth', tmp_path)
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+    resumed = train(picture_folder, tmp_path, resume='auto')
+    assert resumed.iter == 6
+    expected = straight.model.state_dict()
+    for name, value in resumed.model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    assert np.array_equal(
+        history(resumed, 'loss_rec'), history(straight, 'loss_rec')
+    )
+    points = resumed.message_hub.runtime_info['frozen_features']
+    # Epoch 1 is evaluated after its checkpoint is written.
+    assert [p['iter'] for p in points] == [0, 6]
+
+
+def test_watching_does_not_change_the_run(finished, picture_folder, tmp_path):
+    """Without evaluation and panels the weights are the same."""
+    cfg = config(picture_folder, tmp_path)
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    cfg.custom_hooks = [h for h in cfg.custom_hooks if 'Panel' not in h.type]
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    expected = finished[0].model.state_dict()
+    for name, value in runner.model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_unlabelled_pictures_switch_the_evaluation_off(
+    picture_folder, tmp_path, capfd
+):
+    runner = train(picture_folder / 'train', tmp_path / 'run', epochs=1)
+    assert runner.val_loop is None
+    assert 'kNN and linear probe are off' in ''.join(capfd.readouterr())
+    assert (tmp_path / 'run' / 'panels' / 'epoch_0001.png').exists()
+
+
+def test_bf16_has_no_loss_scaler(picture_folder, tmp_path):
+    cfg = config(picture_folder, tmp_path, epochs=1)
+    apply_precision(cfg, 'bf16')
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    assert not hasattr(runner.optim_wrapper, 'loss_scaler')
+    assert np.isfinite(history(runner, 'loss_rec')).all()
+    assert runner.model.backbone.cls_token.dtype == torch.float32
+
+
+def test_unreadable_pictures_are_counted(picture_folder, tmp_path):
+    data = tmp_path / 'data'
+    shutil.copytree(picture_folder / 'train', data)
+    (data / 'red' / '3.png').write_bytes(b'broken')
+    runner = train(data, tmp_path / 'run')
+    assert runner.message_hub.get_scalar('train/unreadable').current() == 2
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'train_dataloader.batch_size': 99}, 'batch_size to 24 or less'),
+        ({'train_dataloader.batch_size': 1}, 'batch_size to 2 or more'),
+    ],
+)
+def test_batches_that_make_no_step(picture_folder, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        train(picture_folder, tmp_path, options=options)
+
+
+def test_a_run_is_not_overwritten(finished, picture_folder):
+    with pytest.raises(FileExistsError, match='--resume'):
+        config(picture_folder, finished[1])
+
+
+def test_pretrained_starts_from_the_checkpoint(
+    finished, picture_folder, tmp_path
+):
+    straight, work_dir = finished
+    # Evaluated before the first step: the checkpoint's figures.
+    runner = train(
+        picture_folder,
+        tmp_path,
+        epochs=1,
+        pretrained=str(work_dir / 'epoch_2.pth'),
+    )
+    first = runner.message_hub.runtime_info['frozen_features'][0]
+    last = straight.message_hub.runtime_info['frozen_features'][-1]
+    assert {**first, 'iter': 0} == {**last, 'iter': 0}
+
+
+def test_pretrained_from_mae_with_a_new_projector(tmp_path):
+    cfg = copy.deepcopy(TINY)
+    cfg['align_head'] = None
+    mae = build(cfg, seed=1)
+    torch.save(dict(state_dict=mae.state_dict()), tmp_path / 'mae.pth')
+    model = build(copy.deepcopy(TINY), seed=2)
+    report = load_pretrained(model, read_state_dict(tmp_path / 'mae.pth'))
+    total = len(model.state_dict())
+    assert f'loaded {len(mae.state_dict())} of {total}' in report
+    assert 'align_head' in report and 'not used: 0' in report
+    assert torch.equal(
+        model.backbone.layers[1].attn.qkv.weight,
+        mae.backbone.layers[1].attn.qkv.weight,
+    )
+
+
+def test_pretrained_resizes_the_position_table():
+    state = build(copy.deepcopy(TINY)).state_dict()
+    cfg = copy.deepcopy(TINY)
+    cfg['backbone']['img_size'] = 48
+    cfg['neck']['num_patches'] = 36
+    report = load_pretrained(build(cfg), state)
+    assert 'new: 1 of neck.*' in report
+
+
+def test_pretrained_refuses_what_does_not_match():
+    cfg = copy.deepcopy(TINY)
+    cfg['backbone']['arch']['embed_dims'] = 64
+    cfg['neck']['embed_dim'] = 64
+    cfg['align_head'] = None
+    with pytest.raises(ValueError, match='same architecture'):
+        load_pretrained(build(cfg), build(copy.deepcopy(TINY)).state_dict())
+
+
+class Bomb:
+    def __reduce__(self):
+        return open, ('bomb-went-off', 'w')
+
+
+def test_a_checkpoint_runs_no_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict=dict(a=torch.ones(1)), x=Bomb()), 'a.pth')
+    with pytest.raises(ValueError, match='refused'):
+        read_state_dict('a.pth')
+    assert not (tmp_path / 'bomb-went-off').exists()
+
+
+def test_checkpoint_errors(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no checkpoint'):
+        read_state_dict(tmp_path / 'none.pth')
+    (tmp_path / 'broken.pth').write_bytes(b'broken')
+    with pytest.raises(ValueError, match='refused or broken'):
+        read_state_dict(tmp_path / 'broken.pth')
+    torch.save(dict(meta='no tensors'), tmp_path / 'empty.pth')
+    with pytest.raises(ValueError, match='no parameters'):
+        read_state_dict(tmp_path / 'empty.pth')
+
+
+def test_undisturbed_puts_everything_back():
+    model = build(copy.deepcopy(TINY)).train()
+    model.neck.eval()
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    with undisturbed(model):
+        assert not model.training and not torch.is_grad_enabled()
+        torch.rand(5)
+    assert torch.equal(torch.rand(3), expected)
+    assert model.backbone.training and not model.neck.training

@@ -1,0 +1,63 @@
+import copy
+
+import reference
+import torch
+from conftest import TINY, build, samples
+from dist_helpers import run_ranks
+from mmengine.dist import all_gather
+from torch.nn.parallel import DistributedDataParallel
+
+BATCH = 4
+
+
+def batch():
+    generator = torch.Generator().manual_seed(5)
+    images = torch.randn(2 * BATCH, 3, 32, 32, generator=generator)
+    noise = torch.rand(2 * BATCH, 16, generator=generator)
+    return images, noise
+
+
+def one_rank(rank):
+    """A DDP step on this rank's half; DDP would fail on unused parameters."""
+    images, noise = (
+        part[rank * BATCH : (rank + 1) * BATCH] for part in batch()
+    )
+    model = build(copy.deepcopy(TINY))
+    wrapped = DistributedDataParallel(model, broadcast_buffers=False)
+    losses = wrapped(images, samples(noise), mode='loss')
+    (losses['loss_rec'] + losses['loss_align']).backward()
+    keys = torch.cat(all_gather(images[:, 0, 0, 0].contiguous()))
+    return dict(
+        rec=losses['loss_rec'].item(),
+        align=losses['loss_align'].item(),
+        keys=keys.numpy(),
+        grads={
+            name: p.grad.numpy()
+            for name, p in model.named_parameters()
+            if p.requires_grad
+        },
+    )
+
+
+def test_two_ranks_equal_the_single_process_reference():
+    results = run_ranks(one_rank)
+    images, noise = batch()
+    model = build(copy.deepcopy(TINY))
+    trained = {n for n, p in model.named_parameters() if p.requires_grad}
+    state = {
+        name: value.detach().clone().requires_grad_(name in trained)
+        for name, value in model.state_dict().items()
+    }
+    expected = reference.step(state, images, noise, ranks=2)
+    (expected['loss_rec'] + expected['loss_align']).backward()
+    for name in ('rec', 'align'):
+        mean = torch.tensor([r[name] for r in results]).mean()
+        torch.testing.assert_close(
+            mean, expected[f'loss_{name}'].detach(), rtol=1e-5, atol=0
+        )
+    for r in results:
+        assert (r['keys'] == images[:, 0, 0, 0].numpy()).all()
+        for name in trained:
+            grad = torch.from_numpy(r['grads'][name])
+            error = (grad - state[name].grad).norm()
+            assert error / state[name].grad.norm() < 1e-5, name

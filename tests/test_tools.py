@@ -1,0 +1,136 @@
+"""The command-line tools, as a user starts them."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+CONFIG = 'tests/tiny_config.py'
+
+
+def run(*command, **env):
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHON': sys.executable, **env},
+        capture_output=True,
+        text=True,
+    )
+
+
+def tool(name, *args, **env):
+    return run(sys.executable, f'tools/{name}.py', *args, **env)
+
+
+@pytest.mark.parametrize('name', ['train', 'test', 'make_demo_data'])
+def test_help(name):
+    result = tool(name, '--help')
+    assert result.returncode == 0
+    assert 'usage:' in result.stdout
+
+
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        (['--data', 'no/such/folder'], 'no folder no/such/folder'),
+        (['--device', 'cuda'], '--device cuda, but torch finds no GPU'),
+        (['--data', 'docs', '--pretrained', 'no.pth'], 'no checkpoint no.pth'),
+        (['--data', 'docs', '--resume', 'no.pth'], 'no checkpoint no.pth'),
+        (['--data', 'docs', '--amp', 'fp16'], '--amp fp16 needs a GPU'),
+    ],
+)
+def test_train_errors(args, message, tmp_path):
+    result = tool(
+        'train', CONFIG, '--work-dir', tmp_path, *args, CUDA_VISIBLE_DEVICES=''
+    )
+    assert result.returncode == 1
+    assert f'error: {message}' in result.stderr
+    assert 'Traceback' not in result.stderr
+
+
+def test_test_errors(picture_folder):
+    result = tool('test', CONFIG, 'no.pth', '--data', picture_folder)
+    assert 'error: no checkpoint no.pth' in result.stderr
+    result = tool('test', CONFIG, 'no.pth', '--data', 'docs')
+    assert 'docs has no labels' in result.stderr
+
+
+def test_make_demo_data_errors(tmp_path):
+    (tmp_path / 'mine.txt').touch()
+    result = tool('make_demo_data', tmp_path)
+    assert result.returncode != 0
+    assert 'left untouched' in result.stderr
+
+
+def test_train_then_test(picture_folder, tmp_path):
+    common = ['--data', picture_folder, '--device', 'cpu']
+    result = tool(
+        'train', CONFIG, *common, '--work-dir', tmp_path,
+        '--cfg-options', 'train_cfg.max_epochs=1',
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert 'Finished.' in result.stdout
+    result = tool(
+        'test', CONFIG, tmp_path / 'epoch_1.pth', *common,
+        '--work-dir', tmp_path / 'test',
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert 'linear_mean: 100' in result.stdout
+
+
+def test_two_processes_on_the_cpu(picture_folder, tmp_path):
+    script = ['bash', 'tools/dist_train.sh', CONFIG, 2]
+    common = [
+        '--device', 'cpu', '--data', picture_folder, '--work-dir', tmp_path,
+        '--cfg-options', 'train_dataloader.batch_size=4',
+    ]  # fmt: skip
+    result = run(*script, *common, 'train_cfg.max_epochs=1')
+    assert result.returncode == 0, result.stderr
+    assert '2 gloo processes on the CPU' in result.stdout
+    resumed = run(*script, *common, '--resume')
+    assert resumed.returncode == 0, resumed.stderr
+    assert 'resumed epoch: 1' in resumed.stdout
+    assert (tmp_path / 'epoch_2.pth').exists()
+
+
+@pytest.mark.parametrize(
+    ('script', 'args', 'message'),
+    [
+        ('dist_train', [], 'usage: bash'),
+        ('dist_test', [CONFIG], 'usage: bash'),
+        ('slurm_train', [CONFIG], 'usage: bash'),
+        ('dist_train', [CONFIG, 'x'], "got 'x'"),
+    ],
+)
+def test_script_errors(script, args, message):
+    result = run('bash', f'tools/{script}.sh', *args)
+    assert result.returncode == 2
+    assert message in result.stderr
+
+
+def test_more_processes_than_gpus(tmp_path):
+    """A stand-in for python that claims two GPUs."""
+    fake = tmp_path / 'python'
+    fake.write_text('#!/bin/sh\necho 2\n')
+    fake.chmod(0o755)
+    result = run('bash', 'tools/dist_train.sh', CONFIG, '4', PYTHON=str(fake))
+    assert result.returncode == 2
+    assert '4 processes for 2 GPUs: start 2' in result.stderr
+
+
+def test_slurm_starts_torchrun_on_each_node(tmp_path):
+    """A stand-in for srun shows what it would start."""
+    fake = tmp_path / 'srun'
+    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    fake.chmod(0o755)
+    result = run(
+        'bash', 'tools/slurm_train.sh', 'part', 'job', CONFIG, '--resume',
+        PATH=f'{tmp_path}:{os.environ["PATH"]}', NODES='4',
+    )  # fmt: skip
+    lines = result.stdout.splitlines()
+    assert '--nodes=4' in lines and '--gres=gpu:8' in lines
+    assert lines[-2:] == [CONFIG, '--resume']
+    assert shutil.which('bash')
