@@ -2,7 +2,11 @@
 
 from .picture_folder import PictureFolder
 from .samplers import SampleKey, SeededSampler
-from .transforms import LoadUprightImage, PackCCMIMInputs, UnreadablePicture
+from .transforms import (
+    LoadUprightImage,
+    PackCCMIMInputs,
+    UnreadablePictureError,
+)
 
 __all__ = [
     'LoadUprightImage',
@@ -10,5 +14,5 @@ __all__ = [
     'PictureFolder',
     'SampleKey',
     'SeededSampler',
-    'UnreadablePicture',
+    'UnreadablePictureError',
 ]

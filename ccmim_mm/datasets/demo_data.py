@@ -163,7 +163,7 @@ def _write_scene(
     scene = compose_scene(split, index, seed, size)
     name = f'{scene.shape}/{split}_{index:06d}'
     category = SHAPES.index(scene.shape) + 1
-    label_map = scene.masks.any(0).astype(np.uint8) * category
+    label_map = np.where(scene.masks.any(0), category, 0).astype(np.uint8)
     _write_picture(
         root / split / f'{name}.jpg',
         scene.image[..., ::-1],

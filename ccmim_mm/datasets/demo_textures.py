@@ -139,7 +139,7 @@ def cut_texture(rng: Generator, region: np.ndarray, size: int) -> np.ndarray:
     top = rng.integers(height - side + 1)
     left = rng.integers(width - side + 1)
     window = region[top : top + side, left : left + side]
-    window = np.rot90(window, rng.integers(4))
+    window = np.rot90(window, int(rng.integers(4)))
     if rng.random() < 0.5:
         window = window[:, ::-1]
     texture = cv2.resize(

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 from mmpretrain.registry import DATASETS
 
 from .listing import Listing, list_pictures
-from .seeded_items import SeededItems
+from .seeded_dataset import SeededDataset
 
 
 @DATASETS.register_module()
-class PictureFolder(SeededItems, BaseDataset):
+class PictureFolder(SeededDataset):
     """Every picture below a folder, however deep, with or without labels.
 
     A million pictures cost some 50 MB: paths are kept as one byte string
@@ -49,6 +48,7 @@ class PictureFolder(SeededItems, BaseDataset):
         self.listing: Listing
         self.order: np.ndarray | None = None
         self.labels: np.ndarray | None = None
+        self._fully_initialized: bool
         super().__init__(
             data_root=data_root,
             pipeline=pipeline,

@@ -1,13 +1,14 @@
 """Sampling that tells the dataset all that a picture's randomness needs."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from mmengine.dataset import DefaultSampler
 from mmpretrain.registry import DATA_SAMPLERS
 
 
-class SampleKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SampleKey:
     """What a :class:`SeededSampler` yields and a seeded dataset reads.
 
     Attributes:

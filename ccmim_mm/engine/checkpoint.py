@@ -1,5 +1,6 @@
 """Reading checkpoints without running what is in them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ class _Skipped:
         """Forget it."""
 
 
-_HISTORY = [
+_HISTORY: list[Callable | tuple[Callable, str]] = [
     (_Skipped, 'builtins.getattr'),
     (_Skipped, 'mmengine.logging.history_buffer.HistoryBuffer'),
     (_Skipped, 'numpy._core.multiarray._reconstruct'),

@@ -1,6 +1,5 @@
 """Weighted nearest-neighbour classification on frozen features."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 

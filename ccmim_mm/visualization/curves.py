@@ -48,8 +48,12 @@ def plot_curves(
         iters = [point['iter'] for point in evaluations]
         for name in evaluations[0]:
             if name != 'iter':
-                values = [point[name] for point in evaluations]
-                axis.plot(iters, values, marker='.', label=name)
+                axis.plot(
+                    iters,
+                    [point[name] for point in evaluations],
+                    marker='.',
+                    label=name,
+                )
         axis.set(
             title='frozen features', ylabel='top-1 (%)', xlabel='iteration'
         )

@@ -35,9 +35,9 @@ def draw_panel(
     # Grey, so that a hidden patch cannot be taken for a dark one.
     masked = images * (1 - hidden) + 128 * hidden
     pasted = images * (1 - hidden) + predicted * hidden
-    heat = heat[:, 0].cpu().numpy()
+    viridis = colormaps['viridis'](heat[:, 0].cpu().numpy())[..., :3]
     rows = [
-        [to_array(images[i]), colormaps['viridis'](heat[i])[..., :3]]
+        [to_array(images[i]), viridis[i]]
         + [to_array(x[i]) for x in (masked, predicted, pasted)]
         for i in range(len(images))
     ]

@@ -11,7 +11,7 @@ from ccmim_mm.datasets import (
     LoadUprightImage,
     PictureFolder,
     SeededSampler,
-    UnreadablePicture,
+    UnreadablePictureError,
 )
 from ccmim_mm.datasets.listing import _cache_file, list_pictures
 
@@ -87,7 +87,7 @@ def test_unreadable(tmp_path, content):
     path = tmp_path / 'a.jpg'
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UnreadablePicture, match=r'a\.jpg'):
+    with pytest.raises(UnreadablePictureError, match=r'a\.jpg'):
         load(path)
 
 
@@ -96,7 +96,7 @@ def test_truncated(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(UnreadablePicture):
+    with pytest.raises(UnreadablePictureError):
         load(path)
 
 
@@ -245,5 +245,5 @@ def test_nothing_readable(tmp_path):
     for i in range(3):
         (tmp_path / f'{i}.png').write_bytes(b'broken')
     data = PictureFolder(str(tmp_path), PIPELINE)
-    with pytest.raises(UnreadablePicture, match='check the data folder'):
+    with pytest.raises(UnreadablePictureError, match='check the data folder'):
         data[next(iter(SeededSampler(data, seed=0)))]

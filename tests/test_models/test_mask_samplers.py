@@ -117,7 +117,7 @@ def test_half_precision_scores_make_no_ties():
 
 @pytest.mark.parametrize('ratio', [0, 1, -0.1, 1.5])
 def test_ratio_out_of_range(ratio):
-    with pytest.raises(ValueError, match='mask_sampler.mask_ratio'):
+    with pytest.raises(ValueError, match=r'mask_sampler\.mask_ratio'):
         RandomMaskSampler(ratio)
 
 

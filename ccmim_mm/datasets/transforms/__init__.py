@@ -1,6 +1,6 @@
 """Data transforms."""
 
 from .formatting import PackCCMIMInputs
-from .loading import LoadUprightImage, UnreadablePicture
+from .loading import LoadUprightImage, UnreadablePictureError
 
-__all__ = ['LoadUprightImage', 'PackCCMIMInputs', 'UnreadablePicture']
+__all__ = ['LoadUprightImage', 'PackCCMIMInputs', 'UnreadablePictureError']

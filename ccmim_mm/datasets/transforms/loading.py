@@ -9,7 +9,7 @@ from mmpretrain.registry import TRANSFORMS
 from PIL import Image, ImageOps
 
 
-class UnreadablePicture(OSError):
+class UnreadablePictureError(OSError):
     """A picture that cannot be read; training goes on with another.
 
     Args:
@@ -50,7 +50,7 @@ class LoadUprightImage(LoadImageFromFile):
         """Load ``results['img_path']``.
 
         Raises:
-            UnreadablePicture: If the file is missing or no whole picture.
+            UnreadablePictureError: If the file is missing or no whole picture.
         """
         path = results['img_path']
         try:
@@ -61,7 +61,7 @@ class LoadUprightImage(LoadImageFromFile):
         # ValueError, SyntaxError, DecompressionBombError, ...).
         except Exception as error:
             reason = f'{type(error).__name__}: {error}'
-            raise UnreadablePicture(path, reason) from error
+            raise UnreadablePictureError(path, reason) from error
         results['img'] = np.ascontiguousarray(np.asarray(rgb)[..., ::-1])
         results['img_shape'] = results['ori_shape'] = rgb.size[::-1]
         return results

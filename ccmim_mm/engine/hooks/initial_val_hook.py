@@ -6,8 +6,10 @@ from mmpretrain.registry import HOOKS
 
 @HOOKS.register_module()
 class InitialValHook(Hook):
-    """Validate once before training, so that a gain has a start to count
-    from; skipped when a run resumes."""
+    """Validate before the first step, so that a gain has a start.
+
+    Skipped when a run resumes.
+    """
 
     priority = 'VERY_LOW'
 

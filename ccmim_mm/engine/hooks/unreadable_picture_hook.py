@@ -11,7 +11,7 @@ class UnreadablePictureHook(Hook):
     """Count the pictures that were replaced, and say which.
 
     The dataset replaces what it cannot read and sends the paths along; see
-    :class:`ccmim_mm.datasets.seeded_items.SeededItems`. Each file is warned
+    :class:`ccmim_mm.datasets.PictureFolder`. Each file is warned
     about once, and the sum over all ranks stands in every epoch's log as
     ``unreadable`` (replacements so far).
     """

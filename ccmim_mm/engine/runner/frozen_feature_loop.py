@@ -55,7 +55,8 @@ class FrozenFeatureLoop(BaseLoop):
         super().__init__(runner, dataloader)
         # Any fixed seed: it only names workers' generators.
         self.bank_dataloader = runner.build_dataloader(bank_dataloader, seed)
-        self.knn_cfg = dict(k=k, temperature=temperature)
+        self.k = k
+        self.temperature = temperature
         self.seed = seed
 
     def run(self) -> dict[str, float]:
@@ -71,12 +72,14 @@ class FrozenFeatureLoop(BaseLoop):
             bank, bank_labels = self._extract(self.bank_dataloader)
             queries, labels = self._extract(self.dataloader)
             labels = self._in_bank_classes(labels)
-            metrics = [{}]
+            metrics: list[dict[str, float]] = [{}]
             if is_main_process():
                 for name in bank:
                     data = bank[name], bank_labels, queries[name], labels
                     metrics[0] |= {
-                        f'knn_{name}': knn_accuracy(*data, **self.knn_cfg),
+                        f'knn_{name}': knn_accuracy(
+                            *data, k=self.k, temperature=self.temperature
+                        ),
                         f'linear_{name}': linear_probe_accuracy(
                             *data, seed=self.seed
                         ),
@@ -99,7 +102,7 @@ class FrozenFeatureLoop(BaseLoop):
             cls.append(tokens[:, 0])
             mean.append(tokens[:, 1:].mean(1))
             labels += [sample.gt_label for sample in batch['data_samples']]
-        total = len(dataloader.dataset)
+        total = len(dataloader.dataset)  # type: ignore[arg-type]
         gathered = dict(
             cls=_gather_strided(torch.cat(cls), total),
             mean=_gather_strided(torch.cat(mean), total),

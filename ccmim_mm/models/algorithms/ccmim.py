@@ -81,7 +81,7 @@ class CCMIM(BaseSelfSupervisor):
         return self.backbone(inputs)
 
     def loss(
-        self, inputs: Tensor, data_samples: list[DataSample], **kwargs
+        self, inputs: Tensor, data_samples: list[DataSample]
     ) -> dict[str, Tensor]:
         """One training step's losses (section 3 of the paper, as released).
 

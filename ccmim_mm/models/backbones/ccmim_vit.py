@@ -72,15 +72,14 @@ class CCMIMViT(MAEViT):
             out_indices=[-1],
             init_cfg=init_cfg,
         )
-        if score_layers == 'all':
-            score_layers = self.num_layers
-        if not 1 <= score_layers <= self.num_layers:
+        depth = self.num_layers if score_layers == 'all' else score_layers
+        if not 1 <= depth <= self.num_layers:
             raise ValueError(
                 f"score_layers={score_layers} must be 'all' or an integer "
                 f'from 1 to {self.num_layers}, the number of layers'
             )
         self.img_size = img_size
-        self.score_layers = score_layers
+        self.score_layers = depth
         self.with_cp = with_cp
 
     def init_weights(self) -> None:

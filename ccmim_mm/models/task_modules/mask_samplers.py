@@ -62,11 +62,12 @@ class BaseMaskSampler(metaclass=ABCMeta):
         return int(num_patches * (1 - self.mask_ratio))
 
     @abstractmethod
-    def priority(self, scores: Tensor | None, noise: Tensor) -> Tensor:
+    def priority(self, scores: Tensor, noise: Tensor) -> Tensor:
         """Order to mask in: the highest values are masked.
 
         Args:
-            scores: ``(B, L)`` attention scores, fp32, or None.
+            scores: ``(B, L)`` attention scores, fp32; of no meaning if not
+                ``needs_scores``.
             noise: ``(B, L)`` uniform noise in [0, 1), fp32.
 
         Returns:
@@ -83,10 +84,9 @@ class BaseMaskSampler(metaclass=ABCMeta):
                 of it and the scores, and of nothing else.
         """
         # Half precision would turn close scores into ties.
-        scores = None if scores is None else scores.float()
-        order = self.priority(scores, noise.float()).argsort(
-            dim=1, stable=True
-        )
+        noise = noise.float()
+        scores = noise if scores is None else scores.float()
+        order = self.priority(scores, noise).argsort(dim=1, stable=True)
         ids_restore = order.argsort(dim=1)
         num_visible = self.num_visible(order.shape[1])
         return MaskIndices(
@@ -141,7 +141,7 @@ class RandomMaskSampler(BaseMaskSampler):
 
     needs_scores = False
 
-    def priority(self, scores: Tensor | None, noise: Tensor) -> Tensor:
+    def priority(self, scores: Tensor, noise: Tensor) -> Tensor:
         """The noise itself, ``(B, L)``."""
         return noise
 

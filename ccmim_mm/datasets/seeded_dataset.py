@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from mmengine.dataset import BaseDataset
 
 from .samplers import SampleKey
-from .transforms import UnreadablePicture
+from .transforms import UnreadablePictureError
 
 
 @contextmanager
@@ -31,8 +32,8 @@ def seeded(*entropy: int) -> Iterator[None]:
         torch.set_rng_state(before[2])
 
 
-class SeededItems:
-    """Mixin for an mmengine ``BaseDataset`` under a ``SeededSampler``.
+class SeededDataset(BaseDataset):
+    """An mmengine dataset for use under a :class:`SeededSampler`.
 
     Indexed with a :class:`SampleKey`, the whole pipeline runs under a seed
     made of (seed, epoch, index). A picture that cannot be read is replaced
@@ -45,7 +46,7 @@ class SeededItems:
         """One packed sample.
 
         Raises:
-            UnreadablePicture: If no backup could be read either.
+            UnreadablePictureError: If no backup could be read either.
         """
         if not isinstance(key, SampleKey):
             return super().__getitem__(key)
@@ -54,7 +55,7 @@ class SeededItems:
             try:
                 with seeded(key.seed, key.epoch, index):
                     sample = self.prepare_data(index)
-            except UnreadablePicture as error:
+            except UnreadablePictureError as error:
                 unreadable.append(str(error))
                 continue
             if unreadable:
@@ -62,7 +63,7 @@ class SeededItems:
                     dict(unreadable=unreadable)
                 )
             return sample
-        raise UnreadablePicture(
+        raise UnreadablePictureError(
             unreadable[0],
             f'this and the {len(unreadable) - 1} pictures after it could '
             'not be read: check the data folder',
