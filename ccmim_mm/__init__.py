@@ -6,11 +6,12 @@ Importing the package registers every module of it, so a config needs
 
 # ruff: noqa: E402 - the stack is checked before anything is imported from it
 
-from ._stack import check_stack
+from ._stack import check_stack, quiet_imports
 
 check_stack()
+with quiet_imports():
+    from . import datasets, engine, evaluation, models, visualization
 
-from . import datasets, engine, evaluation, models, visualization
 from .version import __version__
 
 __all__ = [

@@ -5,7 +5,11 @@ share their import names, so pip cannot be asked to depend on either
 without overwriting what a user already has. It is checked here instead.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
+from io import StringIO
 
 from packaging.version import Version
 
@@ -40,3 +44,15 @@ def check_stack(required: dict[str, tuple[str, str]] = REQUIRED) -> None:
                 '(in an environment of its own: it shares its import name '
                 'with older OpenMMLab releases)'
             )
+
+
+@contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Keep the stack's notices of optional parts off the screen.
+
+    Without compiled operators, which pre-training does not need, importing
+    mmpretrain announces what it does without.
+    """
+    with warnings.catch_warnings(), redirect_stdout(StringIO()):
+        warnings.filterwarnings('ignore', message='Fail to import')
+        yield

@@ -17,6 +17,10 @@ SPLITS: tuple[str, ...] = ('train', 'val')
 
 _TRAIN_SHARE = 0.6
 
+# Side of a cut, as a share of the picture's. Enlarged cuts are smooth, which
+# leaves the outlines of the shapes as the sharpest edges of a scene.
+_CUT_RANGE = (0.15, 0.5)
+
 
 class Photo(NamedTuple):
     """One bundled photograph.
@@ -135,7 +139,7 @@ def cut_texture(rng: Generator, region: np.ndarray, size: int) -> np.ndarray:
         Texture, (size, size, 3) float32 in [0, 255].
     """
     height, width = region.shape[:2]
-    side = min(round(size * rng.uniform(0.6, 1.6)), height, width)
+    side = min(round(size * rng.uniform(*_CUT_RANGE)), height, width)
     top = rng.integers(height - side + 1)
     left = rng.integers(width - side + 1)
     window = region[top : top + side, left : left + side]
@@ -145,7 +149,7 @@ def cut_texture(rng: Generator, region: np.ndarray, size: int) -> np.ndarray:
     texture = cv2.resize(
         np.ascontiguousarray(window),
         (size, size),
-        interpolation=cv2.INTER_AREA,
+        interpolation=cv2.INTER_CUBIC,
     ).astype(np.float32)
     mean = texture.mean(axis=(0, 1))
     contrast, brightness = rng.uniform(0.8, 1.25), rng.uniform(-25, 25)
