@@ -127,13 +127,19 @@ def load_regions(split: str) -> tuple[np.ndarray, ...]:
     return tuple(regions)
 
 
-def cut_texture(rng: Generator, region: np.ndarray, size: int) -> np.ndarray:
+def cut_texture(
+    rng: Generator,
+    region: np.ndarray,
+    size: int,
+    light: tuple[float, float],
+) -> np.ndarray:
     """Cut a texture: random place, scale, turn, flip, contrast and tint.
 
     Args:
         rng: Source of randomness; it is advanced.
         region: Photograph to cut from, (height, width, 3) uint8.
         size: Side of the texture in pixels.
+        light: Range that its mean brightness is drawn from, in [0, 255].
 
     Returns:
         Texture, (size, size, 3) float32 in [0, 255].
@@ -152,7 +158,9 @@ def cut_texture(rng: Generator, region: np.ndarray, size: int) -> np.ndarray:
         interpolation=cv2.INTER_CUBIC,
     ).astype(np.float32)
     mean = texture.mean(axis=(0, 1))
-    contrast, brightness = rng.uniform(0.8, 1.25), rng.uniform(-25, 25)
+    contrast = rng.uniform(0.5, 0.9)
     tint = rng.uniform(0.85, 1.15, 3).astype(np.float32)
-    texture = ((texture - mean) * contrast + mean + brightness) * tint
+    # Half way to grey, so that dark photographs keep no colour cast.
+    colour = (mean + mean.mean()) / (2 * max(mean.mean(), 1.0))
+    texture = (texture - mean) * contrast + colour * tint * rng.uniform(*light)
     return np.clip(texture, 0, 255).astype(np.float32)
