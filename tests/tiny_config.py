@@ -9,6 +9,7 @@ model = dict(
         ),
         img_size=32,
         patch_size=8,
+        score_layers='all',
     ),
     neck=dict(
         num_patches=16,
@@ -20,7 +21,8 @@ model = dict(
     ),
     head=dict(patch_size=8),
     align_head=dict(
-        projector=dict(in_channels=32, hid_channels=32, out_channels=8)
+        loss_weight=0.1,
+        projector=dict(in_channels=32, hid_channels=32, out_channels=8),
     ),
 )
 
