@@ -1,12 +1,16 @@
 """The command-line tools, as a user starts them."""
 
+import copy
 import os
 import shutil
 import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+import torch
+from conftest import ROOT, TINY, build
+
+from ccmim_mm.datasets.demo_data import generate_demo
 
 CONFIG = 'tests/tiny_config.py'
 
@@ -25,7 +29,10 @@ def tool(name, *args, **env):
     return run(sys.executable, f'tools/{name}.py', *args, **env)
 
 
-@pytest.mark.parametrize('name', ['train', 'test', 'make_demo_data'])
+@pytest.mark.parametrize(
+    'name',
+    ['train', 'test', 'make_demo_data', 'analysis_tools/object_mask_share'],
+)
 def test_help(name):
     result = tool(name, '--help')
     assert result.returncode == 0
@@ -134,3 +141,23 @@ def test_slurm_starts_torchrun_on_each_node(tmp_path):
     assert '--nodes=4' in lines and '--gres=gpu:8' in lines
     assert lines[-2:] == [CONFIG, '--resume']
     assert shutil.which('bash')
+
+
+def test_object_mask_share(finished_demo, tmp_path):
+    data, checkpoint = finished_demo
+    name = 'analysis_tools/object_mask_share'
+    result = tool(name, CONFIG, checkpoint, '--data', data, '--draws', 5)
+    assert result.returncode == 0, result.stderr
+    share = float(result.stdout.splitlines()[-1].split()[0])
+    assert 0.5 < share < 1
+    result = tool(name, CONFIG, tmp_path / 'no.pth', '--data', data)
+    assert 'no checkpoint' in result.stderr
+
+
+@pytest.fixture
+def finished_demo(tmp_path):
+    """A few demo scenes and the checkpoint of an untrained model."""
+    data = generate_demo(tmp_path / 'demo', 6, 12, workers=1)
+    checkpoint = tmp_path / 'model.pth'
+    torch.save(build(copy.deepcopy(TINY)).state_dict(), checkpoint)
+    return data, checkpoint

@@ -29,7 +29,7 @@ SHAPES: tuple[str, ...] = (
 # number of objects: more objects have to be smaller to stay visible.
 _RADIUS_RANGE = {1: (0.24, 0.32), 2: (0.19, 0.24), 3: (0.16, 0.19)}
 _OVERSAMPLING = 4
-# Mean brightness: objects are always lighter than what is behind them.
+# Mean brightness: objects are nearly always lighter than what is behind.
 _BACKGROUND_LIGHT = (40.0, 90.0)
 _OBJECT_LIGHT = (150.0, 220.0)
 _LAYOUT_TRIALS = 256
