@@ -16,6 +16,5 @@ custom_hooks = [
     dict(type='RunSummaryHook'),
 ]
 
-# TensorBoard or Weights & Biases: one more line here, or
-# --cfg-options visualizer.vis_backends.1.type=TensorboardVisBackend
-vis_backends = [dict(type='LocalVisBackend')]
+# TensorBoard, or likewise WandbVisBackend:
+#     --cfg-options visualizer.vis_backends.0.type=TensorboardVisBackend

@@ -104,8 +104,16 @@ def test_resume_continues_as_if_nothing_had_happened(
         history(resumed, 'loss_rec'), history(straight, 'loss_rec')
     )
     points = resumed.message_hub.runtime_info['frozen_features']
-    # Epoch 1 is evaluated after its checkpoint is written.
-    assert [p['iter'] for p in points] == [0, 6]
+    assert points == straight.message_hub.runtime_info['frozen_features']
+
+
+def test_resuming_a_finished_run_changes_no_result(picture_folder, tmp_path):
+    train(picture_folder, tmp_path, epochs=1)
+    summary = (tmp_path / 'summary.json').read_text()
+    again = config(picture_folder, tmp_path, epochs=1, resume='auto')
+    again.experiment_name = 'again'
+    Runner.from_cfg(again).train()
+    assert (tmp_path / 'summary.json').read_text() == summary
 
 
 def test_watching_does_not_change_the_run(finished, picture_folder, tmp_path):
