@@ -2,7 +2,6 @@
 
 import copy
 import os
-import shutil
 import subprocess
 import sys
 
@@ -140,7 +139,6 @@ def test_slurm_starts_torchrun_on_each_node(tmp_path):
     lines = result.stdout.splitlines()
     assert '--nodes=4' in lines and '--gres=gpu:8' in lines
     assert lines[-2:] == [CONFIG, '--resume']
-    assert shutil.which('bash')
 
 
 def test_object_mask_share(finished_demo, tmp_path):
@@ -151,7 +149,7 @@ def test_object_mask_share(finished_demo, tmp_path):
     share = float(result.stdout.splitlines()[-1].split()[0])
     assert 0.5 < share < 1
     result = tool(name, CONFIG, tmp_path / 'no.pth', '--data', data)
-    assert 'no checkpoint' in result.stderr
+    assert result.stderr.splitlines()[-1].startswith('error: no checkpoint')
 
 
 @pytest.fixture

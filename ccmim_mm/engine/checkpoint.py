@@ -53,7 +53,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             data = torch.load(path, map_location='cpu', weights_only=True)
     # Broken files make the reader raise nearly anything.
     except Exception as error:
-        reason = f'{type(error).__name__}: {str(error).splitlines()[0]}'
+        first_line = str(error).partition('\n')[0]
+        reason = f'{type(error).__name__}: {first_line}'
         raise ValueError(f'{path} is refused or broken: {reason}') from error
     for key in ('state_dict', 'model'):
         if isinstance(data, dict) and isinstance(data.get(key), dict):

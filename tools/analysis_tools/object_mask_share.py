@@ -85,7 +85,10 @@ def main() -> None:
     init_default_scope(cfg.default_scope)
     cfg.model.data_preprocessor = cfg.data_preprocessor
     model = MODELS.build(cfg.model).eval()
-    load_pretrained(model, read_state_dict(args.checkpoint))
+    try:
+        load_pretrained(model, read_state_dict(args.checkpoint))
+    except (ValueError, OSError) as error:
+        raise SystemExit(f'error: {error}') from None
     root = Path(args.data, 'val')
     cfg.val_dataloader.dataset.data_root = str(root)
     dataset = DATASETS.build(cfg.val_dataloader.dataset)

@@ -19,7 +19,8 @@ class PretrainedHook(Hook):
         checkpoint: Path of a ``.pth`` with mmpretrain's parameter names.
 
     Raises:
-        FileNotFoundError: If there is no such file, before anything is built.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read safely or leaves the encoder short.
     """
 
     # Before InitialValHook, which judges the weights loaded here.
