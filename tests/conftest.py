@@ -10,6 +10,7 @@ from mmpretrain.structures import DataSample
 from PIL import Image
 
 import ccmim_mm  # noqa: F401 - registers the modules
+from ccmim_mm.engine.converters import convert
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,8 +36,20 @@ def build(cfg: dict, seed: int = 0):
     return model
 
 
+def release_state(model) -> dict[str, torch.Tensor]:
+    """The model's tensors by the release's names, parameters as leaves."""
+    state = {
+        name: value.detach().clone()
+        for name, value in model.state_dict().items()
+    }
+    for name, parameter in model.named_parameters():
+        state[name].requires_grad_(parameter.requires_grad)
+    form = 'mae' if model.align_head is None else 'ccmim'
+    return convert(state, 'project', form).state
+
+
 def samples(noise: torch.Tensor) -> list[DataSample]:
-    """Data samples that carry mask noise, ``(B, L)``."""
+    """Data samples that carry mask noise, ``(B, L)`` or ``(P, V, L)``."""
     found = [DataSample() for _ in noise]
     for sample, row in zip(found, noise.numpy(), strict=True):
         sample.set_field(row, 'mask_noise')

@@ -1,12 +1,61 @@
 """ccMIM's step in plain torch, written from the method's description alone.
 
 It shares no code with the package or with mmpretrain: it reads a state dict
-and computes everything explicitly, full attention maps included.
+with the release's parameter names and computes everything explicitly, full
+attention maps included.
 """
 
 import math
 
 import torch
+
+
+def random_state(
+    width=32, depth=3, inner=16, inner_depth=2, p=8, patches=16, out=8
+):
+    """A random checkpoint of the release, by name and shape."""
+    pixels = 3 * p * p
+    shapes = {
+        'cls_token': (1, 1, width),
+        'pos_embed': (1, patches + 1, width),
+        'patch_embed.proj.weight': (width, 3, p, p),
+        'patch_embed.proj.bias': (width,),
+        'mask_token': (1, 1, inner),
+        'decoder_pos_embed': (1, patches + 1, inner),
+        'decoder_embed.weight': (inner, width),
+        'decoder_embed.bias': (inner,),
+        'decoder_pred.weight': (pixels, inner),
+        'decoder_pred.bias': (pixels,),
+        'projector.0.weight': (width, width),
+        'projector.3.weight': (out, width),
+    }
+    norms = {'norm': width, 'decoder_norm': inner, 'projector.1': width}
+    for name, count, n, hidden in (
+        ('blocks', depth, width, 2 * width),
+        ('decoder_blocks', inner_depth, inner, 4 * inner),
+    ):
+        for i in range(count):
+            norms |= {f'{name}.{i}.norm1': n, f'{name}.{i}.norm2': n}
+            for part, rows, columns in (
+                ('attn.qkv', 3 * n, n),
+                ('attn.proj', n, n),
+                ('mlp.fc1', hidden, n),
+                ('mlp.fc2', n, hidden),
+            ):
+                shapes[f'{name}.{i}.{part}.weight'] = (rows, columns)
+                shapes[f'{name}.{i}.{part}.bias'] = (rows,)
+    state = {
+        name: torch.randn(shape) / math.sqrt(math.prod(shape[1:]) or 1)
+        for name, shape in shapes.items()
+    }
+    for name, n in norms.items():
+        state[f'{name}.weight'] = 1 + torch.randn(n) / 10
+        state[f'{name}.bias'] = torch.randn(n) / 10
+    for name, n in (('projector.1', width), ('projector.4', out)):
+        state[f'{name}.running_mean'] = torch.randn(n)
+        state[f'{name}.running_var'] = torch.rand(n)
+        state[f'{name}.num_batches_tracked'] = torch.tensor(7)
+    return state
 
 
 def linear(x, state, name):
@@ -25,7 +74,7 @@ def block(x, state, name, heads):
     """One transformer block; returns its output and the attention map."""
     batch, n, width = x.shape
     qkv = linear(
-        layer_norm(x, state, f'{name}.ln1'), state, f'{name}.attn.qkv'
+        layer_norm(x, state, f'{name}.norm1'), state, f'{name}.attn.qkv'
     )
     q, k, v = (
         part.reshape(batch, n, heads, width // heads).transpose(1, 2)
@@ -36,10 +85,10 @@ def block(x, state, name, heads):
     mixed = (attention @ v).transpose(1, 2).reshape(batch, n, width)
     x = x + linear(mixed, state, f'{name}.attn.proj')
     hidden = linear(
-        layer_norm(x, state, f'{name}.ln2'), state, f'{name}.ffn.layers.0.0'
+        layer_norm(x, state, f'{name}.norm2'), state, f'{name}.mlp.fc1'
     )
     hidden = hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2)))
-    return x + linear(hidden, state, f'{name}.ffn.layers.1'), attention
+    return x + linear(hidden, state, f'{name}.mlp.fc2'), attention
 
 
 def patchify(images, p):
@@ -54,22 +103,22 @@ def patchify(images, p):
 
 
 def embed(state, images, p):
-    kernel = state['backbone.patch_embed.projection.weight']
+    kernel = state['patch_embed.proj.weight']
     flat = kernel.permute(0, 2, 3, 1).reshape(len(kernel), -1)
     tokens = patchify(images, p) @ flat.T
-    tokens = tokens + state['backbone.patch_embed.projection.bias']
-    return tokens + state['backbone.pos_embed'][:, 1:]
+    tokens = tokens + state['patch_embed.proj.bias']
+    return tokens + state['pos_embed'][:, 1:]
 
 
 def encode(state, tokens, depth, heads):
     """Encoder over tokens (B, n, C): output (B, n + 1, C), CLS rows summed."""
-    cls = state['backbone.cls_token'] + state['backbone.pos_embed'][:, :1]
+    cls = state['cls_token'] + state['pos_embed'][:, :1]
     x = torch.cat([cls.repeat(len(tokens), 1, 1), tokens], dim=1)
     scores = 0
     for i in range(depth):
-        x, attention = block(x, state, f'backbone.layers.{i}', heads)
+        x, attention = block(x, state, f'blocks.{i}', heads)
         scores = scores + attention[:, :, 0, 1:].mean(dim=1)
-    return layer_norm(x, state, 'backbone.ln1'), scores
+    return layer_norm(x, state, 'norm'), scores
 
 
 def release_order(scores, noise):
@@ -80,17 +129,17 @@ def release_order(scores, noise):
 
 
 def decode(state, visible, order, depth, heads):
-    x = linear(visible, state, 'neck.decoder_embed')
+    x = linear(visible, state, 'decoder_embed')
     batch, length = order.shape
-    full = state['neck.mask_token'].repeat(batch, length, 1)
+    full = state['mask_token'].repeat(batch, length, 1)
     for b in range(batch):
         full = full.clone()
         full[b, order[b, : x.shape[1] - 1]] = x[b, 1:]
-    x = torch.cat([x[:, :1], full], dim=1) + state['neck.decoder_pos_embed']
+    x = torch.cat([x[:, :1], full], dim=1) + state['decoder_pos_embed']
     for i in range(depth):
-        x, _ = block(x, state, f'neck.decoder_blocks.{i}', heads)
-    x = layer_norm(x, state, 'neck.ln1')
-    return linear(x, state, 'neck.decoder_pred')[:, 1:]
+        x, _ = block(x, state, f'decoder_blocks.{i}', heads)
+    x = layer_norm(x, state, 'decoder_norm')
+    return linear(x, state, 'decoder_pred')[:, 1:]
 
 
 def reconstruction(state, images, pred, order, num_visible, p):
@@ -108,22 +157,33 @@ def batch_norm(x, weight=1, bias=0):
 
 
 def project(state, cls):
-    name = 'align_head.projector'
-    x = linear(cls, state, f'{name}.fc0')
-    x = batch_norm(x, state[f'{name}.bn0.weight'], state[f'{name}.bn0.bias'])
-    x = batch_norm(linear(torch.relu(x), state, f'{name}.fc1'))
+    name = 'projector'
+    x = linear(cls, state, f'{name}.0')
+    x = batch_norm(x, state[f'{name}.1.weight'], state[f'{name}.1.bias'])
+    x = batch_norm(linear(torch.relu(x), state, f'{name}.3'))
     return x / x.norm(dim=1, keepdim=True)
 
 
-def align(queries, keys, offset=0, temperature=0.5):
-    """2T * cross entropy of each query against its key among all."""
+def align(queries, keys, offset=0, temperature=0.5, views=1):
+    """2T * cross entropy of each query against its key among all.
+
+    Of several views per picture only the own one is a key.
+    """
     logits = queries @ keys.T / temperature
+    pictures = len(keys) // views
+    for i in range(len(queries)):
+        for view in range(views):
+            other = (i + offset + view * pictures) % len(keys)
+            if other != i + offset:
+                logits[i, other] = -math.inf
     own = torch.arange(len(queries)) + offset
     log_p = logits - torch.logsumexp(logits, dim=1, keepdim=True)
     return -2 * temperature * log_p[torch.arange(len(queries)), own].mean()
 
 
-def step(state, images, noise, ratio=0.75, p=8, depth=3, heads=4, ranks=1):
+def step(
+    state, images, noise, ratio=0.75, p=8, depth=3, heads=4, ranks=1, views=1
+):
     """Both losses and the order of one step.
 
     With several ranks the pictures are split evenly; each rank normalises
@@ -149,7 +209,7 @@ def step(state, images, noise, ratio=0.75, p=8, depth=3, heads=4, ranks=1):
             [project(state, part) for part in masked[:, 0].split(size)]
         )
     parts = [
-        align(project(state, part), keys, offset=r * size)
+        align(project(state, part), keys, offset=r * size, views=views)
         for r, part in enumerate(visible[:, 0].split(size))
     ]
     return dict(

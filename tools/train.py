@@ -25,7 +25,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--pretrained',
-        help='start from the weights of this MAE or ccMIM checkpoint',
+        help='start from the weights of this checkpoint: of this project, '
+        'the ccMIM or MAE release, or timm',
     )
     parser.add_argument(
         '--amp',

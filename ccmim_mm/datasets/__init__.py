@@ -3,12 +3,14 @@
 from .picture_folder import PictureFolder
 from .samplers import SampleKey, SeededSampler
 from .transforms import (
+    LoadRandomResizedCrop,
     LoadUprightImage,
     PackCCMIMInputs,
     UnreadablePictureError,
 )
 
 __all__ = [
+    'LoadRandomResizedCrop',
     'LoadUprightImage',
     'PackCCMIMInputs',
     'PictureFolder',

@@ -1,6 +1,8 @@
 """What runs the training: loops, hooks, optimizer wrappers."""
 
 from .hooks import (
+    CompileLayersHook,
+    DeferredRuntimeInfoHook,
     InitialValHook,
     MaskPanelHook,
     PretrainedHook,
@@ -13,6 +15,8 @@ from .runner import FrozenFeatureLoop, FrozenFeatureTestLoop, PretrainLoop
 
 __all__ = [
     'BFloat16OptimWrapper',
+    'CompileLayersHook',
+    'DeferredRuntimeInfoHook',
     'FrozenFeatureLoop',
     'FrozenFeatureTestLoop',
     'InitialValHook',

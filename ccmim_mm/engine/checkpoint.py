@@ -11,8 +11,9 @@ class _Skipped:
     """Stands for what a training checkpoint holds beside the parameters.
 
     mmengine stores its log's history as objects whose unpickling needs
-    ``getattr``, which is as good as running code. Under this stand-in the
-    file can be read, and the history is dropped.
+    ``getattr``, which is as good as running code, and releases of the MAE
+    family their command line, an argparse namespace. Under this stand-in
+    the file can be read, and these are dropped without being built.
     """
 
     def __new__(cls, *args) -> '_Skipped':
@@ -22,7 +23,7 @@ class _Skipped:
         """Forget it."""
 
 
-_HISTORY: list[Callable | tuple[Callable, str]] = [
+_STAND_INS: list[Callable | tuple[Callable, str]] = [
     (_Skipped, 'builtins.getattr'),
     (_Skipped, 'mmengine.logging.history_buffer.HistoryBuffer'),
     (_Skipped, 'numpy._core.multiarray._reconstruct'),
@@ -31,6 +32,9 @@ _HISTORY: list[Callable | tuple[Callable, str]] = [
     (_Skipped, 'numpy.core.multiarray.scalar'),
     (_Skipped, 'numpy.ndarray'),
     (_Skipped, 'numpy.dtype'),
+    (_Skipped, 'argparse.Namespace'),
+    (_Skipped, 'pathlib.PosixPath'),
+    (_Skipped, 'pathlib._local.PosixPath'),
 ]
 
 
@@ -49,7 +53,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     if not Path(path).is_file():
         raise FileNotFoundError(f'no checkpoint {path}')
     try:
-        with torch.serialization.safe_globals(_HISTORY):
+        with torch.serialization.safe_globals(_STAND_INS):
             data = torch.load(path, map_location='cpu', weights_only=True)
     # Broken files make the reader raise nearly anything.
     except Exception as error:

@@ -1,8 +1,9 @@
-"""Algorithm, backbone, heads and mask samplers of ccMIM."""
+"""Algorithm, backbone, neck, heads and mask samplers of ccMIM."""
 
 from .algorithms import CCMIM
 from .backbones import CCMIMViT
-from .heads import CCMIMAlignHead
+from .heads import CCMIMAlignHead, CCMIMPretrainHead
+from .necks import CCMIMPretrainDecoder
 from .task_modules import (
     AdditiveNoiseMaskSampler,
     BaseMaskSampler,
@@ -17,6 +18,8 @@ __all__ = [
     'AdditiveNoiseMaskSampler',
     'BaseMaskSampler',
     'CCMIMAlignHead',
+    'CCMIMPretrainDecoder',
+    'CCMIMPretrainHead',
     'CCMIMViT',
     'GumbelMaskSampler',
     'MaskIndices',

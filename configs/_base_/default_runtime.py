@@ -5,6 +5,7 @@ custom_imports = dict(imports=['ccmim_mm'], allow_failed_imports=False)
 randomness = dict(seed=0, diff_rank_seed=True)
 
 default_hooks = dict(
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
     logger=dict(interval=50),
     checkpoint=dict(interval=10, max_keep_ckpts=3),
 )

@@ -7,37 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, TINY, build
-from mmengine.config import Config
+from conftest import TINY, build
 from mmengine.runner import Runner
 from PIL import Image
+from run_helpers import config, history, train
 
-from ccmim_mm.apis import (
-    apply_data,
-    apply_device,
-    apply_precision,
-    apply_run_options,
-)
+from ccmim_mm.apis import apply_precision
 from ccmim_mm.engine.checkpoint import load_pretrained, read_state_dict
 from ccmim_mm.engine.runner.undisturbed import undisturbed
-
-
-def config(data, work_dir, epochs=2, options=(), **run_options):
-    cfg = Config.fromfile(ROOT / 'tests/tiny_config.py')
-    apply_device(cfg, 'cpu', 'none')
-    apply_data(cfg, data)
-    apply_precision(cfg, 'auto')
-    cfg.merge_from_dict({'train_cfg.max_epochs': epochs, **dict(options)})
-    # No name: a Runner's instances are global, by name.
-    cfg.experiment_name = work_dir.name + str(epochs)
-    apply_run_options(cfg, str(work_dir), **run_options)
-    return cfg
-
-
-def train(*args, **kwargs):
-    runner = Runner.from_cfg(config(*args, **kwargs))
-    runner.train()
-    return runner
 
 
 @pytest.fixture(scope='module')
@@ -45,10 +22,6 @@ def finished(picture_folder, tmp_path_factory):
     """A run of two epochs of three iterations, and its work dir."""
     work_dir = tmp_path_factory.mktemp('finished')
     return train(picture_folder, work_dir), work_dir
-
-
-def history(runner, name):
-    return runner.message_hub.get_scalar(f'train/{name}').data[0]
 
 
 def test_what_a_run_leaves_behind(finished):

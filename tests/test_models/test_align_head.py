@@ -3,7 +3,7 @@ import copy
 import pytest
 import reference
 import torch
-from conftest import build
+from conftest import build, release_state
 from torch import nn
 
 
@@ -17,11 +17,8 @@ def cls_tokens(seed, batch=8):
 
 
 def test_value_and_gradient_equal_the_reference(tiny_cfg):
-    head = head_of(tiny_cfg)
-    state = {
-        f'align_head.{name}': value.detach().clone().requires_grad_()
-        for name, value in head.named_parameters()
-    }
+    model = build(tiny_cfg)
+    head, state = model.align_head, release_state(model)
     visible = cls_tokens(1).requires_grad_()
     losses = head.loss(visible, cls_tokens(2))
     losses['loss_align'].backward()
@@ -36,7 +33,7 @@ def test_value_and_gradient_equal_the_reference(tiny_cfg):
     weight = head.projector.fc0.weight
     torch.testing.assert_close(
         weight.grad,
-        state['align_head.projector.fc0.weight'].grad,
+        state['projector.0.weight'].grad,
         rtol=1e-4,
         atol=1e-7,
     )

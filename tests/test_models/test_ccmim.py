@@ -1,7 +1,10 @@
 import pytest
 import reference
 import torch
-from conftest import build, samples
+from conftest import build, release_state, samples
+from mmpretrain.models import MAEPretrainDecoder, MAEPretrainHead
+
+from ccmim_mm.engine.converters import convert
 
 BATCH, PATCHES = 6, 16
 
@@ -14,30 +17,23 @@ def batch():
     return images, noise
 
 
-def state_of(model):
-    """The model's tensors, parameters as leaves of a graph of their own."""
-    own = {name: p.requires_grad for name, p in model.named_parameters()}
-    return {
-        name: value.detach().clone().requires_grad_(own.get(name, False))
-        for name, value in model.state_dict().items()
-    }
-
-
 def test_losses_and_gradients_equal_the_reference(tiny_cfg, batch):
     model = build(tiny_cfg)
     images, noise = batch
     losses = model.loss(images, samples(noise))
     (losses['loss_rec'] + losses['loss_align']).backward()
-    state = state_of(model)
+    state = release_state(model)
     expected = reference.step(state, images, noise)
     (expected['loss_rec'] + expected['loss_align']).backward()
+    grads = {n: v.grad for n, v in state.items() if v.grad is not None}
+    grads = convert(state | grads, 'ccmim', 'project').state
     for name in ('loss_rec', 'loss_align'):
         torch.testing.assert_close(
             losses[name], expected[name], rtol=1e-5, atol=0
         )
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            expected = state[name].grad
+            expected = grads[name]
             error = (parameter.grad - expected).norm() / expected.norm()
             assert error < 2e-5, name
 
@@ -47,7 +43,7 @@ def test_mask_equals_the_releases_rule(tiny_cfg, batch):
     images, noise = batch
     scores = model.backbone.score(model.backbone.embed(images))
     ids = model.mask_sampler(scores, noise)
-    order = reference.step(state_of(model), images, noise)['order']
+    order = reference.step(release_state(model), images, noise)['order']
     assert torch.equal(ids.ids_visible, order[:, :4])
     assert torch.equal(ids.ids_masked, order[:, 4:])
 
@@ -62,19 +58,18 @@ def test_every_parameter_gets_a_gradient(tiny_cfg, batch):
 
 
 def test_the_masked_branch_sends_no_gradient(tiny_cfg, batch):
-    """With fixed keys the alignment's gradient must be what it was."""
     model = build(tiny_cfg)
     seen = []
-    encode = model.backbone.encode
+    encode_cls = model.backbone.encode_cls
 
     def spy(tokens, ids):
-        out = encode(tokens, ids)
-        seen.append(out.requires_grad)
+        out = encode_cls(tokens, ids)
+        seen.append((out.requires_grad, ids.shape[1]))
         return out
 
-    model.backbone.encode = spy
+    model.backbone.encode_cls = spy
     model.loss(batch[0], samples(batch[1]))
-    assert seen == [True, False]
+    assert seen == [(False, 12)]
 
 
 def test_log_values(tiny_cfg, batch):
@@ -104,9 +99,9 @@ def test_without_contrast_and_scores_it_is_mae(tiny_cfg, batch):
     latent = model.backbone.encode(
         model.backbone.embed(batch[0]), order[:, :4]
     )
-    pred = model.neck(latent, order.argsort(1))
+    pred = MAEPretrainDecoder.forward(model.neck, latent, order.argsort(1))
     mask = (order.argsort(1) >= 4).float()
-    expected = model.head.loss(pred, batch[0], mask)
+    expected = MAEPretrainHead.loss(model.head, pred, batch[0], mask)
     assert losses['loss_rec'].item() == pytest.approx(expected.item())
 
 
@@ -165,7 +160,7 @@ def test_features_are_of_whole_pictures(tiny_cfg, batch):
     model = build(tiny_cfg).eval()
     (tokens,) = model(batch[0], mode='tensor')
     assert tokens.shape == (BATCH, PATCHES + 1, 32)
-    state = state_of(model)
+    state = release_state(model)
     expected, _ = reference.encode(
         state, reference.embed(state, batch[0], 8), 3, 4
     )
@@ -183,11 +178,15 @@ def test_features_are_of_whole_pictures(tiny_cfg, batch):
         ({'backbone': dict(img_size=30)}, 'not divisible'),
         ({'backbone': dict(score_layers=4)}, 'from 1 to 3'),
         ({'align_head': dict(temperature=0)}, 'temperature > 0'),
+        ({'align_patches': 13}, 'from 1 to 12'),
+        ({'align_patches': 0}, 'from 1 to 12'),
     ],
 )
 def test_parts_that_do_not_fit(tiny_cfg, change, message):
     for part, values in change.items():
-        tiny_cfg[part].update(values)
+        if isinstance(values, dict):
+            values = tiny_cfg[part] | values
+        tiny_cfg[part] = values
     with pytest.raises(ValueError, match=message):
         build(tiny_cfg)
 
@@ -203,3 +202,49 @@ def test_batches_that_do_not_fit(tiny_cfg, batch):
         model.loss(torch.zeros(2, 3, 40, 40), [])
     with pytest.raises(ValueError, match='batch_size to 2'):
         model.loss(images[:1], samples(noise[:1]))
+
+
+def test_fewer_patches_to_align_with(tiny_cfg, batch):
+    """Only the alignment changes, and any 4 of the 12 are read."""
+    exact = build(tiny_cfg).loss(batch[0], samples(batch[1]))
+    model = build(tiny_cfg | dict(align_patches=4))
+    seen = []
+    encode_cls = model.backbone.encode_cls
+    model.backbone.encode_cls = lambda tokens, ids: (
+        seen.append(ids) or encode_cls(tokens, ids)
+    )
+    losses = model.loss(batch[0], samples(batch[1]))
+    assert losses['loss_rec'] == exact['loss_rec']
+    assert losses['loss_align'] != exact['loss_align']
+    assert seen[0].shape == (BATCH, 4)
+
+
+def test_several_crops_of_each_picture(tiny_cfg, batch):
+    """As one batch, but another crop of a picture is no negative."""
+    images, noise = batch
+    model = build(tiny_cfg)
+    carried = samples(noise.view(2, 3, -1).transpose(0, 1))
+    losses = model.loss([images[:3], images[3:]], carried)
+    state = release_state(model)
+    expected = reference.step(state, images, noise, views=2)
+    for name in ('loss_rec', 'loss_align'):
+        torch.testing.assert_close(
+            losses[name], expected[name], rtol=1e-5, atol=0
+        )
+    together = model.loss(images, samples(noise))
+    assert losses['loss_rec'] == together['loss_rec']
+    assert losses['loss_align'] < together['loss_align']
+
+
+def test_compiling_changes_neither_names_nor_values(tiny_cfg, batch):
+    model = build(tiny_cfg)
+    names = list(model.state_dict())
+    plain = model.loss(batch[0], samples(batch[1]))
+    # The tracer alone: building machine code would take minutes.
+    model.compile_layers(backend='aot_eager')
+    losses = model.loss(batch[0], samples(batch[1]))
+    (losses['loss_rec'] + losses['loss_align']).backward()
+    assert list(model.state_dict()) == names
+    assert model.backbone.layers[0].attn.qkv.weight.grad is not None
+    for name in ('loss_rec', 'loss_align'):
+        torch.testing.assert_close(losses[name], plain[name])

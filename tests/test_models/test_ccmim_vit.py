@@ -1,11 +1,11 @@
 import pytest
 import reference
 import torch
-from conftest import build
+from conftest import build, release_state
 from mmpretrain.models import VisionTransformer
 from mmpretrain.models.utils import MultiheadAttention
 
-from ccmim_mm.models.utils import cls_attention
+from ccmim_mm.models.utils import cls_attention, layer_at
 
 
 @pytest.mark.parametrize('bias', [True, False])
@@ -31,7 +31,7 @@ def test_scores_equal_full_maps(tiny_cfg, layers):
     model = build(tiny_cfg)
     tokens = model.backbone.embed(images())
     _, expected = reference.encode(
-        model.state_dict(), tokens, 3 if layers == 'all' else layers, 4
+        release_state(model), tokens, 3 if layers == 'all' else layers, 4
     )
     torch.testing.assert_close(model.backbone.score(tokens), expected)
 
@@ -53,10 +53,31 @@ def test_nothing_is_computed_behind_the_last_scored_row(tiny_cfg):
     model = build(tiny_cfg)
     calls = []
     for i, layer in enumerate(model.backbone.layers):
-        layer.register_forward_hook(lambda *_, i=i: calls.append(i))
+        layer.ffn.register_forward_hook(lambda *_, i=i: calls.append(i))
     model.backbone.score(model.backbone.embed(images()))
     # Layer 1's row is read from its input: only layer 0 ran.
     assert calls == [0]
+
+
+@pytest.mark.parametrize('tokens', [slice(0, 1), slice(3, None)])
+def test_a_layer_at_some_tokens_is_the_layer(tiny_cfg, tokens):
+    layer = build(tiny_cfg).backbone.layers[0]
+    x = torch.randn(2, 9, 32, requires_grad=True)
+    whole = layer(x)[:, tokens]
+    some = layer_at(layer, x, tokens)
+    torch.testing.assert_close(some, whole)
+    (grad,) = torch.autograd.grad(some.square().sum(), x)
+    (expected,) = torch.autograd.grad(whole.square().sum(), x)
+    assert (grad - expected).norm() < 1e-5 * expected.norm()
+
+
+def test_the_cls_token_alone_is_that_of_the_whole(tiny_cfg):
+    backbone = build(tiny_cfg).backbone
+    tokens = backbone.embed(images())
+    ids = torch.tensor([[3, 7, 1, 15]]).expand(4, -1)
+    torch.testing.assert_close(
+        backbone.encode_cls(tokens, ids), backbone.encode(tokens, ids)[:, 0]
+    )
 
 
 def test_encoding_does_not_depend_on_the_order_of_patches(tiny_cfg):

@@ -2,5 +2,11 @@
 
 from .formatting import PackCCMIMInputs
 from .loading import LoadUprightImage, UnreadablePictureError
+from .reduced_loading import LoadRandomResizedCrop
 
-__all__ = ['LoadUprightImage', 'PackCCMIMInputs', 'UnreadablePictureError']
+__all__ = [
+    'LoadRandomResizedCrop',
+    'LoadUprightImage',
+    'PackCCMIMInputs',
+    'UnreadablePictureError',
+]

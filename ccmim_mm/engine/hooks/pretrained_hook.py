@@ -5,6 +5,7 @@ from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
 from ..checkpoint import load_pretrained, read_state_dict
+from ..converters import convert, detect_format
 
 
 @HOOKS.register_module()
@@ -16,11 +17,13 @@ class PretrainedHook(Hook):
     of the encoder untouched. Skipped when a run resumes.
 
     Args:
-        checkpoint: Path of a ``.pth`` with mmpretrain's parameter names.
+        checkpoint: Path of a ``.pth`` of any format that
+            :mod:`ccmim_mm.engine.converters` knows.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read safely or leaves the encoder short.
+        ValueError: If it cannot be read safely, is of no known format or
+            leaves the encoder short.
     """
 
     # Before InitialValHook, which judges the weights loaded here.
@@ -28,11 +31,15 @@ class PretrainedHook(Hook):
 
     def __init__(self, checkpoint: str) -> None:
         self.checkpoint = checkpoint
-        self.state = read_state_dict(checkpoint)
+        state = read_state_dict(checkpoint)
+        self.format = detect_format(state)
+        self.state = convert(state, self.format, 'project').state
 
     def before_train(self, runner) -> None:
         """Load, on every rank alike."""
         if runner.iter == 0:
             report = load_pretrained(get_ori_model(runner.model), self.state)
-            runner.logger.info(f'{self.checkpoint}: {report}')
+            runner.logger.info(
+                f'{self.checkpoint} ({self.format} names): {report}'
+            )
         self.state = {}

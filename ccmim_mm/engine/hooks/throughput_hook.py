@@ -28,7 +28,9 @@ class ThroughputHook(Hook):
         hub = runner.message_hub
         seconds = hub.get_scalar('train/time').current()
         waited = hub.get_scalar('train/data_time').current()
-        pictures = len(data_batch['inputs']) * get_world_size()
+        inputs = data_batch['inputs']
+        views = inputs if isinstance(inputs, list) else [inputs]
+        pictures = sum(len(view) for view in views) * get_world_size()
         hub.update_scalar('train/imgs_per_s', pictures / seconds)
         hub.update_scalar('train/data_wait', waited / seconds)
         if not is_cuda_available():

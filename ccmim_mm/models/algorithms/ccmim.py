@@ -9,7 +9,11 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from ..task_modules import build_mask_sampler, top_masked_share
+from ..task_modules import (
+    build_mask_sampler,
+    sample_masked,
+    top_masked_share,
+)
 
 
 class Reconstruction(NamedTuple):
@@ -39,17 +43,21 @@ class CCMIM(BaseSelfSupervisor):
 
     Args:
         backbone: The encoder, a :class:`CCMIMViT`.
-        neck: The decoder, mmpretrain's ``MAEPretrainDecoder``.
-        head: The reconstruction head, mmpretrain's ``MAEPretrainHead``.
+        neck: The decoder, a :class:`CCMIMPretrainDecoder`.
+        head: The reconstruction head, a :class:`CCMIMPretrainHead`.
         mask_sampler: Chooses the masked patches; see ``mask_samplers``.
         align_head: The alignment head. None trains without contrast, and
             with ``RandomMaskSampler`` that is MAE.
+        align_patches: How many of the masked patches, drawn at random, the
+            masked branch reads. None is all of them, as released; fewer
+            are an approximation that saves time.
         data_preprocessor: Normalises pictures on the device.
         init_cfg: Initialisation config.
 
     Raises:
         ValueError: If encoder, decoder and head disagree on the patches, or
-            the mask ratio leaves no patch visible.
+            the mask ratio leaves no patch visible, or fewer masked than
+            ``align_patches``.
     """
 
     def __init__(
@@ -59,6 +67,7 @@ class CCMIM(BaseSelfSupervisor):
         head: dict,
         mask_sampler: dict = dict(type='AdditiveNoiseMaskSampler'),
         align_head: dict | None = None,
+        align_patches: int | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
@@ -73,6 +82,7 @@ class CCMIM(BaseSelfSupervisor):
         self.align_head = None
         if align_head is not None:
             self.align_head = MODELS.build(align_head)
+        self.align_patches = align_patches
         self.num_patches = self.backbone.num_patches
         self._check_parts()
 
@@ -81,12 +91,14 @@ class CCMIM(BaseSelfSupervisor):
         return self.backbone(inputs)
 
     def loss(
-        self, inputs: Tensor, data_samples: list[DataSample]
+        self, inputs: Tensor | list[Tensor], data_samples: list[DataSample]
     ) -> dict[str, Tensor]:
         """One training step's losses (section 3 of the paper, as released).
 
         Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            inputs: Normalised pictures, ``(B, 3, H, W)``; or several crops
+                of each picture, a list of such tensors, which an alignment
+                never tells apart as different pictures.
             data_samples: One a picture; a ``mask_noise`` field ``(L,)`` in
                 them, uniform in [0, 1), replaces the noise drawn here.
 
@@ -95,6 +107,7 @@ class CCMIM(BaseSelfSupervisor):
             objective; ``align_ce``, ``align_acc`` and ``top_masked`` (see
             :func:`top_masked_share`) for the log.
         """
+        inputs, num_views = self.stack_views(inputs)
         noise = self.mask_noise(inputs, data_samples)
         losses = {}
 
@@ -109,14 +122,17 @@ class CCMIM(BaseSelfSupervisor):
 
         # 4. Encode both halves with the same weights. 5. Reconstruct.
         visible = self.backbone.encode(tokens, ids.ids_visible)
-        pred = self.neck(visible, ids.ids_restore)
-        losses['loss_rec'] = self.head.loss(pred, inputs, ids.mask)
+        pred = self.neck(visible, ids)
+        losses['loss_rec'] = self.head.loss(pred, inputs, ids)
 
         # 6. Align; the masked half receives no gradient, so has no graph.
         if self.align_head is not None:
+            ids_masked = sample_masked(ids, noise, self.align_patches)
             with torch.no_grad():
-                masked = self.backbone.encode(tokens, ids.ids_masked)
-            losses |= self.align_head.loss(visible[:, 0], masked[:, 0])
+                masked_cls = self.backbone.encode_cls(tokens, ids_masked)
+            losses |= self.align_head.loss(
+                visible[:, 0], masked_cls, num_views
+            )
         return losses
 
     @torch.no_grad()
@@ -131,12 +147,41 @@ class CCMIM(BaseSelfSupervisor):
         scores = self.backbone.score(tokens)
         ids = self.mask_sampler(scores, noise)
         visible = self.backbone.encode(tokens, ids.ids_visible)
-        pred = self.neck(visible, ids.ids_restore).float()
+        pred = self.neck.predict_all(visible, ids.ids_restore).float()
         if self.head.norm_pix:
             patches = self.head.patchify(inputs)
             var, mean = torch.var_mean(patches, dim=-1, keepdim=True)
             pred = pred * (var + 1e-6).sqrt() + mean
         return Reconstruction(scores, ids.mask, self.head.unpatchify(pred))
+
+    def compile_layers(self, backend: str = 'inductor') -> None:
+        """Compile every transformer layer, of encoder and decoder.
+
+        Args:
+            backend: ``torch.compile``'s backend.
+        """
+        self.backbone.compile_layers(backend)
+        for layer in self.neck.decoder_blocks:
+            layer.compile(backend=backend, dynamic=False)
+
+    @staticmethod
+    def stack_views(inputs: Tensor | list[Tensor]) -> tuple[Tensor, int]:
+        """One batch ``(V * P, 3, H, W)`` of V crops of each of P pictures.
+
+        Args:
+            inputs: ``(P, 3, H, W)``, or V of them.
+
+        Raises:
+            TypeError: If the pictures were collated into a list.
+        """
+        if isinstance(inputs, Tensor):
+            return inputs, 1
+        if inputs[0].ndim != 4:
+            raise TypeError(
+                'got the pictures as a list, expected one tensor: set '
+                "train_dataloader.collate_fn=dict(type='default_collate')"
+            )
+        return torch.cat(inputs), len(inputs)
 
     def mask_noise(
         self, inputs: Tensor, data_samples: list[DataSample] | None
@@ -144,28 +189,25 @@ class CCMIM(BaseSelfSupervisor):
         """The noise that the masks are drawn from.
 
         Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``.
-            data_samples: With or without a ``mask_noise`` field ``(L,)``.
+            inputs: Normalised pictures, ``(B, 3, H, W)``; of several crops
+                each, first all first crops, then all second ones.
+            data_samples: One a picture, with or without a ``mask_noise``
+                field ``(L,)``, of V crops ``(V, L)``.
 
         Returns:
             ``(B, L)`` in [0, 1): carried by the pictures, or drawn here.
 
         Raises:
-            TypeError: If the batch is a list instead of one tensor.
             ValueError: If the noise is not of length L.
         """
-        if not isinstance(inputs, Tensor):
-            raise TypeError(
-                'got the pictures as a list, expected one tensor: set '
-                "train_dataloader.collate_fn=dict(type='default_collate')"
-            )
         shape = (len(inputs), self.num_patches)
         carried = [
             s.mask_noise for s in data_samples or () if 'mask_noise' in s
         ]
         if not carried:
             return torch.rand(shape, device=inputs.device)
-        noise = torch.from_numpy(np.stack(carried))
+        noise = torch.from_numpy(np.stack(carried, axis=-2))
+        noise = noise.reshape(-1, noise.shape[-1])
         if noise.shape != shape:
             raise ValueError(
                 f'the pictures carry mask noise of shape '
@@ -173,6 +215,9 @@ class CCMIM(BaseSelfSupervisor):
                 f'num_patches={shape[1]} in the PackCCMIMInputs of the '
                 'training pipeline'
             )
+        if inputs.is_cuda:
+            # Only a pinned source is copied without waiting.
+            noise = noise.pin_memory()
         return noise.to(inputs.device, non_blocking=True)
 
     def _check_parts(self) -> None:
@@ -194,4 +239,11 @@ class CCMIM(BaseSelfSupervisor):
                 f'model.mask_sampler.mask_ratio='
                 f'{self.mask_sampler.mask_ratio} leaves none of {patches} '
                 f'patches visible: at most {1 - 1 / patches:.4f} leaves one'
+            )
+        masked = patches - self.mask_sampler.num_visible(patches)
+        if self.align_patches not in (None, *range(1, masked + 1)):
+            raise ValueError(
+                f'model.align_patches={self.align_patches}, but '
+                f'{masked} of {patches} patches are masked: set it to None '
+                f'or from 1 to {masked}'
             )

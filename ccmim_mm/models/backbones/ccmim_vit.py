@@ -1,15 +1,20 @@
 """The encoder of ccMIM: a plain ViT with its steps laid open."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, Self
 
 import torch
 from mmpretrain.models import MAEViT, VisionTransformer
 from mmpretrain.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..utils import cls_attention, gather_tokens
+from ..utils import (
+    cls_attention,
+    gather_tokens,
+    layer_at,
+    layer_with_cls_row,
+)
 
 
 @MODELS.register_module()
@@ -81,6 +86,7 @@ class CCMIMViT(MAEViT):
         self.img_size = img_size
         self.score_layers = depth
         self.with_cp = with_cp
+        self._layer_with_cls_row = layer_with_cls_row
 
     def init_weights(self) -> None:
         """Initialise as MAE does, unless weights are loaded instead."""
@@ -128,14 +134,13 @@ class CCMIMViT(MAEViT):
             ``(B, L)``, fp32, without a graph: head-averaged CLS attention,
             summed over the first ``score_layers`` layers, each in [0, 1].
         """
+        *layers, last = self.layers[: self.score_layers]
         x = self._prepend_cls(tokens)
-        scores = tokens.new_zeros(tokens.shape[:2], dtype=torch.float32)
-        for depth, layer in enumerate(self.layers, start=1):
-            scores += cls_attention(layer.attn, layer.ln1(x))
-            if depth == self.score_layers:
-                break
-            x = layer(x)
-        return scores
+        scores = torch.zeros(tokens.shape[:2], device=tokens.device)
+        for layer in layers:
+            x, row = self._layer_with_cls_row(layer, x)
+            scores += row
+        return scores + cls_attention(last.attn, last.ln1(x))
 
     def encode(self, tokens: Tensor, ids: Tensor) -> Tensor:
         """Encode the patches at ``ids``, with the CLS token in front.
@@ -148,12 +153,19 @@ class CCMIMViT(MAEViT):
             ``(B, n + 1, C)`` after the final norm, CLS first.
         """
         x = self._prepend_cls(gather_tokens(tokens, ids))
-        for layer in self.layers:
-            if self.with_cp and x.requires_grad:
-                x = checkpoint(layer, x, use_reentrant=False)
-            else:
-                x = layer(x)
-        return self.norm1(x)
+        return self.norm1(self._run(self.layers, x))
+
+    def encode_cls(self, tokens: Tensor, ids: Tensor) -> Tensor:
+        """The CLS token of :meth:`encode`, ``(B, C)``, for less.
+
+        Args:
+            tokens: All embedded patches, ``(B, L, C)``.
+            ids: ``(B, n)``, in ``[0, L)``.
+        """
+        *layers, last = self.layers
+        x = self._prepend_cls(gather_tokens(tokens, ids))
+        x = layer_at(last, self._run(layers, x), slice(0, 1))
+        return self.norm1(x)[:, 0]
 
     def forward(
         self, x: Tensor, mask: bool | None = None
@@ -172,6 +184,23 @@ class CCMIMViT(MAEViT):
         if mask:
             return super().forward(x, mask=True)
         return VisionTransformer.forward(self, x)
+
+    def compile_layers(self, backend: str = 'inductor') -> None:
+        """Compile the layers for the input size, in the score pass too."""
+        for layer in self.layers:
+            layer.compile(backend=backend, dynamic=False)
+        self._layer_with_cls_row = torch.compile(
+            layer_with_cls_row, backend=backend, dynamic=False
+        )
+
+    def _run(self, layers: Iterable[nn.Module], x: Tensor) -> Tensor:
+        """``(B, N, C)`` through some layers."""
+        for layer in layers:
+            if self.with_cp and x.requires_grad:
+                x = checkpoint(layer, x, use_reentrant=False)
+            else:
+                x = layer(x)
+        return x
 
     def _prepend_cls(self, tokens: Tensor) -> Tensor:
         """``(B, n, C)`` to ``(B, n + 1, C)`` with the positioned CLS."""

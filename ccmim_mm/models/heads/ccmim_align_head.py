@@ -68,7 +68,7 @@ class CCMIMAlignHead(BaseModule):
         return F.normalize(self.projector((cls_token,))[0].float(), dim=1)
 
     def loss(
-        self, visible_cls: Tensor, masked_cls: Tensor
+        self, visible_cls: Tensor, masked_cls: Tensor, num_views: int = 1
     ) -> dict[str, Tensor]:
         """Compute the alignment loss.
 
@@ -76,6 +76,8 @@ class CCMIMAlignHead(BaseModule):
             visible_cls: CLS tokens of the visible patches, ``(B, C)``.
             masked_cls: CLS tokens of the masked patches, ``(B, C)``, of the
                 same pictures in the same order.
+            num_views: Crops of each picture in the batch, first all first
+                crops. Other crops of the same picture are no negatives.
 
         Returns:
             ``loss_align``, weighted, ``loss_weight * 2T * CE``, and for the
@@ -85,15 +87,22 @@ class CCMIMAlignHead(BaseModule):
         Raises:
             ValueError: For a batch of one with BatchNorm in the projector.
         """
-        batch = len(visible_cls)
+        batch, rank = len(visible_cls), get_rank()
         if self.training:
             self.check_batch(batch)
         queries = self.project(visible_cls)
         with torch.no_grad():
             keys = torch.cat(all_gather(self.project(masked_cls)))
-        labels = torch.arange(batch, device=keys.device) + batch * get_rank()
+        rows = torch.arange(batch, device=keys.device)
+        labels = rows + batch * rank
         with torch.autocast(queries.device.type, enabled=False):
             logits = queries @ keys.T / self.temperature
+            if num_views > 1:
+                picture = rows % (batch // num_views)
+                same = picture[:, None] == picture
+                same.fill_diagonal_(False)
+                own = logits[:, batch * rank : batch * (rank + 1)]
+                own.masked_fill_(same, -torch.inf)
             ce = F.cross_entropy(logits, labels)
         accuracy = (logits.argmax(1) == labels).float().mean()
         return dict(

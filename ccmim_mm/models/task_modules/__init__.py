@@ -8,6 +8,7 @@ from .mask_samplers import (
     RandomMaskSampler,
     TopKMaskSampler,
     build_mask_sampler,
+    sample_masked,
     top_masked_share,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     'RandomMaskSampler',
     'TopKMaskSampler',
     'build_mask_sampler',
+    'sample_masked',
     'top_masked_share',
 ]

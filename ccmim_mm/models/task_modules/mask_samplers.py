@@ -183,3 +183,26 @@ def top_masked_share(scores: Tensor, mask: Tensor, top: float = 0.1) -> Tensor:
     """
     count = max(1, round(top * scores.shape[1]))
     return mask.gather(1, scores.topk(count, dim=1).indices).mean()
+
+
+def sample_masked(
+    ids: MaskIndices, noise: Tensor, count: int | None
+) -> Tensor:
+    """Some of the masked patches, uniformly at random.
+
+    Drawn from the low half of the noise's 24 bits, which is independent of
+    the high half that drew the mask: a function of the noise still.
+
+    Args:
+        ids: The mask.
+        noise: ``(B, L)`` uniform noise in [0, 1), multiples of ``2**-24``.
+        count: How many, in [1, L - V]; None is all of them.
+
+    Returns:
+        ``(B, count)``.
+    """
+    if count is None:
+        return ids.ids_masked
+    draw = (noise.gather(1, ids.ids_masked) * 4096.0) % 1.0
+    chosen = draw.argsort(dim=1, stable=True)[:, :count]
+    return ids.ids_masked.gather(1, chosen)

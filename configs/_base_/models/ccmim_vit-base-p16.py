@@ -11,7 +11,7 @@ model = dict(
     # Also GumbelMaskSampler, TopKMaskSampler, RandomMaskSampler (MAE).
     mask_sampler=dict(type='AdditiveNoiseMaskSampler', mask_ratio=0.75),
     neck=dict(
-        type='MAEPretrainDecoder',
+        type='CCMIMPretrainDecoder',
         num_patches=196,
         patch_size=16,
         embed_dim=768,
@@ -20,7 +20,7 @@ model = dict(
         decoder_num_heads=16,
     ),
     head=dict(
-        type='MAEPretrainHead',
+        type='CCMIMPretrainHead',
         patch_size=16,
         norm_pix=True,
         loss=dict(type='PixelReconstructionLoss', criterion='L2'),

@@ -13,6 +13,7 @@ optim_wrapper = dict(
         lr=1.5e-4 * 4096 / 256,
         betas=(0.9, 0.95),
         weight_decay=0.05,
+        fused=True,
     ),
     # No decay on biases and 1-D parameters, norms among them.
     paramwise_cfg=dict(

@@ -1,0 +1,5 @@
+"""Decoders."""
+
+from .ccmim_pretrain_decoder import CCMIMPretrainDecoder
+
+__all__ = ['CCMIMPretrainDecoder']

@@ -1,0 +1,109 @@
+"""The hooks that keep a step from waiting, on real runs."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from run_helpers import history, train
+
+from ccmim_mm.engine import DeferredRuntimeInfoHook
+
+LOSSES = ('loss', 'loss_rec', 'loss_align', 'align_acc', 'top_masked')
+
+
+def test_the_histories_are_the_stock_hooks(picture_folder, tmp_path):
+    stock = train(
+        picture_folder,
+        tmp_path / 'stock',
+        options={'default_hooks.runtime_info.type': 'RuntimeInfoHook'},
+    )
+    own = train(
+        picture_folder,
+        tmp_path / 'own',
+        options={'default_hooks.logger.interval': 2},
+    )
+    for name in LOSSES:
+        assert len(history(own, name)) == 6
+        np.testing.assert_array_equal(
+            history(own, name), history(stock, name).astype(np.float32)
+        )
+
+
+def test_nothing_is_read_between_logs():
+    """A meta tensor has no value: reading it would raise."""
+    hook = DeferredRuntimeInfoHook()
+    hook.interval = 3
+    runner = SimpleNamespace(iter=0, train_dataloader=range(100))
+    outputs = dict(loss=torch.zeros((), device='meta'))
+    hook.after_train_iter(runner, 0, outputs=outputs)
+    hook.after_train_iter(runner, 1, outputs=outputs)
+    with pytest.raises(NotImplementedError, match='meta'):
+        hook.after_train_iter(runner, 2, outputs=outputs)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(picture_folder, tmp_path):
+    with pytest.raises(FloatingPointError, match='at iteration 2: go on'):
+        train(
+            picture_folder,
+            tmp_path,
+            options={
+                'optim_wrapper.optimizer.lr': 1e30,
+                'param_scheduler': [],
+                'default_hooks.logger.interval': 100,
+            },
+        )
+
+
+def test_a_checkpoint_between_logs_has_every_value(picture_folder, tmp_path):
+    train(
+        picture_folder,
+        tmp_path,
+        options={
+            'default_hooks.logger.interval': 3,
+            'default_hooks.checkpoint.interval': 2,
+            'default_hooks.checkpoint.by_epoch': False,
+        },
+    )
+    saved = torch.load(tmp_path / 'iter_2.pth', weights_only=False)
+    scalars = saved['message_hub']['log_scalars']
+    for name in LOSSES:
+        assert len(scalars[f'train/{name}'].data[0]) == 2
+
+
+def test_compiled_layers_train_alike(picture_folder, tmp_path):
+    plain = train(picture_folder, tmp_path / 'plain', epochs=1)
+    # The tracer alone: building machine code would take minutes.
+    hook = dict(type='CompileLayersHook', backend='aot_eager')
+    hooks = [*plain.cfg.custom_hooks, hook]
+    compiled = train(
+        picture_folder,
+        tmp_path / 'compiled',
+        epochs=1,
+        options={'custom_hooks': hooks},
+    )
+    np.testing.assert_allclose(
+        history(compiled, 'loss'), history(plain, 'loss'), rtol=1e-4
+    )
+
+
+def test_several_crops_a_picture(picture_folder, tmp_path):
+    """Through mmpretrain's MultiView, the loader and the preprocessor."""
+    plain = train(picture_folder, tmp_path / 'plain', epochs=1)
+    load, crop, flip, pack = plain.cfg.train_pipeline
+    views = dict(type='MultiView', num_views=[2], transforms=[[crop, flip]])
+    key = 'train_dataloader.dataset.pipeline'
+    runner = train(
+        picture_folder,
+        tmp_path / 'views',
+        epochs=1,
+        options={key: [load, views, pack]},
+    )
+    assert np.isfinite(history(runner, 'loss')).all()
+    batch = next(iter(runner.train_dataloader))
+    first, second = batch['inputs']
+    assert first.shape == second.shape == (8, 3, 32, 32)
+    assert not torch.equal(first, second)
+    # Of 16 crops 14 are keys that count: its own and those of 7 others.
+    ce = history(runner, 'align_ce')
+    assert ce[0] < np.log(16)

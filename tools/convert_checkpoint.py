@@ -1,0 +1,64 @@
+"""Convert a checkpoint between this project, the release, MAE and timm."""
+
+import argparse
+import os
+from pathlib import Path
+
+FORMATS = ('project', 'ccmim', 'mae', 'timm')
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line (``sys.argv`` by default)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('src', type=Path, help='checkpoint to read')
+    parser.add_argument('dst', type=Path, help='checkpoint to write, new')
+    parser.add_argument(
+        '--from',
+        dest='source',
+        choices=['auto', *FORMATS],
+        default='auto',
+        help='format of SRC; auto tells it by the names',
+    )
+    parser.add_argument(
+        '--to',
+        dest='target',
+        choices=FORMATS,
+        default='project',
+        help='format of DST',
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Convert."""
+    args = parse_args(argv)
+    import torch
+
+    from ccmim_mm.engine.checkpoint import read_state_dict
+    from ccmim_mm.engine.converters import convert, detect_format
+
+    try:
+        if args.dst.exists():
+            raise FileExistsError(f'{args.dst} exists: name a new file')
+        state = read_state_dict(args.src)
+        source = args.source
+        if source == 'auto':
+            source = detect_format(state)
+        result = convert(state, source, args.target)
+        key = 'state_dict' if args.target == 'project' else 'model'
+        partial = args.dst.with_name(f'{args.dst.name}.part')
+        torch.save({key: result.state}, partial)
+        os.replace(partial, args.dst)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f'error: {error}') from None
+    print(
+        f'{len(result.state)} of {len(state)} tensors, {source} -> '
+        f'{args.target}, written to {args.dst}'
+    )
+    if result.left_out:
+        print('left out, as the format has no place for them:')
+        print('\n'.join(f'  {name}' for name in result.left_out))
+
+
+if __name__ == '__main__':
+    main()
