@@ -1,0 +1,17 @@
+# ccMIM as released (scores of all layers, all masked patches, weight 0.1) at
+# the demo's size: 64 px / 8 px, 128 wide, 4 layers.
+_base_ = '../ccmim_vit-tiny_demo.py'
+
+model = dict(
+    backbone=dict(score_layers='all'), align_head=dict(loss_weight=0.1)
+)
+train_dataloader = dict(batch_size=64)
+
+# EuroSAT: 9,000 pictures / 64 = 140 steps an epoch
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=1)
+param_scheduler[1].update(begin=1, end=6, T_max=5)
+train_cfg = dict(max_epochs=6, val_interval=6)
+auto_scale_lr = dict(base_batch_size=64)
+
+default_hooks = dict(logger=dict(interval=140), checkpoint=dict(interval=6))
