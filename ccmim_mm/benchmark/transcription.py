@@ -150,8 +150,9 @@ class PlainCCMIM(nn.Module):
         for block in self.decoder_blocks:
             x, _ = block(x)
         pred = self.decoder_pred(self.decoder_norm(x))[:, 1:]
-        target = F.pixel_unshuffle(images, self.patch_size)
-        target = target.flatten(2).transpose(1, 2)
+        side = self.patch_size
+        grid = images.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+        target = grid.permute(0, 2, 4, 3, 5, 1).flatten(1, 2).flatten(2)
         mean = target.mean(dim=2, keepdim=True)
         var = target.var(dim=2, keepdim=True)
         target = (target - mean) / (var + 1e-6) ** 0.5

@@ -1,0 +1,218 @@
+"""The commands of ``tools/benchmark.py``."""
+
+import argparse
+import statistics
+from typing import Any
+
+from mmengine.config import Config
+
+from . import growth as growing
+from .contenders import NAMES, Contender, build_contender
+from .data import DataRates, listing_cost
+from .flops import counted_flops, step_flops
+from .memory import peak_mib
+from .report import environment, publish
+from .timing import alternate, matmul_task, median_ratio, synchronize, timed
+
+#: Side of the square matrices that the machine's rate is measured with: big
+#: enough to fill the device.
+SIDES = dict(cpu=2048, cuda=8192)
+
+
+#: Parts of a step, as they follow each other; ``forward`` sums them up.
+ORDER = (
+    'embed',
+    'score',
+    'visible',
+    'decoder',
+    'reconstruction',
+    'masked',
+    'align',
+    'forward',
+    'backward',
+    'optimizer',
+    'step',
+)
+
+
+def _setting(args: argparse.Namespace, cfg: Config) -> dict[str, Any]:
+    return dict(
+        config=args.config,
+        img_size=cfg.model.backbone.img_size,
+        batch_size=args.batch_size,
+        repeats=args.repeats,
+        **environment(args.device),
+    )
+
+
+def _flops(name: str, contenders: dict[str, Contender]) -> int:
+    """FLOPs of a contender's step for one picture, analytically."""
+    twin = dict(plain='ccmim', mmpretrain_mae='mae').get(name, name)
+    return sum(step_flops(name, contenders[twin].model).values())
+
+
+def compare(args: argparse.Namespace, cfg: Config) -> None:
+    """All contenders in turns, with what they use of the machine."""
+    device, batch = args.device, args.batch_size
+    side = SIDES[device]
+    tasks, all_flops = {}, {}
+    for precision in args.precision:
+        built = {
+            name: build_contender(name, cfg.model, batch, device, precision)
+            for name in NAMES
+            # The release computes in fp32 and nothing else.
+            if name != 'plain' or precision == 'fp32'
+        }
+        for name, contender in built.items():
+            tasks[f'{name} {precision}'] = contender.step
+            all_flops[f'{name} {precision}'] = _flops(name, built) * batch
+        key = f'matmul {precision}'
+        tasks[key] = matmul_task(device, precision, side)
+        all_flops[key] = 2 * side**3
+    seconds = alternate(tasks, device, args.repeats)
+    rows = []
+    for key, times in seconds.items():
+        name, precision = key.split()
+        rate = all_flops[key] / statistics.median(times)
+        best = all_flops[f'matmul {precision}'] / statistics.median(
+            seconds[f'matmul {precision}']
+        )
+        row = dict(
+            contender=name,
+            precision=precision,
+            ms=statistics.median(times) * 1e3,
+            **{'pictures/s': batch / statistics.median(times)},
+        )
+        for other in ('mmpretrain_mae', 'mae'):
+            if f'{other} {precision}' in seconds:
+                row[f'time / {other}'] = median_ratio(
+                    times, seconds[f'{other} {precision}']
+                )
+        if 'plain fp32' in seconds:
+            row['speed / plain'] = median_ratio(seconds['plain fp32'], times)
+        row['GFLOP/s'] = rate / 1e9
+        row['share of matmul'] = rate / best
+        if name == 'matmul':
+            row = {k: v for k, v in row.items() if '/ ' not in k}
+            row['pictures/s'] = None
+        elif not args.no_memory:
+            row['peak MiB'] = peak_mib(
+                name, cfg.model, batch, device, precision
+            )
+        rows.append(row)
+    rows.sort(key=lambda row: row['contender'] == 'matmul')
+    setting = _setting(args, cfg) | dict(matmul=f'{side}^3')
+    publish('compare', rows, setting, args.json)
+
+
+def step(args: argparse.Namespace, cfg: Config) -> None:
+    """One contender: milliseconds and FLOPs by part."""
+    device = args.device
+    contender = build_contender(
+        args.contender,
+        cfg.model,
+        args.batch_size,
+        device,
+        args.precision,
+        args.compile,
+    )
+    model = contender.model
+    parts = dict(
+        embed=(model.backbone, 'embed'),
+        score=(model.backbone, 'score'),
+        visible=(model.backbone, 'encode'),
+        masked=(model.backbone, 'encode_cls'),
+        decoder=(model.neck, 'forward'),
+        reconstruction=(model.head, 'loss'),
+        forward=(contender, 'forward'),
+        optimizer=(contender.optimizer, 'step'),
+        step=(contender, 'step'),
+    )
+    if model.align_head is not None:
+        parts['align'] = (model.align_head, 'loss')
+    runs: list[dict[str, float]] = []
+    rate = matmul_task(device, args.precision, SIDES[device])
+    for _ in range(3):
+        contender.step()
+    for _ in range(args.repeats):
+        sums: dict[str, float] = {}
+        with timed(parts, device, sums):
+            contender.step()
+        sums['backward'] = sums['step'] - sums['forward'] - sums['optimizer']
+        runs.append(sums)
+    times = alternate(dict(matmul=rate), device, args.repeats)['matmul']
+    matmul = 2 * SIDES[device] ** 3 / statistics.median(times)
+    flops = step_flops(args.contender, model)
+    flops['step'] = sum(flops.values())
+    rows = []
+    for name in sorted((*parts, 'backward'), key=ORDER.index):
+        ms = statistics.median(run.get(name, 0.0) for run in runs) * 1e3
+        row = dict(part=name, ms=ms, **{'GFLOP/picture': None, 'share': None})
+        if flops.get(name):
+            row['GFLOP/picture'] = flops[name] / 1e9
+            total = flops[name] * args.batch_size
+            row['share'] = total / (ms / 1e3) / matmul
+        rows.append(row)
+    synchronize(device)
+    counted = counted_flops(contender) / args.batch_size
+    rows.append({'part': "torch's counter", 'GFLOP/picture': counted / 1e9})
+    setting = _setting(args, cfg) | dict(
+        contender=args.contender,
+        precision=args.precision,
+        compiled=args.compile,
+        matmul_gflops=round(matmul / 1e9),
+        peak_mib=round(
+            peak_mib(
+                args.contender,
+                cfg.model,
+                args.batch_size,
+                device,
+                args.precision,
+            )
+        ),
+    )
+    publish(f'step {args.contender}', rows, setting, args.json)
+
+
+def data(args: argparse.Namespace, cfg: Config) -> None:
+    """Pictures per second by worker count, and the cost of a long list."""
+    if args.listing:
+        row = dict(names=args.listing, **listing_cost(args.listing))
+        publish('listing', [row], environment('cpu'), args.json)
+    if not args.data:
+        return
+    from ..apis import apply_data
+
+    apply_data(cfg, args.data)
+    rows = []
+    for workers in args.workers:
+        rates = DataRates(cfg, workers, args.pictures, args.batch_size)
+        pairs = [
+            (rates.bare(), rates.pipeline()) for _ in range(args.repeats + 1)
+        ][1:]
+        bare, pipeline = zip(*pairs, strict=True)
+        rows.append(
+            {
+                'workers': workers,
+                'bare pictures/s': statistics.median(bare),
+                'pipeline pictures/s': statistics.median(pipeline),
+                'share': median_ratio(list(pipeline), list(bare)),
+            }
+        )
+    setting = _setting(args, cfg) | dict(pictures=args.pictures)
+    publish('data', rows, setting, args.json)
+
+
+def growth(args: argparse.Namespace, cfg: Config) -> None:
+    """Step time over batch, picture size and ranks, with the laws."""
+    common = (args.device, args.precision, args.repeats)
+    setting = _setting(args, cfg) | dict(precision=args.precision)
+    rows = growing.batch_growth(cfg.model, args.batches, *common)
+    publish('growth with the batch', rows, setting, args.json)
+    rows = growing.size_growth(cfg.model, args.sizes, args.batch_size, *common)
+    publish('growth with the picture', rows, setting, args.json)
+    if args.device == 'cpu':
+        rows = growing.rank_growth(
+            cfg.model, args.batch_size, args.precision, args.repeats
+        )
+        publish('growth with the ranks', rows, setting, args.json)

@@ -1,0 +1,129 @@
+"""How fast pictures arrive, and what a list of a million names costs."""
+
+import multiprocessing
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS
+from PIL import Image
+
+from ..datasets.listing import list_pictures
+from .memory import resident_mib
+
+
+def bare_crops(paths: list[str], side: int, area: float) -> int:
+    """Decode pictures, cut a square out and resize it; no framework.
+
+    Args:
+        paths: The pictures.
+        side: Side of the output, in pixels.
+        area: Mean area of the crop, as a share of the picture.
+
+    Returns:
+        How many were read.
+    """
+    for path in paths:
+        with Image.open(path) as image:
+            width, height = image.size
+            edge = min(width, height, (area * width * height) ** 0.5)
+            box = (0, 0, round(edge), round(edge))
+            crop = image.convert('RGB').crop(box)
+            crop = crop.resize((side, side), Image.Resampling.BICUBIC)
+        np.ascontiguousarray(np.asarray(crop).transpose(2, 0, 1))
+    return len(paths)
+
+
+class DataRates:
+    """Rates of the bare work and of a config's training loader.
+
+    Args:
+        cfg: A pre-training config, its data folder set.
+        workers: Processes.
+        pictures: Pictures of one measurement, at most.
+        batch_size: Pictures of a batch.
+    """
+
+    def __init__(
+        self, cfg: Config, workers: int, pictures: int, batch_size: int
+    ) -> None:
+        loader_cfg = cfg.train_dataloader.copy()
+        loader_cfg.dataset.max_pictures = pictures
+        dataset = DATASETS.build(loader_cfg.dataset)
+        loader_cfg.update(
+            dataset=dataset,
+            batch_size=batch_size,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=False,
+        )
+        self.loader = Runner.build_dataloader(loader_cfg, seed=0)
+        paths = [
+            dataset.get_data_info(i)['img_path'] for i in range(len(dataset))
+        ]
+        count = max(workers, 1)
+        (crop,) = (
+            t
+            for t in dataset.pipeline.transforms
+            if hasattr(t, 'crop_ratio_range')
+        )
+        self.shares = [
+            (paths[i::count], crop.scale[0], sum(crop.crop_ratio_range) / 2)
+            for i in range(count)
+        ]
+        self.pool = multiprocessing.get_context('fork').Pool(count)
+
+    def bare(self) -> float:
+        """Pictures per second of :func:`bare_crops` in as many processes."""
+        start = time.perf_counter()
+        done = sum(self.pool.starmap(bare_crops, self.shares, chunksize=1))
+        return done / (time.perf_counter() - start)
+
+    def pipeline(self) -> float:
+        """Pictures per second that the training loader delivers."""
+        start = time.perf_counter()
+        done = 0
+        for batch in self.loader:
+            inputs = batch['inputs']
+            views = inputs if isinstance(inputs, list) else [inputs]
+            done += sum(len(view) for view in views)
+        return done / (time.perf_counter() - start)
+
+
+def listing_cost(count: int) -> dict[str, float]:
+    """What opening a folder of ``count`` pictures costs.
+
+    The files are empty, in folders of 1,000, and deleted afterwards.
+
+    Returns:
+        Seconds to list it at first and from the cache, and the growth of
+        the process's memory in MiB.
+    """
+    with tempfile.TemporaryDirectory() as root:
+        for start in range(0, count, 1000):
+            folder = Path(root, 'pictures', f'n{start:08}')
+            folder.mkdir(parents=True)
+            for i in range(start, min(start + 1000, count)):
+                (folder / f'n{start:08}_{i:08}.JPEG').touch()
+        # A folder changed this very moment is not cached.
+        time.sleep(3)
+        context = multiprocessing.get_context('spawn')
+        results = []
+        for _ in range(2):
+            with context.Pool(1) as pool:
+                arguments = (f'{root}/pictures', f'{root}/cache')
+                results.append(pool.apply(_list_once, arguments))
+    (first, memory), (cached, _) = results
+    return dict(first_s=first, cached_s=cached, memory_mib=memory)
+
+
+def _list_once(root: str, cache: str) -> tuple[float, float]:
+    before = resident_mib('VmRSS')
+    start = time.perf_counter()
+    listing = list_pictures(root, cache)
+    passed = time.perf_counter() - start
+    assert len(listing)
+    return passed, resident_mib('VmHWM') - before

@@ -1,0 +1,79 @@
+"""Tables for people, JSON for programs, and what machine it was."""
+
+import datetime
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..version import __version__
+
+
+def environment(device: str) -> dict[str, Any]:
+    """The machine, the software and the day."""
+    name = platform.machine()
+    cpuinfo = Path('/proc/cpuinfo')
+    if device == 'cuda':
+        name = torch.cuda.get_device_name()
+    elif cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith('model name'):
+                name = line.partition(':')[2].strip()
+                break
+    return dict(
+        device=name,
+        threads=torch.get_num_threads(),
+        capability=torch.backends.cpu.get_cpu_capability(),
+        python=platform.python_version(),
+        torch=torch.__version__,
+        ccmim_mm=__version__,
+        date=datetime.date.today().isoformat(),
+    )
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as a Markdown table; numbers with three significant digits."""
+    columns = list(rows[0])
+    cells = [columns] + [[_cell(row.get(c)) for c in columns] for row in rows]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
+    lines = [
+        '| '
+        + ' | '.join(c.ljust(w) for c, w in zip(line, widths, strict=True))
+        + ' |'
+        for line in cells
+    ]
+    lines.insert(1, '|' + '|'.join('-' * (w + 2) for w in widths) + '|')
+    return '\n'.join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ''
+    if isinstance(value, float):
+        return f'{value:.3g}' if abs(value) < 1000 else f'{value:.0f}'
+    return str(value)
+
+
+def publish(
+    title: str,
+    rows: Sequence[dict[str, Any]],
+    setting: dict[str, Any],
+    path: Path | None,
+) -> None:
+    """Print a table and add it to a JSON file.
+
+    Args:
+        title: Of the table, and its key in the file.
+        rows: One dict a row, all with the same keys.
+        setting: What the figures hold for.
+        path: The file; None writes none.
+    """
+    described = ', '.join(f'{k} {v}' for k, v in setting.items())
+    print(f'\n{title}\n{described}\n\n{table(rows)}', flush=True)
+    if path is not None:
+        data = json.loads(path.read_text()) if path.exists() else {}
+        data[title] = dict(setting=setting, rows=rows)
+        path.write_text(json.dumps(data, indent=2) + '\n')
