@@ -48,6 +48,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='scale the learning rate with processes x batch size',
     )
     parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='run the transformer layers through torch.compile: a minute at '
+        'the start, for what it gains on your machine',
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -90,7 +96,12 @@ def load_config(args: argparse.Namespace) -> Config:
     # Before the rest, which looks at what the overrides say.
     cfg.merge_from_dict(options)
     apply_run_options(
-        cfg, args.work_dir, args.resume, args.auto_scale_lr, args.pretrained
+        cfg,
+        args.work_dir,
+        args.resume,
+        args.auto_scale_lr,
+        args.pretrained,
+        args.compile,
     )
     return cfg
 

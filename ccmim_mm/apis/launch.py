@@ -96,6 +96,7 @@ def apply_run_options(
     resume: str | None = None,
     auto_scale_lr: bool = False,
     pretrained: str | None = None,
+    compile_layers: bool = False,
 ) -> None:
     """Apply the options that a run may differ in from its config.
 
@@ -107,6 +108,7 @@ def apply_run_options(
             checkpoint's path.
         auto_scale_lr: Scale the learning rate with processes x batch.
         pretrained: Checkpoint to continue from.
+        compile_layers: Run the transformer layers through torch.compile.
 
     Raises:
         FileExistsError: If the work dir holds a run and this is another.
@@ -128,9 +130,12 @@ def apply_run_options(
         cfg.load_from = resume
     if auto_scale_lr:
         cfg.auto_scale_lr.enable = True
+    hooks = []
     if pretrained is not None:
-        hook = dict(type='PretrainedHook', checkpoint=pretrained)
-        cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
+        hooks.append(dict(type='PretrainedHook', checkpoint=pretrained))
+    if compile_layers:
+        hooks.append(dict(type='CompileLayersHook'))
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), *hooks]
     for dataloader in _dataloaders(cfg):
         if not dataloader.get('num_workers'):
             # torch refuses the combination; there is nothing to persist.

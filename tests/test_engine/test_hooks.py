@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from run_helpers import history, train
+from mmengine.runner import Runner
+from run_helpers import config, history, train
 
 from ccmim_mm.engine import DeferredRuntimeInfoHook
 
@@ -73,15 +74,14 @@ def test_a_checkpoint_between_logs_has_every_value(picture_folder, tmp_path):
 
 def test_compiled_layers_train_alike(picture_folder, tmp_path):
     plain = train(picture_folder, tmp_path / 'plain', epochs=1)
-    # The tracer alone: building machine code would take minutes.
-    hook = dict(type='CompileLayersHook', backend='aot_eager')
-    hooks = [*plain.cfg.custom_hooks, hook]
-    compiled = train(
-        picture_folder,
-        tmp_path / 'compiled',
-        epochs=1,
-        options={'custom_hooks': hooks},
+    cfg = config(
+        picture_folder, tmp_path / 'compiled', epochs=1, compile_layers=True
     )
+    assert cfg.custom_hooks[-1].type == 'CompileLayersHook'
+    # The tracer alone: building machine code would take minutes.
+    cfg.custom_hooks[-1].backend = 'aot_eager'
+    compiled = Runner.from_cfg(cfg)
+    compiled.train()
     np.testing.assert_allclose(
         history(compiled, 'loss'), history(plain, 'loss'), rtol=1e-4
     )
