@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
+from torch.utils.data import get_worker_info
 
 from .samplers import SampleKey
 from .transforms import UnreadablePictureError
@@ -16,10 +17,16 @@ from .transforms import UnreadablePictureError
 def seeded(*entropy: int) -> Iterator[None]:
     """Seed random, numpy and torch (CPU), and restore them afterwards.
 
+    A loader's worker draws from them for nothing else, so there, where it
+    counts, restoring is spared.
+
     Args:
         entropy: Non-negative integers; each combination seeds differently.
     """
-    before = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    worker = get_worker_info() is not None
+    if not worker:
+        python, torch_state = random.getstate(), torch.get_rng_state()
+        numpy_state = np.random.get_state()
     words = np.random.SeedSequence(entropy).generate_state(4)
     random.seed(int(words[0]))
     np.random.seed(words[1:3])
@@ -27,9 +34,10 @@ def seeded(*entropy: int) -> Iterator[None]:
     try:
         yield
     finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])
-        torch.set_rng_state(before[2])
+        if not worker:
+            random.setstate(python)
+            torch.set_rng_state(torch_state)
+            np.random.set_state(numpy_state)
 
 
 class SeededDataset(BaseDataset):

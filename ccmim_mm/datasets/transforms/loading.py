@@ -2,6 +2,7 @@
 
 import io
 
+import mmcv
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
@@ -62,7 +63,7 @@ class LoadUprightImage(LoadImageFromFile):
         except Exception as error:
             reason = f'{type(error).__name__}: {error}'
             raise UnreadablePictureError(path, reason) from error
-        results['img'] = np.ascontiguousarray(np.asarray(rgb)[..., ::-1])
+        results['img'] = mmcv.rgb2bgr(np.asarray(rgb))
         results['img_shape'] = results['ori_shape'] = rgb.size[::-1]
         return results
 

@@ -2,6 +2,7 @@
 
 import io
 
+import mmcv
 import numpy as np
 from mmengine import fileio
 from mmpretrain.datasets import RandomResizedCrop
@@ -57,7 +58,7 @@ class LoadRandomResizedCrop(RandomResizedCrop):
                 upright = image.getexif().get(ORIENTATION, 1) == 1
                 if image.format == 'JPEG' and upright:
                     rgb, size = self.decode_crop(image)
-                    results['img'] = np.asarray(rgb)[..., ::-1]
+                    results['img'] = mmcv.rgb2bgr(np.asarray(rgb))
                     results['ori_shape'] = size[::-1]
                     results['img_shape'] = rgb.size[::-1]
                     return results
