@@ -10,11 +10,12 @@ from .hooks import (
     ThroughputHook,
     UnreadablePictureHook,
 )
-from .optimizers import BFloat16OptimWrapper
+from .optimizers import BackboneLayerDecayConstructor, BFloat16OptimWrapper
 from .runner import FrozenFeatureLoop, FrozenFeatureTestLoop, PretrainLoop
 
 __all__ = [
     'BFloat16OptimWrapper',
+    'BackboneLayerDecayConstructor',
     'CompileLayersHook',
     'DeferredRuntimeInfoHook',
     'FrozenFeatureLoop',

@@ -1,9 +1,9 @@
 """Algorithm, backbone, neck, heads and mask samplers of ccMIM."""
 
 from .algorithms import CCMIM
-from .backbones import CCMIMViT
+from .backbones import CCMIMViT, WindowedViT
 from .heads import CCMIMAlignHead, CCMIMPretrainHead
-from .necks import CCMIMPretrainDecoder
+from .necks import CCMIMPretrainDecoder, SimpleFeaturePyramid
 from .task_modules import (
     AdditiveNoiseMaskSampler,
     BaseMaskSampler,
@@ -24,5 +24,7 @@ __all__ = [
     'GumbelMaskSampler',
     'MaskIndices',
     'RandomMaskSampler',
+    'SimpleFeaturePyramid',
     'TopKMaskSampler',
+    'WindowedViT',
 ]

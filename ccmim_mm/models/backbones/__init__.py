@@ -1,5 +1,6 @@
 """Encoders."""
 
 from .ccmim_vit import CCMIMViT
+from .windowed_vit import WindowedViT
 
-__all__ = ['CCMIMViT']
+__all__ = ['CCMIMViT', 'WindowedViT']

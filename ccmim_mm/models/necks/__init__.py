@@ -1,5 +1,6 @@
-"""Decoders."""
+"""Decoders and pyramids."""
 
 from .ccmim_pretrain_decoder import CCMIMPretrainDecoder
+from .simple_feature_pyramid import SimpleFeaturePyramid
 
-__all__ = ['CCMIMPretrainDecoder']
+__all__ = ['CCMIMPretrainDecoder', 'SimpleFeaturePyramid']
