@@ -1,4 +1,8 @@
-"""Judge a checkpoint by its frozen features: kNN and a linear probe."""
+"""Judge a checkpoint.
+
+Of pre-training by its frozen features, kNN and a linear probe; of a
+downstream task by that task's measure.
+"""
 
 import argparse
 import os
@@ -8,18 +12,29 @@ from mmengine.config import Config, DictAction
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line (``sys.argv`` by default)."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('config', help='path of the config')
     parser.add_argument('checkpoint', help='path of the checkpoint')
     parser.add_argument('--work-dir', help='where the log goes')
     parser.add_argument(
-        '--data', help='folder with train/ and val/ class folders'
+        '--data', help='the data folder, laid out as for training'
     )
     parser.add_argument(
         '--device',
         default='auto',
         choices=['auto', 'cpu', 'cuda'],
         help='auto is the GPU where there is one',
+    )
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='segmentation: test at several scales, flipped too',
+    )
+    parser.add_argument(
+        '--show-dir', help='downstream: draw the predictions into this folder'
     )
     parser.add_argument(
         '--cfg-options',
@@ -42,7 +57,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config and apply the command line to it."""
-    from ccmim_mm.apis import apply_data, apply_device
+    from ccmim_mm.apis import (
+        apply_classes,
+        apply_data,
+        apply_device,
+        apply_test_options,
+        find_task,
+        settle_workers,
+    )
 
     cfg = Config.fromfile(args.config)
     options = args.cfg_options or {}
@@ -52,16 +74,20 @@ def load_config(args: argparse.Namespace) -> Config:
     if cfg.test_cfg is None:
         raise ValueError(f'{data} has no labels to judge features by')
     cfg.merge_from_dict(options)
+    settle_workers(cfg)
     cfg.work_dir = args.work_dir or os.path.join(
         'work_dirs', 'test', os.path.splitext(os.path.basename(args.config))[0]
     )
+    if find_task(cfg) != 'pretrain':
+        apply_classes(cfg)
+        apply_test_options(cfg, args.tta, args.show_dir)
     return cfg
 
 
 def main() -> None:
     """Load the checkpoint and evaluate."""
     args = parse_args()
-    from ccmim_mm.engine.checkpoint import load_pretrained, read_state_dict
+    from ccmim_mm.engine.checkpoint import load_for_test, read_state_dict
 
     try:
         cfg = load_config(args)
@@ -69,10 +95,9 @@ def main() -> None:
     except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None
     from mmengine.runner import Runner
-    from mmpretrain.utils import get_ori_model
 
     runner = Runner.from_cfg(cfg)
-    report = load_pretrained(get_ori_model(runner.model), state)
+    report = load_for_test(runner.model, state)
     runner.logger.info(f'{args.checkpoint}: {report}')
     runner.test()
 

@@ -1,4 +1,4 @@
-"""Pre-train with a config."""
+"""Train with a config: pre-training, or a downstream task from it."""
 
 import argparse
 import os
@@ -13,8 +13,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', help='where logs and checkpoints go')
     parser.add_argument(
         '--data',
-        help='folder of pictures, nested or flat; with train/ and val/ class '
-        'folders the labels serve the evaluation',
+        help='the data folder. Pre-training takes pictures, nested or flat, '
+        'and with train/ and val/ class folders the labels serve the '
+        'evaluation; the other tasks take the layouts that the docs name',
     )
     parser.add_argument(
         '--resume',
@@ -27,6 +28,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--pretrained',
         help='start from the weights of this checkpoint: of this project, '
         'the ccMIM or MAE release, or timm',
+    )
+    parser.add_argument(
+        '--allow-partial',
+        action='store_true',
+        help='go on where --pretrained leaves part of a downstream backbone '
+        'untouched without a reason',
     )
     parser.add_argument(
         '--amp',
@@ -78,16 +85,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config and apply the command line to it."""
     from ccmim_mm.apis import (
+        apply_classes,
         apply_data,
         apply_device,
         apply_precision,
         apply_run_options,
+        check_transfer_data,
+        find_task,
     )
 
     cfg = Config.fromfile(args.config)
     options = args.cfg_options or {}
     data = args.data or options.get('data_root', cfg.data_root)
-    for hook in cfg.custom_hooks:
+    for hook in cfg.get('custom_hooks', []):
         if hook.type == 'RunSummaryHook':
             hook.update(config=args.config, data=data)
     apply_device(cfg, args.device, args.launcher)
@@ -95,6 +105,9 @@ def load_config(args: argparse.Namespace) -> Config:
     apply_precision(cfg, args.amp)
     # Before the rest, which looks at what the overrides say.
     cfg.merge_from_dict(options)
+    if find_task(cfg) != 'pretrain':
+        apply_classes(cfg)
+        check_transfer_data(cfg)
     apply_run_options(
         cfg,
         args.work_dir,
@@ -102,6 +115,7 @@ def load_config(args: argparse.Namespace) -> Config:
         args.auto_scale_lr,
         args.pretrained,
         args.compile,
+        args.allow_partial,
     )
     return cfg
 

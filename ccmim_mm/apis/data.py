@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from ..datasets.listing import SUFFIXES
+from .transfer import apply_transfer_data, find_task
 
 
 class DataLayout(NamedTuple):
@@ -69,18 +70,22 @@ def has_class_folders(folder: Path) -> bool:
 
 
 def apply_data(cfg: Config, root: str | Path) -> None:
-    """Point every part of a pre-training config at a data folder.
+    """Point every part of a config at a data folder.
 
-    Without labels the frozen-feature evaluation is switched off, and one
-    line says so.
+    Pre-training takes any; without labels its frozen-feature evaluation is
+    switched off, and one line says so.
 
     Args:
         cfg: The config, changed in place.
         root: The data folder.
 
     Raises:
-        FileNotFoundError: If there is no such folder.
+        FileNotFoundError: If there is no such folder, or it lacks what the
+            config's task needs.
     """
+    if find_task(cfg) != 'pretrain':
+        apply_transfer_data(cfg, root)
+        return
     layout = find_layout(root)
     cfg.train_dataloader.dataset.data_root = str(layout.train)
     for hook in cfg.get('custom_hooks', []):

@@ -9,6 +9,8 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
+from .transfer import check_pretrained, find_dicts, find_task
+
 Amp = Literal['auto', 'bf16', 'fp16', 'off']
 
 
@@ -51,6 +53,10 @@ def apply_device(cfg: Config, device: str, launcher: str) -> None:
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')
     print_log(f'No GPU: {processes} gloo processes on the CPU')
+    for part in find_dicts(cfg.model, 'type'):
+        if part.type == 'SyncBN':
+            # It exists for GPUs alone.
+            part.type = 'BN'
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel',
         device_ids=None,
@@ -97,6 +103,7 @@ def apply_run_options(
     auto_scale_lr: bool = False,
     pretrained: str | None = None,
     compile_layers: bool = False,
+    allow_partial: bool = False,
 ) -> None:
     """Apply the options that a run may differ in from its config.
 
@@ -109,10 +116,12 @@ def apply_run_options(
         auto_scale_lr: Scale the learning rate with processes x batch.
         pretrained: Checkpoint to continue from.
         compile_layers: Run the transformer layers through torch.compile.
+        allow_partial: Let ``pretrained`` fill a downstream backbone partly.
 
     Raises:
         FileExistsError: If the work dir holds a run and this is another.
         FileNotFoundError: If a checkpoint named is missing.
+        ValueError: If ``pretrained`` does not fit a downstream backbone.
     """
     default = Path('work_dirs', Path(cfg.filename).stem)
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(default)
@@ -130,17 +139,29 @@ def apply_run_options(
         cfg.load_from = resume
     if auto_scale_lr:
         cfg.auto_scale_lr.enable = True
-    hooks = []
+    hooks = cfg.get('custom_hooks', [])
     if pretrained is not None:
-        hooks.append(dict(type='PretrainedHook', checkpoint=pretrained))
+        hooks = [*hooks, pretrained_hook(cfg, pretrained, allow_partial)]
     if compile_layers:
-        hooks.append(dict(type='CompileLayersHook'))
-    cfg.custom_hooks = [*cfg.get('custom_hooks', []), *hooks]
-    for dataloader in _dataloaders(cfg):
-        if not dataloader.get('num_workers'):
-            # torch refuses the combination; there is nothing to persist.
-            dataloader.persistent_workers = False
+        hooks = [*hooks, dict(type='CompileLayersHook')]
+    cfg.custom_hooks = hooks
+    settle_workers(cfg)
     seed_pictures(cfg)
+
+
+def pretrained_hook(cfg: Config, checkpoint: str, allow_partial: bool) -> dict:
+    """Config of the hook that loads a checkpoint, which is checked first.
+
+    Raises:
+        ValueError: If the checkpoint does not fit a downstream backbone.
+    """
+    if find_task(cfg) != 'pretrain':
+        check_pretrained(cfg, checkpoint, allow_partial)
+    return dict(
+        type='PretrainedHook',
+        checkpoint=checkpoint,
+        allow_partial=allow_partial,
+    )
 
 
 def _dataloaders(cfg: Config) -> Iterator[ConfigDict]:
@@ -150,6 +171,13 @@ def _dataloaders(cfg: Config) -> Iterator[ConfigDict]:
         for dataloader in (cfg.get(f'{stage}_dataloader'), bank):
             if dataloader is not None:
                 yield dataloader
+
+
+def settle_workers(cfg: Config) -> None:
+    """Let no worker persist where there is none; torch would refuse."""
+    for dataloader in _dataloaders(cfg):
+        if not dataloader.get('num_workers'):
+            dataloader.persistent_workers = False
 
 
 def seed_pictures(cfg: Config) -> None:

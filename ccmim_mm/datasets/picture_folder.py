@@ -22,13 +22,16 @@ class PictureFolder(SeededDataset):
         with_label: Take the first folder level as the class.
         max_pictures: Keep at most that many, chosen by ``subset_seed``.
         subset_seed: Seed of that choice.
+        names_file: Keep the pictures whose file names are in this text
+            file, one a line; None keeps all.
         cache_dir: Where the list of files is cached, see
             :func:`list_pictures`.
         test_mode: As in mmengine's ``BaseDataset``.
 
     Raises:
         FileNotFoundError: If the folder is missing or has no pictures.
-        ValueError: If labels are asked for and the pictures lie flat.
+        ValueError: If labels are asked for and the pictures lie flat, or a
+            name of ``names_file`` is not there.
     """
 
     def __init__(
@@ -38,12 +41,14 @@ class PictureFolder(SeededDataset):
         with_label: bool = False,
         max_pictures: int | None = None,
         subset_seed: int = 0,
+        names_file: str | None = None,
         cache_dir: str | None = None,
         test_mode: bool = False,
     ) -> None:
         self.with_label = with_label
         self.max_pictures = max_pictures
         self.subset_seed = subset_seed
+        self.names_file = names_file
         self.cache_dir = cache_dir
         self.listing: Listing
         self.order: np.ndarray | None = None
@@ -64,12 +69,31 @@ class PictureFolder(SeededDataset):
         if self.with_label:
             classes, self.labels = self.listing.classes()
             self._metainfo['classes'] = classes
-        total = len(self.listing)
+        if self.names_file is not None:
+            self.order = self._named(self.names_file)
+        total = len(self)
         if self.max_pictures is not None and self.max_pictures < total:
             rng = np.random.default_rng(self.subset_seed)
             chosen = rng.choice(total, self.max_pictures, replace=False)
-            self.order = np.sort(chosen)
+            chosen = np.sort(chosen)
+            self.order = chosen if self.order is None else self.order[chosen]
         self._fully_initialized = True
+
+    def _named(self, names_file: str) -> np.ndarray:
+        """Rows of the listing whose file names a text file has."""
+        wanted = set(Path(names_file).read_text(encoding='utf-8').split())
+        rows = {
+            name: row
+            for row in range(len(self.listing))
+            if (name := Path(self.listing[row]).name) in wanted
+        }
+        lost = sorted(wanted - rows.keys())
+        if lost:
+            raise ValueError(
+                f'{names_file} names {len(lost)} pictures that are not in '
+                f'{self.data_root}, first {lost[0]}'
+            )
+        return np.array(sorted(rows.values()))
 
     def __len__(self) -> int:
         return len(self.listing if self.order is None else self.order)

@@ -48,18 +48,22 @@ class BackboneReport(NamedTuple):
         return line
 
 
-def load_backbone(
-    backbone: nn.Module,
+def match_backbone(
+    own: dict[str, Tensor],
     state: dict[str, Tensor],
     allow_partial: bool = False,
-) -> BackboneReport:
-    """Load an encoder into a ViT for a downstream task.
+) -> tuple[dict[str, Tensor], BackboneReport]:
+    """Find the tensors of an encoder that a ViT for another task takes.
 
     Args:
-        backbone: mmpretrain's ``VisionTransformer`` or a relative of it.
+        own: The state of an mmpretrain ``VisionTransformer`` or a relative
+            of it; on any device, ``meta`` too.
         state: A checkpoint's parameters by this project's names.
         allow_partial: Go on where tensors are missing, left over or of
             another shape without a reason.
+
+    Returns:
+        The tensors by their names in the backbone, and what became of each.
 
     Raises:
         ValueError: For such a tensor, unless they are allowed.
@@ -70,32 +74,26 @@ def load_backbone(
         for name, value in state.items()
         if name.startswith(prefix)
     }
-    own = backbone.state_dict()
     fits = {
         name: value
         for name, value in state.items()
-        if name in own and (name == _TABLE or value.shape == own[name].shape)
+        if name in own and (_fits(name, value, own[name]))
     }
     new = [n for n in own if n not in fits]
     unused = [n for n in state if n not in fits]
+    explained = [
+        n for n in unused if n not in own and UNUSED_BY_DESIGN.fullmatch(n)
+    ]
+    fresh = [n for n in new if NEW_BY_DESIGN.fullmatch(n)]
     report = BackboneReport(
         loaded=list(fits),
-        new=[n for n in new if NEW_BY_DESIGN.fullmatch(n)],
-        unused=[
-            n for n in unused if n not in own and UNUSED_BY_DESIGN.fullmatch(n)
-        ],
-        partial=sorted(
-            {n for n in new if not NEW_BY_DESIGN.fullmatch(n)}
-            | {
-                n
-                for n in unused
-                if n in own or not UNUSED_BY_DESIGN.fullmatch(n)
-            }
-        ),
+        new=fresh,
+        unused=explained,
+        partial=sorted({*new, *unused} - {*fresh, *explained}),
         table=_resized(state.get(_TABLE), own.get(_TABLE)),
         total=len(own),
     )
-    if report.partial and not allow_partial:
+    if not fits or (report.partial and not allow_partial):
         name = report.partial[0]
         need, found = (
             tuple(part[name].shape) if name in part else 'nothing'
@@ -107,9 +105,35 @@ def load_backbone(
             f'checkpoint {found}. Is it of the same width and depth? '
             '--allow-partial goes on with the rest'
         )
+    return fits, report
+
+
+def load_backbone(
+    backbone: nn.Module,
+    state: dict[str, Tensor],
+    allow_partial: bool = False,
+) -> BackboneReport:
+    """Load an encoder into a ViT for a downstream task.
+
+    Args:
+        backbone: The ViT.
+        state: See :func:`match_backbone`.
+        allow_partial: Likewise.
+
+    Raises:
+        ValueError: If it does not fit; nothing was changed then.
+    """
+    fits, report = match_backbone(backbone.state_dict(), state, allow_partial)
     # The table is resized by the backbone's own hook.
     backbone.load_state_dict(fits, strict=False)
     return report
+
+
+def _fits(name: str, value: Tensor, own: Tensor) -> bool:
+    """Whether a tensor can be loaded; the table need only be as wide."""
+    if name == _TABLE:
+        return value.shape[-1] == own.shape[-1]
+    return value.shape == own.shape
 
 
 def _resized(

@@ -95,7 +95,7 @@ def load_pretrained(
     Raises:
         ValueError: If any other part finds no tensor of its name and shape.
     """
-    resizable = 'backbone.pos_embed'
+    resizable = 'backbone.pos_embed' if may_be_new else None
     own = model.state_dict()
     fits = {
         name: state[name]
@@ -122,3 +122,24 @@ def load_pretrained(
         f'new: {", ".join(parts) or "none"}; '
         f'not used: {len(state.keys() - fits.keys())} of the checkpoint'
     )
+
+
+def load_for_test(model: nn.Module, state: dict[str, Tensor]) -> str:
+    """Load a checkpoint to be judged: into every tensor of the model.
+
+    Args:
+        model: A model, in wrappers of processes or of test-time
+            augmentation or not.
+        state: Parameters by name.
+
+    Returns:
+        One line about what was loaded.
+
+    Raises:
+        ValueError: If a tensor is missing or of another shape.
+    """
+    while isinstance(inner := getattr(model, 'module', None), nn.Module):
+        model = inner
+    if hasattr(model, 'mask_sampler'):
+        return load_pretrained(model, state)
+    return load_pretrained(model, state, may_be_new=())

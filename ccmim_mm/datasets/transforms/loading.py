@@ -6,7 +6,7 @@ import mmcv
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
-from mmpretrain.registry import TRANSFORMS
+from mmengine.registry import TRANSFORMS
 from PIL import Image, ImageOps
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
-from mmpretrain.registry import OPTIM_WRAPPERS
+from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
 

@@ -1,0 +1,62 @@
+# UPerNet (arXiv 1807.10221) on four layers of a plain ViT-B. mmseg's MAE
+# recipe differs in the backbone: it adds relative position biases in every
+# layer and layer scale, which pre-training does not have; this is the
+# pre-trained encoder as it is, its position table resized.
+norm_cfg = dict(type='SyncBN', requires_grad=True)
+
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='SegDataPreProcessor',
+        # RGB, of pixels in [0, 255]
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255,
+        size=(512, 512),
+    ),
+    backbone=dict(
+        type='mmpretrain.VisionTransformer',
+        arch='base',
+        img_size=512,
+        patch_size=16,
+        out_indices=[3, 5, 7, 11],
+        out_type='featmap',
+        final_norm=False,
+        drop_path_rate=0.1,
+    ),
+    neck=dict(
+        type='Feature2Pyramid',
+        embed_dim=768,
+        rescales=[4, 2, 1, 0.5],
+        norm_cfg=norm_cfg,
+    ),
+    decode_head=dict(
+        type='UPerHead',
+        in_channels=[768, 768, 768, 768],
+        in_index=[0, 1, 2, 3],
+        pool_scales=(1, 2, 3, 6),
+        channels=768,
+        dropout_ratio=0.1,
+        num_classes=150,
+        norm_cfg=norm_cfg,
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss', loss_weight=1.0),
+    ),
+    auxiliary_head=dict(
+        type='FCNHead',
+        in_channels=768,
+        in_index=2,
+        channels=256,
+        num_convs=1,
+        concat_input=False,
+        dropout_ratio=0.1,
+        num_classes=150,
+        norm_cfg=norm_cfg,
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)),
+)

@@ -1,0 +1,36 @@
+# 8 GPUs x 2 pictures = 16 a step, lr 1e-4 for those.
+optim_wrapper = dict(
+    type='OptimWrapper',
+    constructor='BackboneLayerDecayConstructor',
+    optimizer=dict(
+        type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05
+    ),
+    paramwise_cfg=dict(
+        layer_decay_rate=0.65,
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        custom_keys={
+            '.pos_embed': dict(decay_mult=0.0),
+            '.cls_token': dict(decay_mult=0.0),
+        },
+    ),
+)
+param_scheduler = [
+    dict(
+        type='LinearLR', start_factor=1e-6, by_epoch=False, begin=0, end=1500
+    ),
+    dict(
+        type='PolyLR',
+        eta_min=0.0,
+        power=1.0,
+        by_epoch=False,
+        begin=1500,
+        end=160000,
+    ),
+]
+train_cfg = dict(
+    type='IterBasedTrainLoop', max_iters=160000, val_interval=16000
+)
+val_cfg = dict(type='ValLoop')
+test_cfg = dict(type='TestLoop')
+auto_scale_lr = dict(base_batch_size=16)

@@ -1,0 +1,44 @@
+# Fine-tune ViT-B on ImageNet: MAE's recipe, as mmpretrain has it. 8 GPUs x 128
+# pictures = 1,024 a step, lr = 5e-4 * 1024 / 256 = 2e-3.
+_base_ = 'mmpretrain::mae/benchmarks/vit-base-p16_8xb128-coslr-100e_in1k.py'
+custom_imports = dict(imports=['ccmim_mm'], allow_failed_imports=False)
+
+data_root = 'data/imagenet'
+
+# The checkpoint comes by --pretrained, every tensor accounted for.
+model = dict(backbone=dict(init_cfg=None))
+optim_wrapper = dict(
+    type='OptimWrapper', constructor='BackboneLayerDecayConstructor'
+)
+
+train_pipeline = _base_.train_pipeline
+train_pipeline[0] = dict(type='LoadUprightImage')
+test_pipeline = _base_.test_pipeline
+test_pipeline[0] = dict(type='LoadUprightImage')
+
+train_dataloader = dict(
+    num_workers=8,
+    persistent_workers=True,
+    sampler=dict(type='SeededSampler'),
+    dataset=dict(
+        _delete_=True,
+        type='PictureFolder',
+        data_root=f'{data_root}/train',
+        with_label=True,
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    persistent_workers=True,
+    dataset=dict(
+        _delete_=True,
+        type='PictureFolder',
+        data_root=f'{data_root}/val',
+        with_label=True,
+        pipeline=test_pipeline,
+    ),
+)
+test_dataloader = val_dataloader
+
+custom_hooks = [dict(type='UnreadablePictureHook')]
+default_hooks = dict(checkpoint=dict(save_best='auto'))

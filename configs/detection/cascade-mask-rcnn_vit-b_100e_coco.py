@@ -1,0 +1,6 @@
+_base_ = [
+    '../_base_/models/cascade-mask-rcnn_vit-base.py',
+    '../_base_/datasets/coco_lsj1024.py',
+    '../_base_/schedules/vitdet_100e.py',
+    '../_base_/detection_runtime.py',
+]

@@ -1,0 +1,3 @@
+_base_ = 'mask-rcnn_vit-b_100e_coco.py'
+
+model = dict(backbone=dict(arch='small'), neck=dict(in_channels=384))
