@@ -19,6 +19,57 @@ REQUIRED = {
     'mmcv': ('2.3.0', 'onedl-mmcv==2.3.6'),
     'mmpretrain': ('1.3.0', 'onedl-mmpretrain==1.3.6'),
 }
+# Of what a config's scope needs beyond them.
+REQUIRED_BY_SCOPE = {
+    'mmdet': {'mmdet': ('3.5.0', 'onedl-mmdetection==3.5.1')},
+    'mmseg': {'mmseg': ('1.4.0', 'onedl-mmsegmentation==1.4.2')},
+}
+_COMPILE = (
+    '`make test` compiles them, or: MMCV_WITH_OPS=1 pip install '
+    '--force-reinstall --no-deps --no-build-isolation --no-cache-dir '
+    '--no-binary onedl-mmcv onedl-mmcv==2.3.6'
+)
+
+
+def check_scope(scope: str) -> None:
+    """Check what a downstream task needs: its library, mmcv's operators.
+
+    Args:
+        scope: The config's ``default_scope``.
+
+    Raises:
+        ImportError: Naming what is missing and how to get it.
+    """
+    required = REQUIRED_BY_SCOPE.get(scope)
+    if required is None:
+        return
+    if scope == 'mmdet':
+        # Before mmdet, whose own complaint is of a missing file.
+        check_operators()
+    with quiet_imports():
+        check_stack(required)
+
+
+def check_operators() -> None:
+    """Check that mmcv's compiled operators are there and can be loaded.
+
+    Raises:
+        ImportError: If they were not compiled, or for another torch.
+    """
+    # Its libraries are what the operators are linked to.
+    import torch
+
+    try:
+        import_module('mmcv._ext')
+    except ModuleNotFoundError:
+        raise ImportError(
+            f'detection needs mmcv with compiled operators: {_COMPILE}'
+        ) from None
+    except ImportError as error:
+        raise ImportError(
+            "mmcv's operators were compiled for another torch than "
+            f'{torch.__version__} ({error}): {_COMPILE}'
+        ) from error
 
 
 def check_stack(required: dict[str, tuple[str, str]] = REQUIRED) -> None:

@@ -92,7 +92,7 @@ def main() -> None:
     try:
         cfg = load_config(args)
         state = read_state_dict(args.checkpoint)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
     from mmengine.runner import Runner
 

@@ -125,7 +125,7 @@ def main() -> None:
     args = parse_args()
     try:
         cfg = load_config(args)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
     from mmengine.runner import Runner
 

@@ -1,6 +1,7 @@
 """What the command-line tools do to a config before a run."""
 
 from .data import DataLayout, apply_data, find_layout
+from .features import extract_features
 from .launch import (
     apply_device,
     apply_precision,
@@ -25,6 +26,7 @@ __all__ = [
     'apply_run_options',
     'apply_test_options',
     'check_transfer_data',
+    'extract_features',
     'find_layout',
     'find_task',
     'settle_workers',

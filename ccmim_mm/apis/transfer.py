@@ -11,6 +11,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 
+from .._stack import check_scope
 from ..datasets.checks import (
     check_class_folders,
     check_coco,
@@ -45,7 +46,9 @@ def apply_transfer_data(cfg: Config, root: str | Path) -> None:
 
     Raises:
         FileNotFoundError: If there is no such folder, or it lacks a part.
+        ImportError: If the task's library or mmcv's operators are missing.
     """
+    check_scope(cfg.default_scope)
     task = find_task(cfg)
     cfg.data_root = str(root)
     for split in SPLITS:
