@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from PIL import Image
@@ -28,7 +29,9 @@ def tiny_cfg() -> dict:
 def build(cfg: dict, seed: int = 0):
     """A model with weights far enough from zero for attention to differ."""
     torch.manual_seed(seed)
-    model = MODELS.build(cfg)
+    # Whatever scope a run of another test has left.
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(cfg)
     model.init_weights()
     for name, parameter in model.named_parameters():
         if name.endswith('qkv.weight'):

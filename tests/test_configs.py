@@ -8,10 +8,11 @@ from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import DATASETS, MODELS, OPTIM_WRAPPERS, TRANSFORMS
 
 CONFIGS = ROOT / 'configs'
+DOWNSTREAM = {'classification', 'detection', 'segmentation'}
 PATHS = [
     str(path.relative_to(CONFIGS).with_suffix(''))
     for path in sorted(CONFIGS.rglob('*.py'))
-    if '_base_' not in path.parts
+    if not {'_base_', *DOWNSTREAM} & set(path.parts)
 ]
 WIDTHS = dict(s=384, b=768, l=1024, h=1280, tiny=128)
 DEPTHS = dict(s=12, b=12, l=24, h=32, tiny=4)

@@ -7,7 +7,7 @@ downstream task by that task's measure.
 import argparse
 import os
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -55,42 +55,23 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def load_config(args: argparse.Namespace) -> Config:
-    """Read the config and apply the command line to it."""
-    from ccmim_mm.apis import (
-        apply_classes,
-        apply_data,
-        apply_device,
-        apply_test_options,
-        find_task,
-        settle_workers,
-    )
-
-    cfg = Config.fromfile(args.config)
-    options = args.cfg_options or {}
-    data = args.data or options.get('data_root', cfg.data_root)
-    apply_device(cfg, args.device, args.launcher)
-    apply_data(cfg, data)
-    if cfg.test_cfg is None:
-        raise ValueError(f'{data} has no labels to judge features by')
-    cfg.merge_from_dict(options)
-    settle_workers(cfg)
-    cfg.work_dir = args.work_dir or os.path.join(
-        'work_dirs', 'test', os.path.splitext(os.path.basename(args.config))[0]
-    )
-    if find_task(cfg) != 'pretrain':
-        apply_classes(cfg)
-        apply_test_options(cfg, args.tta, args.show_dir)
-    return cfg
-
-
 def main() -> None:
     """Load the checkpoint and evaluate."""
     args = parse_args()
+    from ccmim_mm.apis import config_for_testing
     from ccmim_mm.engine.checkpoint import load_for_test, read_state_dict
 
     try:
-        cfg = load_config(args)
+        cfg = config_for_testing(
+            args.config,
+            args.data,
+            args.cfg_options,
+            args.device,
+            args.launcher,
+            args.work_dir,
+            args.tta,
+            args.show_dir,
+        )
         state = read_state_dict(args.checkpoint)
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None

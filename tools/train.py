@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -82,49 +82,26 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
-def load_config(args: argparse.Namespace) -> Config:
-    """Read the config and apply the command line to it."""
-    from ccmim_mm.apis import (
-        apply_classes,
-        apply_data,
-        apply_device,
-        apply_precision,
-        apply_run_options,
-        check_transfer_data,
-        find_task,
-    )
-
-    cfg = Config.fromfile(args.config)
-    options = args.cfg_options or {}
-    data = args.data or options.get('data_root', cfg.data_root)
-    for hook in cfg.get('custom_hooks', []):
-        if hook.type == 'RunSummaryHook':
-            hook.update(config=args.config, data=data)
-    apply_device(cfg, args.device, args.launcher)
-    apply_data(cfg, data)
-    apply_precision(cfg, args.amp)
-    # Before the rest, which looks at what the overrides say.
-    cfg.merge_from_dict(options)
-    if find_task(cfg) != 'pretrain':
-        apply_classes(cfg)
-        check_transfer_data(cfg)
-    apply_run_options(
-        cfg,
-        args.work_dir,
-        args.resume,
-        args.auto_scale_lr,
-        args.pretrained,
-        args.compile,
-        args.allow_partial,
-    )
-    return cfg
-
-
 def main() -> None:
     """Train."""
     args = parse_args()
+    from ccmim_mm.apis import config_for_training
+
     try:
-        cfg = load_config(args)
+        cfg = config_for_training(
+            args.config,
+            args.data,
+            args.cfg_options,
+            args.device,
+            args.launcher,
+            args.amp,
+            work_dir=args.work_dir,
+            resume=args.resume,
+            auto_scale_lr=args.auto_scale_lr,
+            pretrained=args.pretrained,
+            compile_layers=args.compile,
+            allow_partial=args.allow_partial,
+        )
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
     from mmengine.runner import Runner

@@ -85,12 +85,14 @@ def apply_precision(cfg: Config, amp: Amp) -> None:
         amp = 'bf16' if cuda and torch.cuda.is_bf16_supported() else 'off'
     if amp == 'fp16' and not cuda:
         raise ValueError('--amp fp16 needs a GPU: use --amp bf16 or off')
-    for key in ('dtype', 'loss_scale'):
+    for key in ('dtype', 'loss_scale', 'modules'):
         wrapper.pop(key, None)
     if amp == 'fp16':
         wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     elif amp == 'bf16':
         wrapper.type = 'BFloat16OptimWrapper'
+        if find_task(cfg) == 'detect':
+            wrapper.modules = ['backbone', 'neck']
     else:
         wrapper.type = 'OptimWrapper'
     print_log(f'Precision: {"fp32" if amp == "off" else amp}')

@@ -180,7 +180,7 @@ def apply_test_options(
     if show_dir is not None:
         hook = cfg.default_hooks.visualization
         if find_task(cfg) == 'classify':
-            hook.update(enable=True, out_dir=show_dir)
+            hook.update(enable=True, interval=1, out_dir=show_dir)
         else:
             hook.update(draw=True, interval=1)
             # mmdet's hook wants the folder, mmseg's visualizer.

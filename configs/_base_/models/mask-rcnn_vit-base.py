@@ -3,8 +3,6 @@
 _base_ = 'mmdet::_base_/models/mask-rcnn_r50_fpn.py'
 
 norm_cfg = dict(type='mmpretrain.LN2d')
-# torchvision's operator runs in any precision; mmcv's knows no bf16.
-roi_align = dict(use_torchvision=True)
 
 model = dict(
     backbone=dict(
@@ -21,13 +19,11 @@ model = dict(
     neck=dict(_delete_=True, type='SimpleFeaturePyramid', in_channels=768),
     rpn_head=dict(num_convs=2),
     roi_head=dict(
-        bbox_roi_extractor=dict(roi_layer=roi_align),
         bbox_head=dict(
             type='Shared4Conv1FCBBoxHead',
             conv_out_channels=256,
             norm_cfg=norm_cfg,
         ),
-        mask_roi_extractor=dict(roi_layer=roi_align),
         mask_head=dict(norm_cfg=norm_cfg),
     ),
 )

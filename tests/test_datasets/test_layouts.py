@@ -1,0 +1,84 @@
+import pytest
+from PIL import Image
+
+from ccmim_mm.datasets.layouts import (
+    class_folders,
+    find_coco,
+    find_label_maps,
+)
+
+
+def touch(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == '.json':
+            path.touch()
+        else:
+            Image.new('L', (4, 4)).save(path)
+
+
+@pytest.mark.parametrize(
+    ('files', 'expected'),
+    [
+        (
+            ['annotations/instances_train2017.json', 'train2017/1.jpg'],
+            ('annotations/instances_train2017.json', 'train2017'),
+        ),
+        (
+            ['annotations/instances_train.json', 'images/1.png'],
+            ('annotations/instances_train.json', 'images'),
+        ),
+        (
+            ['annotations/train.json', 'images/train/a/1.jpg'],
+            ('annotations/train.json', 'images/train'),
+        ),
+        (
+            ['train/_annotations.coco.json', 'train/1.jpg'],
+            ('train/_annotations.coco.json', 'train'),
+        ),
+    ],
+)
+def test_coco_layouts(tmp_path, files, expected):
+    touch(tmp_path, *files)
+    assert find_coco(tmp_path, 'train') == expected
+
+
+@pytest.mark.parametrize(
+    ('files', 'expected'),
+    [
+        (
+            ['images/training/1.jpg', 'annotations/training/1.png'],
+            ('images/training', 'annotations/training', '.jpg'),
+        ),
+        (
+            ['train/c/1.PNG', 'label_maps/train/c/1.png'],
+            ('train', 'label_maps/train', '.PNG'),
+        ),
+        (
+            ['img_dir/train/1.jpg', 'ann_dir/train/1.png'],
+            ('img_dir/train', 'ann_dir/train', '.jpg'),
+        ),
+    ],
+)
+def test_label_map_layouts(tmp_path, files, expected):
+    touch(tmp_path, *files)
+    assert find_label_maps(tmp_path, 'train') == expected
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'no folder .*nothing'):
+        find_coco(tmp_path / 'nothing', 'train')
+    touch(tmp_path, 'annotations/instances_train.json')
+    with pytest.raises(FileNotFoundError, match='no train pictures in'):
+        find_coco(tmp_path, 'train')
+    with pytest.raises(FileNotFoundError, match='no val annotations'):
+        find_coco(tmp_path, 'val')
+    # A folder called annotations is no folder of label maps.
+    with pytest.raises(FileNotFoundError, match='no val label maps in'):
+        find_label_maps(tmp_path, 'val')
+    touch(tmp_path, 'masks/val/1.png')
+    with pytest.raises(FileNotFoundError, match='no val pictures in'):
+        find_label_maps(tmp_path, 'val')
+    with pytest.raises(FileNotFoundError, match='val/CLASS'):
+        class_folders(tmp_path, 'val')
