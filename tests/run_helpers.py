@@ -1,9 +1,9 @@
 """Real runs of a tiny model through the Runner."""
 
 from conftest import ROOT
-from mmengine.runner import Runner
 
 from ccmim_mm.apis import config_for_training
+from ccmim_mm.engine import CCMIMRunner
 
 
 def config(data, work_dir, epochs=2, options=(), **run_options):
@@ -21,10 +21,18 @@ def config(data, work_dir, epochs=2, options=(), **run_options):
 
 
 def train(*args, **kwargs):
-    runner = Runner.from_cfg(config(*args, **kwargs))
+    runner = CCMIMRunner.from_cfg(config(*args, **kwargs))
     runner.train()
     return runner
 
 
 def history(runner, name):
     return runner.message_hub.get_scalar(f'train/{name}').data[0]
+
+
+def bare(cfg):
+    """The config without evaluation and pictures, for runs that are many."""
+    cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    left_out = ('MaskPanelHook', 'InitialValHook', 'RunSummaryHook')
+    cfg.custom_hooks = [h for h in cfg.custom_hooks if h.type not in left_out]
+    return cfg

@@ -10,7 +10,6 @@ import torch
 from conftest import ROOT, TINY, build
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
@@ -20,6 +19,7 @@ from ccmim_mm.apis import (
     extract_features,
 )
 from ccmim_mm.datasets.demo_data import generate_demo
+from ccmim_mm.engine import CCMIMRunner
 from ccmim_mm.engine.checkpoint import load_for_test, read_state_dict
 
 # Four layers: a segmentor takes four maps.
@@ -109,7 +109,7 @@ def test_train_and_evaluate_from_a_checkpoint(
     cfg = configured(
         name, demo, tmp_path, overrides, pretrained=str(checkpoint)
     )
-    runner = Runner.from_cfg(cfg)
+    runner = CCMIMRunner.from_cfg(cfg)
     runner.train()
     before = read_state_dict(checkpoint)['backbone.layers.1.attn.qkv.weight']
     assert runner.iter == 2
@@ -138,7 +138,7 @@ def test_train_and_evaluate_from_a_checkpoint(
     )
     cfg.experiment_name = f'test{name}{tmp_path}'
     cfg.visualizer.name = cfg.experiment_name
-    tester = Runner.from_cfg(cfg)
+    tester = CCMIMRunner.from_cfg(cfg)
     load_for_test(tester.model, read_state_dict(saved))
     metrics = tester.test()
     expected = scalars[f'val/{metric}'].current()
@@ -157,7 +157,7 @@ def test_several_scales(demo, tmp_path):
         tta=True,
     )
     cfg.experiment_name = str(tmp_path)
-    runner = Runner.from_cfg(cfg)
+    runner = CCMIMRunner.from_cfg(cfg)
     runner.model.init_weights()
     state = {
         name.removeprefix('module.'): value.clone()
@@ -176,7 +176,7 @@ def test_a_checkpoint_with_a_part_missing_is_not_tested(demo, tmp_path):
     name = 'classification/vit-tiny_finetune_demo'
     cfg = configured(name, demo, tmp_path, CLASSIFY)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        runner = Runner.from_cfg(cfg)
+        runner = CCMIMRunner.from_cfg(cfg)
     state = runner.model.state_dict()
     del state['head.fc.bias']
     with pytest.raises(ValueError, match=r'first head\.fc\.bias: .* nothing'):
@@ -187,7 +187,7 @@ def test_a_detector_in_bf16_keeps_its_boxes_in_fp32(demo, tmp_path):
     name = 'detection/mask-rcnn_vit-tiny_demo'
     cfg = configured(name, demo, tmp_path, DETECT, amp='bf16')
     assert cfg.optim_wrapper.modules == ['backbone', 'neck']
-    runner = Runner.from_cfg(cfg)
+    runner = CCMIMRunner.from_cfg(cfg)
     seen = {}
     layer = runner.model.backbone.layers[0].attn.qkv
     layer.register_forward_hook(lambda *a: seen.update(within=a[2].dtype))

@@ -1,7 +1,6 @@
 """Convert a checkpoint between this project, the release, MAE and timm."""
 
 import argparse
-import os
 from pathlib import Path
 
 FORMATS = ('project', 'ccmim', 'mae', 'timm')
@@ -32,9 +31,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Convert."""
     args = parse_args(argv)
-    import torch
-
-    from ccmim_mm.engine.checkpoint import read_state_dict
+    from ccmim_mm.engine.checkpoint import read_state_dict, save_state_dict
     from ccmim_mm.engine.converters import convert, detect_format
 
     try:
@@ -46,9 +43,7 @@ def main(argv: list[str] | None = None) -> None:
             source = detect_format(state)
         result = convert(state, source, args.target)
         key = 'state_dict' if args.target == 'project' else 'model'
-        partial = args.dst.with_name(f'{args.dst.name}.part')
-        torch.save({key: result.state}, partial)
-        os.replace(partial, args.dst)
+        save_state_dict(result.state, args.dst, key)
     except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None
     print(

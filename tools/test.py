@@ -75,9 +75,9 @@ def main() -> None:
         state = read_state_dict(args.checkpoint)
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
-    from mmengine.runner import Runner
+    from ccmim_mm.engine import CCMIMRunner
 
-    runner = Runner.from_cfg(cfg)
+    runner = CCMIMRunner.from_cfg(cfg)
     report = load_for_test(runner.model, state)
     runner.logger.info(f'{args.checkpoint}: {report}')
     runner.test()

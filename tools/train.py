@@ -36,6 +36,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'untouched without a reason',
     )
     parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='resume from a checkpoint of stock mmengine, or read a pickled '
+        'annotation file: either may run any code that is in it',
+    )
+    parser.add_argument(
         '--amp',
         nargs='?',
         const='auto',
@@ -101,12 +107,19 @@ def main() -> None:
             pretrained=args.pretrained,
             compile_layers=args.compile,
             allow_partial=args.allow_partial,
+            trust_checkpoint=args.trust_checkpoint,
         )
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
-    from mmengine.runner import Runner
+    from ccmim_mm.engine import CCMIMRunner
 
-    Runner.from_cfg(cfg).train()
+    runner = CCMIMRunner.from_cfg(cfg)
+    try:
+        runner.train()
+    except (ValueError, OSError, FloatingPointError) as error:
+        # The traceback is for the log; this line is for whoever reads it.
+        runner.logger.error(f'{type(error).__name__}: {error}')
+        raise
 
 
 if __name__ == '__main__':

@@ -94,7 +94,7 @@ def apply_precision(cfg: Config, amp: Amp) -> None:
         if find_task(cfg) == 'detect':
             wrapper.modules = ['backbone', 'neck']
     else:
-        wrapper.type = 'OptimWrapper'
+        wrapper.type = 'FiniteOptimWrapper'
     print_log(f'Precision: {"fp32" if amp == "off" else amp}')
 
 
@@ -106,6 +106,7 @@ def apply_run_options(
     pretrained: str | None = None,
     compile_layers: bool = False,
     allow_partial: bool = False,
+    trust_checkpoint: bool = False,
 ) -> None:
     """Apply the options that a run may differ in from its config.
 
@@ -119,6 +120,7 @@ def apply_run_options(
         pretrained: Checkpoint to continue from.
         compile_layers: Run the transformer layers through torch.compile.
         allow_partial: Let ``pretrained`` fill a downstream backbone partly.
+        trust_checkpoint: Read checkpoints that may run code.
 
     Raises:
         FileExistsError: If the work dir holds a run and this is another.
@@ -127,6 +129,10 @@ def apply_run_options(
     """
     default = Path('work_dirs', Path(cfg.filename).stem)
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(default)
+    cfg.trust_checkpoint = trust_checkpoint
+    if resume is None and int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)):
+        # torchrun started the processes again.
+        resume = 'auto'
     last = Path(cfg.work_dir, 'last_checkpoint')
     if resume is None and last.exists():
         raise FileExistsError(
@@ -147,8 +153,11 @@ def apply_run_options(
     if compile_layers:
         hooks = [*hooks, dict(type='CompileLayersHook')]
     cfg.custom_hooks = hooks
+    if cfg.default_hooks.checkpoint.type == 'CheckpointHook':
+        cfg.default_hooks.checkpoint.type = 'WholeCheckpointHook'
     settle_workers(cfg)
-    seed_pictures(cfg)
+    settle_sampler(cfg)
+    refuse_pickles(cfg)
 
 
 def pretrained_hook(cfg: Config, checkpoint: str, allow_partial: bool) -> dict:
@@ -182,12 +191,34 @@ def settle_workers(cfg: Config) -> None:
             dataloader.persistent_workers = False
 
 
-def seed_pictures(cfg: Config) -> None:
-    """Hand the run's seed to the sampler, for the order and the pictures.
+def settle_sampler(cfg: Config) -> None:
+    """Hand the sampler the run's seed, and how many pictures make a step.
 
     With different seeds per rank (``diff_rank_seed``) mmengine would have
-    the sampler draw one of its own.
+    the sampler draw one of its own. An epoch of whole steps leaves no
+    accumulated gradients behind.
     """
-    sampler = cfg.train_dataloader.get('sampler')
+    loader = cfg.train_dataloader
+    sampler = loader.get('sampler')
     if sampler is not None and sampler.get('type') == 'SeededSampler':
         sampler.setdefault('seed', cfg.randomness.get('seed'))
+        if loader.get('drop_last'):
+            accumulation = cfg.optim_wrapper.get('accumulative_counts', 1)
+            sampler.multiple_of = loader.batch_size * accumulation
+
+
+def refuse_pickles(cfg: Config) -> None:
+    """Refuse annotation files that could run code.
+
+    Raises:
+        ValueError: For a pickle.
+    """
+    if cfg.trust_checkpoint:
+        return
+    for holder in find_dicts(cfg.to_dict(), 'ann_file'):
+        if str(holder['ann_file']).endswith(('.pkl', '.pickle')):
+            raise ValueError(
+                f'{holder["ann_file"]} is refused: a pickle may run any '
+                'code; convert it to JSON, or pass --trust-checkpoint if '
+                'you trust whoever made it'
+            )

@@ -42,6 +42,8 @@ class SeededSampler(DefaultSampler):
         round_up: Repeat the first pictures so that all ranks get equally
             many. Unequal batches would misplace the alignment's labels.
         num_backups: How many backups each key carries.
+        multiple_of: Leave out the last pictures of a rank that do not make
+            up as many; those of a step, with its accumulation.
     """
 
     def __init__(
@@ -51,15 +53,31 @@ class SeededSampler(DefaultSampler):
         seed: int | None = None,
         round_up: bool = True,
         num_backups: int = 8,
+        multiple_of: int = 1,
     ) -> None:
         super().__init__(dataset, shuffle, seed, round_up)
         self.num_backups = num_backups
+        self.multiple_of = multiple_of
+        self.start = 0
+
+    def __len__(self) -> int:
+        """Pictures of this rank in an epoch."""
+        return self.num_samples // self.multiple_of * self.multiple_of
+
+    def start_at(self, start: int) -> None:
+        """Leave out the first pictures of the next epochs, on a resume.
+
+        Args:
+            start: How many.
+        """
+        self.start = start
 
     def __iter__(self) -> Iterator[SampleKey]:
         """Iterate the keys of this rank's pictures in this epoch."""
         indices = list(super().__iter__())
         # The backups of the last pictures are the first ones.
         extended = indices + indices[: self.num_backups]
-        for i, index in enumerate(indices):
+        for i in range(self.start, len(self)):
+            index = indices[i]
             backups = tuple(extended[i + 1 : i + 1 + self.num_backups])
             yield SampleKey(self.seed, self.epoch, index, backups)

@@ -1,30 +1,8 @@
-"""What runs the training: loops, hooks, optimizer wrappers."""
+"""What runs the training: runner, loops, hooks, optimizer wrappers."""
 
-from .hooks import (
-    CompileLayersHook,
-    DeferredRuntimeInfoHook,
-    InitialValHook,
-    MaskPanelHook,
-    PretrainedHook,
-    RunSummaryHook,
-    ThroughputHook,
-    UnreadablePictureHook,
-)
-from .optimizers import BackboneLayerDecayConstructor, BFloat16OptimWrapper
-from .runner import FrozenFeatureLoop, FrozenFeatureTestLoop, PretrainLoop
+from . import hooks, optimizers, runner
+from .hooks import *  # noqa: F403
+from .optimizers import *  # noqa: F403
+from .runner import *  # noqa: F403
 
-__all__ = [
-    'BFloat16OptimWrapper',
-    'BackboneLayerDecayConstructor',
-    'CompileLayersHook',
-    'DeferredRuntimeInfoHook',
-    'FrozenFeatureLoop',
-    'FrozenFeatureTestLoop',
-    'InitialValHook',
-    'MaskPanelHook',
-    'PretrainLoop',
-    'PretrainedHook',
-    'RunSummaryHook',
-    'ThroughputHook',
-    'UnreadablePictureHook',
-]
+__all__ = [*hooks.__all__, *optimizers.__all__, *runner.__all__]

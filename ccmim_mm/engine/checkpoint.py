@@ -1,10 +1,15 @@
 """Reading checkpoints without running what is in them."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
+
+from .files import write_whole
+from .safe_reading import read_safely
 
 
 class _Skipped:
@@ -38,28 +43,26 @@ _STAND_INS: list[Callable | tuple[Callable, str]] = [
 ]
 
 
-def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+def read_state_dict(
+    path: str | Path, trust: bool = False
+) -> dict[str, Tensor]:
     """Read the parameters of a checkpoint file; no code in it is run.
 
     Args:
         path: A file that ``torch.save`` wrote: the parameters themselves, or
-            a dict with them under ``state_dict`` or ``model``.
+            a dict with them under ``state_dict`` or ``model``. Or one of
+            safetensors.
+        trust: Let the file run code.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file asks for more than tensors, numbers, strings
-            and containers, is broken, or holds no parameters.
+            and containers, is broken, or holds no parameters or such
+            as are not finite.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no checkpoint {path}')
-    try:
-        with torch.serialization.safe_globals(_STAND_INS):
-            data = torch.load(path, map_location='cpu', weights_only=True)
-    # Broken files make the reader raise nearly anything.
-    except Exception as error:
-        first_line = str(error).partition('\n')[0]
-        reason = f'{type(error).__name__}: {first_line}'
-        raise ValueError(f'{path} is refused or broken: {reason}') from error
+    if Path(path).suffix == '.safetensors':
+        return _read_safetensors(path)
+    data = read_safely(path, stand_ins=_STAND_INS, trust=trust)
     for key in ('state_dict', 'model'):
         if isinstance(data, dict) and isinstance(data.get(key), dict):
             data = data[key]
@@ -70,7 +73,54 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     }
     if not tensors:
         raise ValueError(f'{path} holds no parameters')
+    return check_finite(tensors, path)
+
+
+def save_state_dict(
+    state: dict[str, Tensor], path: str | Path, key: str = 'state_dict'
+) -> None:
+    """Write parameters, whole or not at all.
+
+    Args:
+        state: Parameters by name.
+        path: The file; one called ``.safetensors`` becomes such a one.
+        key: What the dict around them calls them.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    if Path(path).suffix == '.safetensors':
+        copies = {name: value.contiguous() for name, value in state.items()}
+        write_whole(save(copies), path)
+        return
+    buffer = io.BytesIO()
+    torch.save({key: state}, buffer)
+    write_whole(buffer.getvalue(), path)
+
+
+def check_finite(
+    tensors: dict[str, Tensor], path: str | Path
+) -> dict[str, Tensor]:
+    """The tensors, if all are finite; BatchNorm's statistics may be not.
+
+    Raises:
+        ValueError: Naming the first that is not.
+    """
+    for name, value in tensors.items():
+        if 'running_' not in name and not torch.isfinite(value).all():
+            raise ValueError(f'{path} is broken: {name} is not finite')
     return tensors
+
+
+def _read_safetensors(path: str | Path) -> dict[str, Tensor]:
+    """Read a file of safetensors, which holds nothing but tensors."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no checkpoint {path}')
+    try:
+        tensors = load_file(path)
+    except Exception as error:
+        raise ValueError(f'{path} is broken: {error}') from error
+    return check_finite(tensors, path)
 
 
 def load_pretrained(

@@ -2,9 +2,9 @@ import numpy as np
 from conftest import ROOT
 from dist_helpers import run_ranks
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from ccmim_mm.apis import apply_data, apply_device, apply_run_options
+from ccmim_mm.engine import CCMIMRunner
 
 
 def losses(rank, data, work_dir, launcher, batch_size):
@@ -16,7 +16,7 @@ def losses(rank, data, work_dir, launcher, batch_size):
     cfg.train_cfg.max_epochs = 1
     cfg.experiment_name = launcher
     apply_run_options(cfg, str(work_dir))
-    runner = Runner.from_cfg(cfg)
+    runner = CCMIMRunner.from_cfg(cfg)
     runner.train()
     hub = runner.message_hub
     return (

@@ -5,10 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmengine.runner import Runner
 from run_helpers import config, history, train
 
-from ccmim_mm.engine import DeferredRuntimeInfoHook
+from ccmim_mm.engine import CCMIMRunner, DeferredRuntimeInfoHook
 
 LOSSES = ('loss', 'loss_rec', 'loss_align', 'align_acc', 'top_masked')
 
@@ -43,19 +42,6 @@ def test_nothing_is_read_between_logs():
         hook.after_train_iter(runner, 2, outputs=outputs)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(picture_folder, tmp_path):
-    with pytest.raises(FloatingPointError, match='at iteration 2: go on'):
-        train(
-            picture_folder,
-            tmp_path,
-            options={
-                'optim_wrapper.optimizer.lr': 1e30,
-                'param_scheduler': [],
-                'default_hooks.logger.interval': 100,
-            },
-        )
-
-
 def test_a_checkpoint_between_logs_has_every_value(picture_folder, tmp_path):
     train(
         picture_folder,
@@ -66,10 +52,10 @@ def test_a_checkpoint_between_logs_has_every_value(picture_folder, tmp_path):
             'default_hooks.checkpoint.by_epoch': False,
         },
     )
-    saved = torch.load(tmp_path / 'iter_2.pth', weights_only=False)
+    saved = torch.load(tmp_path / 'iter_2.pth', weights_only=True)
     scalars = saved['message_hub']['log_scalars']
     for name in LOSSES:
-        assert len(scalars[f'train/{name}'].data[0]) == 2
+        assert len(scalars[f'train/{name}']['history']) == 2
 
 
 def test_compiled_layers_train_alike(picture_folder, tmp_path):
@@ -80,7 +66,7 @@ def test_compiled_layers_train_alike(picture_folder, tmp_path):
     assert cfg.custom_hooks[-1].type == 'CompileLayersHook'
     # The tracer alone: building machine code would take minutes.
     cfg.custom_hooks[-1].backend = 'aot_eager'
-    compiled = Runner.from_cfg(cfg)
+    compiled = CCMIMRunner.from_cfg(cfg)
     compiled.train()
     np.testing.assert_allclose(
         history(compiled, 'loss'), history(plain, 'loss'), rtol=1e-4

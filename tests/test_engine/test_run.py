@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, build
-from mmengine.runner import Runner
 from PIL import Image
 from run_helpers import config, history, train
 
 from ccmim_mm.apis import apply_precision
+from ccmim_mm.engine import CCMIMRunner
 from ccmim_mm.engine.checkpoint import load_pretrained, read_state_dict
 from ccmim_mm.engine.runner.undisturbed import undisturbed
 
@@ -85,7 +85,7 @@ def test_resuming_a_finished_run_changes_no_result(picture_folder, tmp_path):
     summary = (tmp_path / 'summary.json').read_text()
     again = config(picture_folder, tmp_path, epochs=1, resume='auto')
     again.experiment_name = 'again'
-    Runner.from_cfg(again).train()
+    CCMIMRunner.from_cfg(again).train()
     assert (tmp_path / 'summary.json').read_text() == summary
 
 
@@ -94,7 +94,7 @@ def test_watching_does_not_change_the_run(finished, picture_folder, tmp_path):
     cfg = config(picture_folder, tmp_path)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.custom_hooks = [h for h in cfg.custom_hooks if 'Panel' not in h.type]
-    runner = Runner.from_cfg(cfg)
+    runner = CCMIMRunner.from_cfg(cfg)
     runner.train()
     expected = finished[0].model.state_dict()
     for name, value in runner.model.state_dict().items():
@@ -113,7 +113,7 @@ def test_unlabelled_pictures_switch_the_evaluation_off(
 def test_bf16_has_no_loss_scaler(picture_folder, tmp_path):
     cfg = config(picture_folder, tmp_path, epochs=1)
     apply_precision(cfg, 'bf16')
-    runner = Runner.from_cfg(cfg)
+    runner = CCMIMRunner.from_cfg(cfg)
     runner.train()
     assert not hasattr(runner.optim_wrapper, 'loss_scaler')
     assert np.isfinite(history(runner, 'loss_rec')).all()
@@ -131,7 +131,7 @@ def test_unreadable_pictures_are_counted(picture_folder, tmp_path):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'train_dataloader.batch_size': 99}, 'batch_size to 24 or less'),
+        ({'train_dataloader.batch_size': 99}, 'to 24 or less'),
         ({'train_dataloader.batch_size': 1}, 'batch_size to 2 or more'),
     ],
 )

@@ -1,35 +1,55 @@
 """Counting the pictures that could not be read."""
 
+from pathlib import Path
+
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
 
 @HOOKS.register_module()
 class UnreadablePictureHook(Hook):
-    """Count the pictures that were replaced, and say which.
+    """Count the pictures that were replaced, list them, stop at too many.
 
     The dataset replaces what it cannot read and sends the paths along; see
-    :class:`ccmim_mm.datasets.PictureFolder`. Each file is warned
-    about once, and the sum over all ranks stands in every epoch's log as
-    ``unreadable`` (replacements so far).
+    :class:`ccmim_mm.datasets.PictureFolder`. Each file is warned about once
+    and listed with its reason in ``bad_images.txt`` in the work dir (of
+    further ranks ``bad_images_rankN.txt``); the sum over all ranks stands in
+    every epoch's log as ``unreadable`` (replacements so far).
+
+    Args:
+        max_share: Share of the pictures seen that may fail, in [0, 1].
+        min_count: Failures that are never too many; folders are small.
+
+    Raises:
+        OSError: If more than that fail.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_share: float = 0.01, min_count: int = 20) -> None:
+        self.max_share = max_share
+        self.min_count = min_count
         self.count = 0
+        self.pictures = 0
         self.seen: set[str] = set()
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Take the failures out of the batch."""
-        for sample in data_batch['data_samples']:
-            for failure in sample.get('unreadable', ()):
-                self.count += 1
-                if failure not in self.seen:
-                    self.seen.add(failure)
-                    runner.logger.warning(f'Unreadable, replaced: {failure}')
+        samples = data_batch['data_samples']
+        self.pictures += len(samples)
+        failures = [f for s in samples for f in s.get('unreadable', ())]
+        if failures:
+            self.count += len(failures)
+            self._list(runner, failures)
+        if self.count > max(self.min_count, self.max_share * self.pictures):
+            raise OSError(
+                f'{self.count} of {self.pictures} pictures could not be read '
+                f'(rank {get_rank()}), more than {self.max_share:.1%}: see '
+                f'{self._path(runner)}; is the disk there? '
+                'UnreadablePictureHook.max_share allows more'
+            )
 
     def after_train_epoch(self, runner) -> None:
         """Log the count over all ranks."""
@@ -40,3 +60,17 @@ class UnreadablePictureHook(Hook):
             runner.logger.warning(
                 f'{total.item()} unreadable pictures replaced so far'
             )
+
+    def _list(self, runner, failures: list[str]) -> None:
+        """Warn about each file once, and list it."""
+        new = [f for f in dict.fromkeys(failures) if f not in self.seen]
+        self.seen.update(new)
+        with open(self._path(runner), 'a', encoding='utf-8') as file:
+            for failure in new:
+                runner.logger.warning(f'Unreadable, replaced: {failure}')
+                file.write(f'{failure}\n')
+
+    @staticmethod
+    def _path(runner) -> Path:
+        rank = f'_rank{get_rank()}' if get_world_size() > 1 else ''
+        return Path(runner.work_dir, f'bad_images{rank}.txt')

@@ -6,20 +6,22 @@ from contextlib import ExitStack, contextmanager
 import torch
 from mmengine.device import get_device
 from mmengine.model import is_model_wrapper
-from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 from torch.optim import Optimizer
 
+from .finite_optim_wrapper import FiniteOptimWrapper
+
 
 @OPTIM_WRAPPERS.register_module()
-class BFloat16OptimWrapper(OptimWrapper):
+class BFloat16OptimWrapper(FiniteOptimWrapper):
     """Run the forward pass under bf16 autocast, on a GPU or a CPU.
 
     mmengine's ``AmpOptimWrapper`` refuses machines without a GPU and always
     builds a loss scaler; bf16 has the range of fp32 and needs none. It has
     8 bits of precision, though, which is 4 pixels at 1,024: a detector's
-    boxes are to be fp32, and its heads with them.
+    boxes are to be fp32, and its heads with them. Broken gradients are
+    skipped as in the parent.
 
     Args:
         optimizer: The optimizer.

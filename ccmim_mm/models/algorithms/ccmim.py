@@ -104,8 +104,8 @@ class CCMIM(BaseSelfSupervisor):
 
         Returns:
             ``loss_rec`` and ``loss_align``, weighted: their sum is the
-            objective; ``align_ce``, ``align_acc`` and ``top_masked`` (see
-            :func:`top_masked_share`) for the log.
+            objective; ``align_ce``, ``align_acc``, ``align_std`` and
+            ``top_masked`` (see :func:`top_masked_share`) for the log.
         """
         inputs, num_views = self.stack_views(inputs)
         noise = self.mask_noise(inputs, data_samples)

@@ -81,8 +81,10 @@ class CCMIMAlignHead(BaseModule):
 
         Returns:
             ``loss_align``, weighted, ``loss_weight * 2T * CE``, and for the
-            log alone ``align_ce`` (nats, ``log(W * B)`` at chance) and
-            ``align_acc`` (share of own pictures found, [0, 1]).
+            log alone ``align_ce`` (nats, ``log(W * B)`` at chance),
+            ``align_acc`` (share of own pictures found, [0, 1]) and
+            ``align_std`` (the projections' standard deviation over the
+            batch, 1 where they fill the sphere, 0 where all are alike).
 
         Raises:
             ValueError: For a batch of one with BatchNorm in the projector.
@@ -104,9 +106,11 @@ class CCMIMAlignHead(BaseModule):
                 own = logits[:, batch * rank : batch * (rank + 1)]
                 own.masked_fill_(same, -torch.inf)
             ce = F.cross_entropy(logits, labels)
+        spread = queries.detach().std(0, correction=0).mean()
         accuracy = (logits.argmax(1) == labels).float().mean()
         return dict(
             loss_align=self.loss_weight * 2 * self.temperature * ce,
             align_ce=ce.detach(),
             align_acc=accuracy,
+            align_std=spread * queries.shape[1] ** 0.5,
         )

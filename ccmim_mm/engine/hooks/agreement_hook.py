@@ -1,0 +1,59 @@
+"""Ranks that do not do the same are found before they wait for each other."""
+
+from mmengine.dist import all_gather_object, get_rank
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+#: What may differ: where a rank writes and what it is called.
+_MAY_DIFFER = ('work_dir', 'experiment_name', 'timestamp')
+
+
+@HOOKS.register_module()
+class AgreementHook(Hook):
+    """Compare config, data and batches of all ranks before the first step.
+
+    Raises:
+        ValueError: On every rank, naming the ranks and what differs.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner) -> None:
+        """Compare."""
+        loader = runner.train_dataloader
+        config = {
+            name: value
+            for name, value in runner.cfg.to_dict().items()
+            if name not in _MAY_DIFFER
+        }
+        # Per rank, so the same from all of them.
+        facts = dict(
+            flatten(config),
+            **{
+                'length of the data set': len(loader.dataset),
+                'batches per epoch': len(loader),
+            },
+        )
+        for rank, others in enumerate(all_gather_object(facts)):
+            for name in sorted(facts.keys() | others.keys()):
+                mine, theirs = facts.get(name), others.get(name)
+                if mine != theirs:
+                    raise ValueError(
+                        f'ranks disagree on {name}: {mine!r} on rank '
+                        f'{get_rank()}, {theirs!r} on rank {rank}; start '
+                        'all with the same command on the same files'
+                    )
+
+
+def flatten(value: object, name: str = '') -> dict[str, str]:
+    """A nested config as dotted names and what they are, printed."""
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)  # type: ignore[assignment]
+    else:
+        return {name: repr(value)}
+    found: dict[str, str] = {}
+    for key, part in items:
+        found |= flatten(part, f'{name}.{key}' if name else str(key))
+    return found

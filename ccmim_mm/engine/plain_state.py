@@ -1,0 +1,68 @@
+"""A checkpoint of tensors, numbers, strings and containers alone."""
+
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer, print_log
+from torch import Tensor
+
+_HISTORY = 'history'
+
+
+def to_plain(value: Any, name: str = 'checkpoint') -> Any:
+    """Bring a value down to what can be read without running code.
+
+    Histories of the log become tensors, numpy's numbers Python's. What has
+    no such form is left out with a line in the log, None in its place.
+
+    Args:
+        value: Anything that a run may keep.
+        name: What to call it.
+    """
+    if value is None or isinstance(value, bool | int | float | str | Tensor):
+        # Subclasses of them are not what torch reads.
+        for kind in (bool, int, float, str):
+            if isinstance(value, kind):
+                return kind(value)
+        return value
+    if isinstance(value, HistoryBuffer):
+        values, counts = value.data
+        return {
+            _HISTORY: torch.tensor(values, dtype=torch.float64),
+            'counts': torch.tensor(counts, dtype=torch.int64),
+            'max_length': value.max_length,
+        }
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(value))
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, dict):
+        return {
+            to_plain(k, name): to_plain(v, f'{name}.{k}')
+            for k, v in value.items()
+        }
+    if isinstance(value, list | tuple):
+        plain = [to_plain(v, name) for v in value]
+        return plain if isinstance(value, list) else tuple(plain)
+    print_log(f'{name} is a {type(value).__name__} and is not saved')
+    return None
+
+
+def unpack_histories(hub: dict[str, Any]) -> None:
+    """Rebuild the histories of a message hub's plain state, in place."""
+    hub['log_scalars'] = {
+        name: _history(value) for name, value in hub['log_scalars'].items()
+    }
+
+
+def _history(value: Any) -> Any:
+    if not isinstance(value, dict) or _HISTORY not in value:
+        return value
+    buffer = HistoryBuffer(max_length=value['max_length'])
+    buffer._log_history = value[_HISTORY].cpu().numpy()
+    buffer._count_history = value['counts'].cpu().numpy()
+    return buffer

@@ -1,0 +1,152 @@
+"""Reading files of torch without running what is in them."""
+
+import os
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.runner.checkpoint import CheckpointLoader
+from torch import Tensor
+
+_TRUST = (
+    'if you trust whoever made it, --trust-checkpoint reads it as Python '
+    'pickles, which may run any code'
+)
+
+
+def read_safely(
+    path: str | Path,
+    map_location: str | torch.device = 'cpu',
+    stand_ins: Sequence[Callable | tuple[Callable, str]] = (),
+    trust: bool = False,
+) -> Any:
+    """Read a file that ``torch.save`` wrote, whole and harmless.
+
+    Args:
+        path: The file.
+        map_location: Where its tensors go.
+        stand_ins: What to build in place of globals that it may ask for.
+        trust: Let the file run code.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is broken, declares more than it holds, or asks
+            for more than tensors, numbers, strings and containers; naming
+            what it asks for.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no checkpoint {path}')
+    check_archive(path)
+    try:
+        with torch.serialization.safe_globals(list(stand_ins)):
+            data = torch.load(
+                path, map_location=map_location, weights_only=not trust
+            )
+    # Broken files make the reader raise nearly anything.
+    except Exception as error:
+        first_line = str(error).partition('\n')[0]
+        reason = f'{type(error).__name__}: {first_line}'
+        if asked := _asked_for(str(error)):
+            raise ValueError(
+                f'{path} is refused, it asks for {asked}: {_TRUST}'
+            ) from error
+        raise ValueError(f'{path} is refused or broken: {reason}') from error
+    size = os.path.getsize(path)
+    for tensor in _tensors(data):
+        if tensor.numel() * tensor.element_size() > size:
+            raise ValueError(
+                f'{path} is refused: a tensor of {tuple(tensor.shape)} in a '
+                f'file of {size} bytes'
+            )
+    return data
+
+
+def check_archive(path: str | Path) -> None:
+    """Check that a file is whole, by the checksums that torch writes.
+
+    Files of torch before 1.6 are no archives and have none.
+
+    Raises:
+        ValueError: If it is truncated or changed, or declares more than it
+            holds.
+    """
+    if not Path(path).stat().st_size:
+        raise ValueError(f'{path} is broken: it is empty')
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            declared = sum(entry.file_size for entry in entries)
+            stored = all(e.compress_type == 0 for e in entries)
+            if not stored or declared > os.path.getsize(path):
+                raise ValueError(
+                    f'{path} is refused: it declares {declared} bytes and '
+                    'holds fewer'
+                )
+            changed = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        if _starts_as_archive(path):
+            raise ValueError(f'{path} is broken: {error}') from None
+        return
+    if changed:
+        raise ValueError(f'{path} is broken: the checksum of {changed} fails')
+
+
+def read_safely_everywhere(trust: bool = False) -> None:
+    """Have mmengine read checkpoints this way, wherever it reads any.
+
+    Its own reader falls back to running code where a file asks for it.
+
+    Args:
+        trust: Let files run code.
+    """
+
+    def local(filename: str, map_location: Any = 'cpu') -> Any:
+        return read_safely(filename, map_location or 'cpu', trust=trust)
+
+    def https(filename: str, map_location: Any = 'cpu') -> Any:
+        folder = Path(torch.hub.get_dir(), 'checkpoints')
+        folder.mkdir(parents=True, exist_ok=True)
+        cached = folder / Path(filename).name
+        if not cached.is_file():
+            torch.hub.download_url_to_file(filename, str(cached))
+        return local(str(cached), map_location)
+
+    for prefix in CheckpointLoader._schemes:
+        CheckpointLoader.register_scheme(prefix, _refuse, force=True)
+    CheckpointLoader.register_scheme('', local, force=True)
+    CheckpointLoader.register_scheme('https://', https, force=True)
+
+
+def _refuse(filename: str, map_location: Any = None) -> None:
+    raise ValueError(
+        f'{filename} is refused: checkpoints are read from files and over '
+        'https; download it and give its path'
+    )
+
+
+def _asked_for(message: str) -> str | None:
+    """The global that torch's refusal names, with its module."""
+    blocked = re.search(r'GLOBAL (\S+) whose module (\S+)', message)
+    if blocked:
+        return f'{blocked[2]}.{blocked[1]}'
+    asked = re.search(r'(?:GLOBAL|Unsupported \w+) ([\w.]+)', message)
+    return asked and asked[1]
+
+
+def _tensors(data: Any) -> Iterator[Tensor]:
+    if isinstance(data, Tensor):
+        yield data
+    elif isinstance(data, dict):
+        for value in data.values():
+            yield from _tensors(value)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from _tensors(value)
+
+
+def _starts_as_archive(path: str | Path) -> bool:
+    with open(path, 'rb') as file:
+        return file.read(2) == b'PK'

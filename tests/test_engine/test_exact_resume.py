@@ -1,0 +1,207 @@
+"""Straight, or stopped anywhere and resumed: the same to the bit."""
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from dist_helpers import run_ranks
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from run_helpers import bare, config, history
+
+from ccmim_mm.apis import config_for_training
+from ccmim_mm.datasets import SeededSampler
+from ccmim_mm.engine import CCMIMRunner
+from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
+
+LOGGED = ('loss', 'loss_rec', 'loss_align', 'align_acc', 'lr')
+
+
+class Signal(Hook):
+    """Send this process a signal before an iteration."""
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, iteration, number=signal.SIGTERM, rank=0):
+        self.iteration, self.number, self.rank = iteration, number, rank
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.iteration and get_rank() == self.rank:
+            os.kill(os.getpid(), self.number)
+
+
+def tiny(data, work_dir, batch_size=8, accumulation=1, **kwargs):
+    """Two epochs of the 24 pictures, with drop path."""
+    options = {
+        'train_dataloader.batch_size': batch_size,
+        'optim_wrapper.accumulative_counts': accumulation,
+        'model.backbone.drop_path_rate': 0.2,
+    }
+    return bare(config(data, work_dir, options=options, **kwargs))
+
+
+def run(cfg, hook=None):
+    runner = CCMIMRunner.from_cfg(cfg)
+    if hook is not None:
+        runner.register_hook(hook)
+    runner.train()
+    return runner
+
+
+def stop(cfg, **kwargs):
+    with pytest.raises(SystemExit) as stopped:
+        run(cfg, Signal(**kwargs))
+    assert stopped.value.code == EXIT_CODE
+
+
+def same(a, b):
+    """Whether two nested states are the same to the bit."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def assert_same_runs(resumed, straight):
+    assert resumed.iter == straight.iter
+    assert same(resumed.model.state_dict(), straight.model.state_dict())
+    states = [r.optim_wrapper.state_dict() for r in (resumed, straight)]
+    assert same(*states)
+    for name in LOGGED:
+        assert np.array_equal(history(resumed, name), history(straight, name))
+
+
+@pytest.fixture(scope='module')
+def straight(picture_folder, tmp_path_factory):
+    return run(tiny(picture_folder, tmp_path_factory.mktemp('straight')))
+
+
+@pytest.mark.parametrize(
+    ('iteration', 'number'),
+    [
+        (0, signal.SIGTERM),
+        (1, signal.SIGINT),
+        (2, signal.SIGUSR1),
+        (4, signal.SIGTERM),
+    ],
+)
+def test_within_an_epoch_and_at_its_end(
+    iteration, number, straight, picture_folder, tmp_path
+):
+    stop(tiny(picture_folder, tmp_path), iteration=iteration, number=number)
+    name = signal.Signals(number).name
+    marker = (tmp_path / 'preempted').read_text()
+    assert marker == f'{name} at iteration {iteration + 1}\n'
+    saved = (tmp_path / 'last_checkpoint').read_text()
+    assert Path(saved).name == f'iter_{iteration + 1}.pth'
+    # The handlers are gone again.
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    again = tiny(picture_folder, tmp_path, resume='auto')
+    again.experiment_name += 'again'
+    assert_same_runs(run(again), straight)
+    assert not (tmp_path / 'preempted').exists()
+
+
+def test_with_accumulated_gradients(picture_folder, tmp_path):
+    """24 pictures, 5 a batch, 2 accumulated: 2 steps an epoch, 4 left out."""
+    shape = dict(batch_size=5, accumulation=2)
+    expected = run(tiny(picture_folder, tmp_path / 'straight', **shape))
+    assert expected.iter == 8
+    work_dir = tmp_path / 'stopped'
+    # Asked between the two halves of a step, it stops after the second.
+    stop(tiny(picture_folder, work_dir, **shape), iteration=4)
+    assert (work_dir / 'iter_6.pth').exists()
+    cfg = tiny(picture_folder, work_dir, resume='auto', **shape)
+    cfg.experiment_name += 'again'
+    assert_same_runs(run(cfg), expected)
+
+
+def test_every_step_has_the_gradients_of_its_batches_alone(
+    picture_folder, tmp_path
+):
+    seen = []
+
+    class Look(Hook):
+        def after_train_iter(self, runner, **kwargs):
+            grads = [p.grad for p in runner.model.parameters()]
+            seen.append(any(g is not None for g in grads))
+
+    run(tiny(picture_folder, tmp_path, 5, 2), Look())
+    assert seen == [True, False] * 4
+
+
+def two_ranks(rank, data, work_dir):
+    """Straight; then stopped by the other rank's signal, and resumed."""
+
+    def cfg(name, **kwargs):
+        found = config_for_training(
+            ROOT / 'tests/tiny_config.py',
+            data,
+            {'train_dataloader.batch_size': 4, 'train_cfg.max_epochs': 2},
+            'cpu',
+            'pytorch',
+            work_dir=str(Path(work_dir, name.removesuffix('again'))),
+            **kwargs,
+        )
+        found.experiment_name = name
+        return bare(found)
+
+    os.environ['LOCAL_WORLD_SIZE'] = '2'
+    expected = run(cfg('straight'))
+    stop(cfg('stopped'), iteration=3, rank=1)
+    resumed = run(cfg('stoppedagain', resume='auto'))
+    names = [n for n, _ in expected.model.named_parameters()]
+    a, b = (r.model.state_dict() for r in (resumed, expected))
+    return (
+        resumed.iter,
+        all(torch.equal(a[n], b[n]) for n in names),
+        # Rank 0 alone writes a log.
+        rank != 0
+        or np.array_equal(
+            history(resumed, 'loss_rec'), history(expected, 'loss_rec')
+        ),
+    )
+
+
+def test_two_ranks_stop_after_the_same_step(picture_folder, tmp_path):
+    results = run_ranks(two_ranks, args=(picture_folder, tmp_path))
+    assert results == [(6, True, True)] * 2
+
+
+def test_another_batch_size_goes_on_from_an_epochs_end_alone(
+    picture_folder, tmp_path
+):
+    stop(tiny(picture_folder, tmp_path), iteration=3)
+    cfg = tiny(picture_folder, tmp_path, batch_size=4, resume='auto')
+    cfg.experiment_name += 'other'
+    with pytest.raises(ValueError, match=r'within an epoch of 3 .* has 6'):
+        run(cfg)
+    cfg = tiny(
+        picture_folder,
+        tmp_path,
+        batch_size=4,
+        resume=str(tmp_path / 'epoch_1.pth'),
+    )
+    cfg.experiment_name += 'epoch'
+    runner = run(cfg)
+    assert (runner.epoch, runner.iter) == (2, 12)
+
+
+def test_the_sampler_goes_on_where_it_was():
+    sampler = SeededSampler(range(10), seed=0, multiple_of=4)
+    assert len(sampler) == 8
+    sampler.set_epoch(3)
+    whole = list(sampler)
+    assert len(whole) == 8
+    sampler.start_at(5)
+    assert list(sampler) == whole[5:]
+    sampler.start_at(0)
+    sampler.set_epoch(4)
+    assert [k.epoch for k in sampler] == [4] * 8

@@ -1,0 +1,113 @@
+"""Numbers that are not finite spoil no weights; collapse is seen."""
+
+import logging
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
+from run_helpers import bare, config
+
+from ccmim_mm.engine import CCMIMRunner, CollapseHook, FiniteOptimWrapper
+
+
+@pytest.mark.parametrize('fused', [True, False])
+def test_a_broken_gradient_changes_nothing(fused):
+    torch.manual_seed(0)
+    parameters = [torch.nn.Parameter(torch.randn(3)) for _ in range(2)]
+    optimizer = torch.optim.AdamW(parameters, lr=0.1, fused=fused)
+    wrapper = FiniteOptimWrapper(optimizer)
+    wrapper.update_params(sum(p.square().sum() for p in parameters))
+    before = [p.detach().clone() for p in parameters]
+    state = optimizer.state[parameters[0]]
+    moments = state['exp_avg'].clone()
+    for bad in (float('nan'), float('inf')):
+        wrapper.update_params((parameters[0] * bad).sum())
+    for now, then in zip(parameters, before, strict=True):
+        assert torch.equal(now, then)
+    assert torch.equal(state['exp_avg'], moments)
+    assert state['step'] == 1
+    assert (wrapper.skipped, wrapper.skipped_in_row) == (2, 2)
+    wrapper.update_params(sum(p.square().sum() for p in parameters))
+    assert not torch.equal(parameters[1], before[1])
+    assert (wrapper.skipped, wrapper.skipped_in_row) == (2, 0)
+
+
+class Spoil(Hook):
+    """Make the pictures of some iterations NaN."""
+
+    def __init__(self, iterations):
+        self.iterations = iterations
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter in self.iterations:
+            data_batch['inputs'] = data_batch['inputs'] * float('nan')
+
+
+def spoiled(data, work_dir, iterations, epochs=2, **options):
+    cfg = bare(config(data, work_dir, epochs, options=options))
+    runner = CCMIMRunner.from_cfg(cfg)
+    runner.register_hook(Spoil(iterations))
+    runner.train()
+    return runner
+
+
+def test_a_run_goes_on_over_a_broken_batch(picture_folder, tmp_path):
+    runner = spoiled(picture_folder, tmp_path, {1, 4})
+    hub = runner.message_hub
+    assert hub.get_scalar('train/skipped_steps').current() == 2
+    losses = hub.get_scalar('train/loss').data[0]
+    assert len(losses) == 4
+    assert np.isfinite(losses).all()
+    for parameter in runner.model.parameters():
+        assert torch.isfinite(parameter).all()
+    listed = (tmp_path / 'not_finite_rank0.txt').read_text().split()
+    assert len(listed) == 8
+    assert all(name.endswith('.png') for name in listed)
+
+
+def test_too_many_in_a_row_stop_it_with_the_last_good_weights(
+    picture_folder, tmp_path
+):
+    with pytest.raises(FloatingPointError, match=r'3 steps in a row .* 5\.'):
+        spoiled(
+            picture_folder,
+            tmp_path,
+            set(range(2, 9)),
+            epochs=3,
+            **{'default_hooks.runtime_info.max_skipped': 3},
+        )
+    saved = torch.load(tmp_path / 'last_good.pth', weights_only=True)
+    assert saved['meta']['iter'] == 5
+    for name, value in saved['state_dict'].items():
+        if 'running_' not in name:
+            assert torch.isfinite(value).all()
+
+
+class Loader:
+    batch_size = 8
+
+    def __len__(self):
+        return 1
+
+
+@pytest.mark.parametrize(
+    ('spread', 'accuracy', 'message'),
+    [(0.01, 0.5, 'collapsed'), (0.9, 0.01, 'at chance'), (0.9, 0.5, None)],
+)
+def test_collapse_is_said(spread, accuracy, message, caplog):
+    scalars = {}
+    for name, value in (('std', spread), ('acc', accuracy)):
+        scalars[f'train/align_{name}'] = HistoryBuffer()
+        scalars[f'train/align_{name}'].update(value)
+    runner = SimpleNamespace(
+        epoch=1,
+        message_hub=SimpleNamespace(log_scalars=scalars),
+        train_dataloader=Loader(),
+        logger=logging.getLogger('collapse'),
+    )
+    with caplog.at_level('WARNING', 'collapse'):
+        CollapseHook().after_train_epoch(runner)
+    assert (message in caplog.text) if message else not caplog.text

@@ -1,0 +1,147 @@
+"""A file that was downloaded runs no code, and a broken one is named."""
+
+import copy
+import warnings
+
+import pytest
+import torch
+from conftest import TINY, build
+from hostile import (
+    BROKEN,
+    EXECUTING,
+    config_that_runs,
+    good_checkpoint,
+)
+from mmengine.model import BaseModule
+from mmengine.runner.checkpoint import CheckpointLoader
+from run_helpers import bare, config
+
+from ccmim_mm.engine import CCMIMRunner
+from ccmim_mm.engine.checkpoint import read_state_dict, save_state_dict
+from ccmim_mm.engine.safe_reading import read_safely, read_safely_everywhere
+
+
+@pytest.fixture(scope='module')
+def good():
+    return good_checkpoint(build(copy.deepcopy(TINY)).state_dict())
+
+
+def ways_in(data, path, work_dir):
+    """Everything that reads a checkpoint, by what the user calls it."""
+
+    def resumed(**kwargs):
+        cfg = bare(config(data, work_dir, **kwargs))
+        cfg.experiment_name = f'{path}{kwargs}'
+        CCMIMRunner.from_cfg(cfg).train()
+
+    def load_from():
+        cfg = bare(config(data, work_dir))
+        cfg.load_from, cfg.experiment_name = str(path), f'{path}load'
+        CCMIMRunner.from_cfg(cfg).train()
+
+    def init_cfg():
+        read_safely_everywhere()
+        init = dict(type='Pretrained', checkpoint=str(path))
+        module = BaseModule(init)
+        module.backbone = torch.nn.Linear(1, 1)
+        module.init_weights()
+
+    return dict(
+        resume=lambda: resumed(resume=str(path)),
+        pretrained=lambda: resumed(pretrained=str(path)),
+        load_from=load_from,
+        init_cfg=init_cfg,
+        read=lambda: read_state_dict(path),
+    )
+
+
+@pytest.mark.parametrize('way', ['resume', 'load_from', 'init_cfg', 'read'])
+@pytest.mark.parametrize('name', ['exec', 'in the optimizer', 'legacy pickle'])
+def test_no_way_in_runs_code(name, way, good, picture_folder, tmp_path):
+    path, trace = tmp_path / 'x.pth', tmp_path / 'executed'
+    EXECUTING[name](good, path, trace)
+    entry = ways_in(picture_folder, path, tmp_path / 'run')[way]
+    with pytest.raises(ValueError, match=r'asks for \w+\.exec'):
+        entry()
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize('name', EXECUTING)
+def test_what_asks_for_more_is_refused_by_name(name, good, tmp_path):
+    path, trace = tmp_path / 'x.pth', tmp_path / 'executed'
+    EXECUTING[name](good, path, trace)
+    with pytest.raises(ValueError, match=r'x\.pth is refused, it asks') as e:
+        read_safely(path)
+    assert '--trust-checkpoint' in str(e.value)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize('name', BROKEN)
+def test_what_is_broken_is_refused(name, good, picture_folder, tmp_path):
+    path, trace = tmp_path / 'x.pth', tmp_path / 'executed'
+    BROKEN[name](good, path, trace)
+    entry = ways_in(picture_folder, path, tmp_path / 'run')['pretrained']
+    with pytest.raises(ValueError, match=r'\w'):
+        entry()
+
+
+@pytest.mark.parametrize('name', ['nan', 'other shapes', 'a tensor missing'])
+def test_nothing_resumes_from_other_weights(
+    name, good, picture_folder, tmp_path
+):
+    path, trace = tmp_path / 'x.pth', tmp_path / 'executed'
+    BROKEN[name](good, path, trace)
+    entry = ways_in(picture_folder, path, tmp_path / 'run')['resume']
+    with pytest.raises(ValueError, match=r'x\.pth'):
+        entry()
+
+
+def test_a_config_in_a_checkpoint_is_not_evaluated(
+    good, picture_folder, tmp_path
+):
+    path, trace = tmp_path / 'x.pth', tmp_path / 'executed'
+    config_that_runs(good, path, trace)
+    cfg = bare(config(picture_folder, tmp_path / 'run', resume=str(path)))
+    runner = CCMIMRunner.from_cfg(cfg)
+    runner.train()
+    assert runner.iter == 6
+    assert not trace.exists()
+
+
+def test_trust_is_the_users_to_give(good, tmp_path):
+    path, trace = tmp_path / 'x.pth', tmp_path / 'executed'
+    EXECUTING['exec'](good, path, trace)
+    read_safely(path, trust=True)
+    assert trace.exists()
+
+
+def test_other_places_are_refused():
+    read_safely_everywhere()
+    for place in ('http://x.org/a.pth', 'torchvision://resnet50', 's3://a/b'):
+        with pytest.raises(ValueError, match='refused: checkpoints are read'):
+            CheckpointLoader.load_checkpoint(place)
+
+
+def test_safetensors_there_and_back(good, tmp_path):
+    path = tmp_path / 'x.safetensors'
+    save_state_dict(good['state_dict'], path)
+    found = read_state_dict(path)
+    assert found.keys() == good['state_dict'].keys()
+    assert all(torch.equal(found[n], v) for n, v in good['state_dict'].items())
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r'x\.safetensors is broken'):
+        read_state_dict(path)
+
+
+def test_files_of_old_torch_are_read(good, tmp_path):
+    path = tmp_path / 'x.pth'
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        torch.save(good, path, _use_new_zipfile_serialization=False)
+    assert read_state_dict(path).keys() == good['state_dict'].keys()
+
+
+def test_pickled_annotations_are_refused(picture_folder, tmp_path):
+    options = {'train_dataloader.dataset.ann_file': 'a.pkl'}
+    with pytest.raises(ValueError, match=r'a\.pkl is refused: a pickle'):
+        config(picture_folder, tmp_path, options=options)
