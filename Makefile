@@ -1,5 +1,6 @@
 # make demo   installs what pre-training needs and pre-trains on demo scenes
 # make test   installs the rest (compiles mmcv's operators) and runs the tests
+# make stress kills, full disks, hostile files: docs/reliability.md
 # make lint   style and types
 #
 # The first Python from 3.11 on is taken; name another with PYTHON=...
@@ -9,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test lint clean
+.PHONY: demo test stress lint clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.pretrain
@@ -20,6 +21,9 @@ demo: .venv/.pretrain
 
 test: .venv/.transfer
 	$(BIN)/python -m pytest
+
+stress: .venv/.transfer
+	$(BIN)/python tests/stress/run.py
 
 lint: .venv/.lint
 	$(BIN)/ruff check .

@@ -6,6 +6,8 @@
 #
 # Several machines: run the same line on each, with NNODES, NODE_RANK,
 # MASTER_ADDR and PORT in the environment. One machine picks a free port.
+# With MAX_RESTARTS=3, say, a rank that dies brings all of them back, that
+# often, from the newest checkpoint.
 set -euo pipefail
 
 tool=$1
@@ -51,5 +53,10 @@ if ((${NNODES:-1} > 1)); then
 else
     rendezvous=(--standalone)
 fi
+# Restarted ranks would find the addresses of dead ones in a store that is kept.
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+# For the ranks, which listen to it; torchrun would die of it.
+trap '' USR1
 exec "$python" -m torch.distributed.run "${rendezvous[@]}" \
-    --nproc_per_node="$processes" "$tools/$tool" "$@" --launcher pytorch
+    --max-restarts="${MAX_RESTARTS:-0}" --nproc_per_node="$processes" \
+    "$tools/$tool" "$@" --launcher pytorch

@@ -1,0 +1,60 @@
+"""SIGKILL at random moments, saving included: nothing lost, same weights."""
+
+import random
+import time
+from pathlib import Path
+
+import torch
+from common import make_pictures, row, train_apart
+
+from ccmim_mm.engine.safe_reading import check_archive
+
+# A checkpoint every iteration: much of the time is spent in saving.
+OPTIONS = {
+    'train_cfg.max_epochs': 12,
+    'default_hooks.checkpoint.by_epoch': False,
+    'default_hooks.checkpoint.interval': 1,
+    'default_hooks.checkpoint.max_keep_ckpts': 2,
+}
+
+
+def weights(work_dir: Path) -> dict[str, torch.Tensor]:
+    """The last checkpoint's."""
+    path = Path((work_dir / 'last_checkpoint').read_text().strip())
+    return torch.load(path, weights_only=True)['state_dict']
+
+
+def check(folder: Path, kills: int = 60) -> dict:
+    """Kill and go on, run after run, and compare with the undisturbed one."""
+    data = make_pictures(folder / 'pictures')
+    began = time.monotonic()
+    train_apart(data, folder / 'straight', OPTIONS).join()
+    length = time.monotonic() - began
+    expected = weights(folder / 'straight')
+    rng = random.Random(0)
+    done = runs = saving = wrong = 0
+    while done < kills:
+        work_dir = folder / str(runs)
+        runs += 1
+        while True:
+            process = train_apart(data, work_dir, OPTIONS)
+            process.join(rng.uniform(0.1, 1.2) * length)
+            if process.exitcode is not None:
+                break
+            process.kill()
+            process.join()
+            done += 1
+            saving += bool(list(work_dir.glob('.*.part')))
+            for path in work_dir.glob('*.pth'):
+                check_archive(path)
+        found = weights(work_dir) if process.exitcode == 0 else {}
+        wrong += not all(
+            name in found and torch.equal(found[name], value)
+            for name, value in expected.items()
+        )
+    return row(
+        'SIGKILL at random moments',
+        f'{done} kills in {runs} runs, {saving} of them while saving',
+        f'{wrong} runs lost or different, 0 broken checkpoints',
+        wrong == 0,
+    )

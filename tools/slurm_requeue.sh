@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Pre-train under Slurm in a job that is requeued whenever it is preempted or
+# its time is up, and goes on where it was:
+#     sbatch --partition=P --nodes=4 --time=24:00:00 tools/slurm_requeue.sh \
+#         CONFIG --work-dir OUT [ARGUMENTS OF train.py ...]
+# Five minutes before the end all ranks are asked to finish their step, save
+# and leave; the file OUT/preempted says that they did.
+#
+#SBATCH --job-name=ccmim
+#SBATCH --ntasks-per-node=1
+#SBATCH --gres=gpu:8
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --signal=B:USR1@300
+set -euo pipefail
+
+work_dir=
+for ((i = 1; i < $#; i++)); do
+    next=$((i + 1))
+    [[ ${!i} == --work-dir ]] && work_dir=${!next}
+done
+if [[ -z $work_dir ]]; then
+    echo "usage: sbatch [OPTIONS] $0 CONFIG --work-dir OUT [...]" >&2
+    exit 2
+fi
+# Slurm runs a copy of this file; the job starts where it was submitted.
+tools=${TOOLS:-tools}
+MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+export MASTER_ADDR NNODES=${SLURM_NNODES:-1} PORT=${PORT:-29500}
+
+# Each node's rank is known inside the job alone.
+# shellcheck disable=SC2016
+start='
+export NODE_RANK=$SLURM_NODEID
+exec bash "$0/dist_train.sh" "$1" "${GPUS_PER_NODE:-8}" "${@:2}"
+'
+srun --kill-on-bad-exit=1 bash -c "$start" "$tools" "$@" --resume &
+step=$!
+trap 'scancel --signal=USR1 "$SLURM_JOB_ID.0" || kill -USR1 "$step"' USR1
+code=0
+wait "$step" || code=$?
+# The trap ends a wait; the step goes on until it has saved.
+while kill -0 "$step" 2>/dev/null; do
+    code=0
+    wait "$step" || code=$?
+done
+if [[ -f $work_dir/preempted ]]; then
+    echo "$(cat "$work_dir/preempted"): requeueing"
+    exec scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"
