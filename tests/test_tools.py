@@ -30,7 +30,13 @@ def tool(name, *args, **env):
 
 @pytest.mark.parametrize(
     'name',
-    ['train', 'test', 'make_demo_data', 'analysis_tools/object_mask_share'],
+    [
+        'train',
+        'test',
+        'make_demo_data',
+        'extract_features',
+        'analysis_tools/object_mask_share',
+    ],
 )
 def test_help(name):
     result = tool(name, '--help')
@@ -139,6 +145,33 @@ def test_slurm_starts_torchrun_on_each_node(tmp_path):
     lines = result.stdout.splitlines()
     assert '--nodes=4' in lines and '--gres=gpu:8' in lines
     assert lines[-2:] == [CONFIG, '--resume']
+
+
+def test_slurm_requeues_a_job_that_was_preempted(tmp_path):
+    """Stand-ins: srun asks for the signal, saves on it; scontrol speaks."""
+    stubs = dict(
+        srun=f"""
+            trap 'echo USR1 > {tmp_path}/preempted; exit 75' USR1
+            printf "%s\\n" "$@" > {tmp_path}/started
+            kill -USR1 $PPID
+            while :; do :; done""",
+        scancel='exit 1',
+        scontrol='[ "$1" = show ] && echo node0 || echo "$@"',
+    )
+    for name, body in stubs.items():
+        (tmp_path / name).write_text(f'#!/bin/bash\n{body}\n')
+        (tmp_path / name).chmod(0o755)
+    result = run(
+        'bash', 'tools/slurm_requeue.sh', CONFIG, '--work-dir', tmp_path,
+        PATH=f'{tmp_path}:{os.environ["PATH"]}', SLURM_JOB_ID='7',
+        SLURM_JOB_NODELIST='node[0-3]', SLURM_NNODES='4',
+    )  # fmt: skip
+    assert result.stdout.splitlines() == ['USR1: requeueing', 'requeue 7']
+    started = (tmp_path / 'started').read_text().splitlines()
+    assert started[-4:] == [CONFIG, '--work-dir', str(tmp_path), '--resume']
+    result = run('bash', 'tools/slurm_requeue.sh', CONFIG)
+    assert result.returncode == 2
+    assert 'usage: sbatch' in result.stderr
 
 
 def test_object_mask_share(finished_demo, tmp_path):

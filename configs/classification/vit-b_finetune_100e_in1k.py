@@ -30,6 +30,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     persistent_workers=True,
+    sampler=dict(type='SeededSampler', seed=0),
     dataset=dict(
         _delete_=True,
         type='PictureFolder',

@@ -35,6 +35,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=256,
     persistent_workers=True,
+    sampler=dict(type='SeededSampler', seed=0),
     dataset=dict(
         _delete_=True,
         type='PictureFolder',

@@ -126,6 +126,20 @@ def test_unreadable_pictures_are_counted(picture_folder, tmp_path):
     (data / 'red' / '3.png').write_bytes(b'broken')
     runner = train(data, tmp_path / 'run')
     assert runner.message_hub.get_scalar('train/unreadable').current() == 2
+    (line,) = (tmp_path / 'run/bad_images.txt').read_text().splitlines()
+    assert line.startswith(f'{data / "red" / "3.png"}: UnidentifiedImage')
+
+
+def test_too_many_unreadable_pictures_stop_the_run(picture_folder, tmp_path):
+    data = tmp_path / 'data'
+    shutil.copytree(picture_folder / 'train', data)
+    for path in sorted(data.glob('*/*'))[::2]:
+        path.write_bytes(b'broken')
+    cfg = config(data, tmp_path / 'run')
+    (hook,) = (h for h in cfg.custom_hooks if h.type[:4] == 'Unre')
+    hook.update(min_count=3)
+    with pytest.raises(OSError, match=r'could not be read \(rank 0\).*1.0%'):
+        CCMIMRunner.from_cfg(cfg).train()
 
 
 @pytest.mark.parametrize(

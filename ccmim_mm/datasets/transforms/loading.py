@@ -1,6 +1,7 @@
 """Reading pictures of any common kind as upright three-channel arrays."""
 
 import io
+import re
 
 import mmcv
 import numpy as np
@@ -61,7 +62,9 @@ class LoadUprightImage(LoadImageFromFile):
         # Decoders raise nearly anything on broken data (struct.error,
         # ValueError, SyntaxError, DecompressionBombError, ...).
         except Exception as error:
-            reason = f'{type(error).__name__}: {error}'
+            # Pillow names its buffer by an address that changes.
+            text = re.sub(r' <_io\.BytesIO object at 0x\w+>', '', str(error))
+            reason = f'{type(error).__name__}: {text}'
             raise UnreadablePictureError(path, reason) from error
         results['img'] = mmcv.rgb2bgr(np.asarray(rgb))
         results['img_shape'] = results['ori_shape'] = rgb.size[::-1]

@@ -10,6 +10,7 @@ from mmpretrain.utils import get_ori_model
 from PIL import Image
 from torch import Tensor
 
+from ...datasets import SampleKey
 from ...visualization import draw_panel
 from ..runner.undisturbed import undisturbed
 
@@ -48,7 +49,18 @@ class MaskPanelHook(Hook):
         dataset = DATASETS.build(self.dataset)
         count = min(self.num_pictures, len(dataset))
         rows = [i * len(dataset) // count for i in range(count)]
-        samples = [dataset[row] for row in rows]
+        # The next ones stand in for pictures that cannot be read.
+        samples = [
+            dataset[
+                SampleKey(
+                    self.seed,
+                    0,
+                    row,
+                    tuple((row + i) % len(dataset) for i in range(1, 9)),
+                )
+            ]
+            for row in rows
+        ]
         self.batch = dict(
             inputs=torch.stack([s['inputs'] for s in samples]),
             data_samples=[s['data_samples'] for s in samples],

@@ -28,7 +28,8 @@ class FrozenFeatureLoop(BaseLoop):
 
     Args:
         runner: The runner.
-        dataloader: Queries; an unshuffled ``DefaultSampler``.
+        dataloader: Queries; an unshuffled ``SeededSampler``, which puts
+            the next picture in the place of one that cannot be read.
         evaluator: Not used; the runner insists on one, give ``[]``.
         bank_dataloader: Bank; likewise.
         k: Neighbours of the kNN.

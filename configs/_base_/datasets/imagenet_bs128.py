@@ -57,7 +57,7 @@ bank_dataloader = dict(
     num_workers=4,
     pin_memory=True,
     collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    sampler=dict(type='SeededSampler', shuffle=False, seed=0),
     dataset=dict(
         type='PictureFolder',
         data_root=f'{data_root}/train',
@@ -71,7 +71,7 @@ val_dataloader = dict(
     num_workers=4,
     pin_memory=True,
     collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    sampler=dict(type='SeededSampler', shuffle=False, seed=0),
     dataset=dict(
         type='PictureFolder',
         data_root=f'{data_root}/val',
