@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mmengine.dataset import DefaultSampler
-from mmengine.registry import DATA_SAMPLERS
+from mmpretrain.registry import DATA_SAMPLERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,10 @@ def weights(work_dir: Path) -> dict[str, torch.Tensor]:
     return torch.load(path, weights_only=True)['state_dict']
 
 
+def _saving(work_dir: Path) -> bool:
+    return any(work_dir.glob('.*.part'))
+
+
 def check(folder: Path, kills: int = 60) -> dict:
     """Kill and go on, run after run, and compare with the undisturbed one."""
     data = make_pictures(folder / 'pictures')
@@ -39,12 +43,15 @@ def check(folder: Path, kills: int = 60) -> dict:
         while True:
             process = train_apart(data, work_dir, OPTIONS)
             process.join(rng.uniform(0.1, 1.2) * length)
+            # Every other one waits for a file that is being written.
+            while process.is_alive() and done % 2 and not _saving(work_dir):
+                pass
             if process.exitcode is not None:
                 break
             process.kill()
             process.join()
             done += 1
-            saving += bool(list(work_dir.glob('.*.part')))
+            saving += _saving(work_dir)
             for path in work_dir.glob('*.pth'):
                 check_archive(path)
         found = weights(work_dir) if process.exitcode == 0 else {}

@@ -228,7 +228,7 @@ def test_checkpoint_errors(tmp_path):
     # Empty files are what a full disk leaves; their error has no message.
     for content in (b'broken', b''):
         (tmp_path / 'broken.pth').write_bytes(content)
-        with pytest.raises(ValueError, match='refused or broken'):
+        with pytest.raises(ValueError, match='broken'):
             read_state_dict(tmp_path / 'broken.pth')
     torch.save(dict(meta='no tensors'), tmp_path / 'empty.pth')
     with pytest.raises(ValueError, match='no parameters'):

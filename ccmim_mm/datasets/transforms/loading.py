@@ -7,7 +7,7 @@ import mmcv
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
-from mmengine.registry import TRANSFORMS
+from mmpretrain.registry import TRANSFORMS
 from PIL import Image, ImageOps
 
 
