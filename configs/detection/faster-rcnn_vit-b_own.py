@@ -11,7 +11,7 @@ load = dict(type='LoadAnnotations', with_bbox=True)
 train_pipeline = _base_.train_pipeline
 train_pipeline[1] = load
 test_pipeline = _base_.test_pipeline
-test_pipeline[3] = load
+test_pipeline[2] = load
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader

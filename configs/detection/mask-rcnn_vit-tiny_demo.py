@@ -9,6 +9,7 @@ max_epochs = 12
 
 roi_extractor = dict(out_channels=64, featmap_strides=strides[:4])
 model = dict(
+    data_preprocessor=dict(pad_size_divisor=96),
     backbone=dict(
         arch=dict(
             _delete_=True,
@@ -53,10 +54,8 @@ model = dict(
 train_pipeline = _base_.train_pipeline
 train_pipeline[3]['scale'] = image_size
 train_pipeline[4]['crop_size'] = image_size
-train_pipeline[6]['size'] = image_size
 test_pipeline = _base_.test_pipeline
 test_pipeline[1]['scale'] = image_size
-test_pipeline[2]['size'] = image_size
 
 train_dataloader = dict(
     batch_size=8,

@@ -1,4 +1,6 @@
-# COCO instances, large-scale jitter to 1,024 x 1,024 (arXiv 2012.07177).
+# COCO instances, large-scale jitter to 1,024 x 1,024 (arXiv 2012.07177). What
+# is smaller is padded by the model's data preprocessor, which remembers where
+# the picture ends.
 data_root = 'data/coco'
 image_size = (1024, 1024)
 
@@ -20,13 +22,11 @@ train_pipeline = [
         allow_negative_crop=True,
     ),
     dict(type='FilterAnnotations', min_gt_bbox_wh=(1e-2, 1e-2)),
-    dict(type='Pad', size=image_size, pad_val=dict(img=(114, 114, 114))),
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=image_size, keep_ratio=True),
-    dict(type='Pad', size=image_size, pad_val=dict(img=(114, 114, 114))),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(
         type='PackDetInputs',

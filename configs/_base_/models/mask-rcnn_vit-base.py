@@ -5,6 +5,8 @@ _base_ = 'mmdet::_base_/models/mask-rcnn_r50_fpn.py'
 norm_cfg = dict(type='mmpretrain.LN2d')
 
 model = dict(
+    # To the size that the positions are for.
+    data_preprocessor=dict(pad_size_divisor=1024),
     backbone=dict(
         _delete_=True,
         type='WindowedViT',
