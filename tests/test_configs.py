@@ -139,15 +139,6 @@ def test_importing_needs_neither_mmdet_nor_mmseg():
     subprocess.run([sys.executable, '-c', code], check=True)
 
 
-def test_the_stack_check_names_the_fix():
-    from ccmim_mm._stack import check_stack
-
-    with pytest.raises(ImportError, match=r'needs mmcv >= 99.*pip install'):
-        check_stack(dict(mmcv=('99', 'onedl-mmcv==99')))
-    with pytest.raises(ImportError, match='found none'):
-        check_stack(dict(no_such_part=('1', 'x==1')))
-
-
 def test_a_plain_vit_takes_the_encoders_config():
     config = load('ccmim_vit-s')
     with torch.device('meta'):
