@@ -35,5 +35,5 @@ def test_operators_for_another_torch(monkeypatch):
         raise ImportError('_ext.so: undefined symbol: _ZN3c10')
 
     monkeypatch.setattr(_stack, 'import_module', undefined)
-    with pytest.raises(ImportError, match='another torch than .*MMCV_WITH_'):
+    with pytest.raises(ImportError, match='compiled for another torch'):
         check_operators()

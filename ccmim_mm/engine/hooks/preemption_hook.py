@@ -8,7 +8,7 @@ from typing import NoReturn
 import torch
 import torch.distributed as torch_dist
 from mmengine.dist import get_world_size, is_main_process
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from ..files import write_whole
@@ -84,17 +84,16 @@ class PreemptionHook(Hook):
         """Save within the epoch, leave the marker, exit."""
         done = runner.iter + 1
         name = signal.Signals(self.received or 0).name
-        (saver,) = (h for h in runner.hooks if isinstance(h, CheckpointHook))
         filename = f'iter_{done}.pth'
         runner.save_checkpoint(
-            saver.out_dir,
+            runner.work_dir,
             filename,
             meta=dict(epoch=runner.epoch, iter=done),
             by_epoch=False,
-            backend_args=saver.backend_args,
+            backend_args=dict(backend='whole'),
         )
         if is_main_process():
-            path = Path(saver.out_dir, filename)
+            path = Path(runner.work_dir, filename)
             last = Path(runner.work_dir, 'last_checkpoint')
             write_whole(str(path).encode(), last)
             marker = Path(runner.work_dir, MARKER)

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from ..files import remove_parts
 from ..plain_state import unpack_histories
 from ..safe_reading import check_archive, read_safely_everywhere
+from .pretrain_loop import PretrainLoop
 
 
 @RUNNERS.register_module()
@@ -118,6 +119,8 @@ class CCMIMRunner(Runner):
 
     def _check_epoch(self, filename: str, meta: dict) -> None:
         """Refuse to go on within an epoch that was cut up differently."""
+        if not isinstance(self.train_loop, PretrainLoop):
+            return
         was = meta.get('iters_per_epoch')
         now = len(self.train_dataloader)
         within = was and meta['iter'] % was
