@@ -53,6 +53,7 @@ class PreemptionHook(Hook):
     def after_train(self, runner) -> None:
         """Stop listening."""
         self._restore()
+        self._leave_group()
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
@@ -105,4 +106,11 @@ class PreemptionHook(Hook):
         if self.group is not None:
             # Nobody leaves before the file is there.
             torch_dist.barrier(group=self.group)
+        self._leave_group()
         raise SystemExit(EXIT_CODE)
+
+    def _leave_group(self) -> None:
+        """End the group's threads, which would abort the process's exit."""
+        if self.group is not None:
+            torch_dist.destroy_process_group(self.group)
+            self.group = None
