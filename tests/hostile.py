@@ -149,6 +149,9 @@ EXECUTING = {
     'plain pickle': plain_pickle,
     'legacy pickle': legacy_pickle,
 }
+#: Of these, what --pretrained reads with harmless stand-ins in their place:
+#: checkpoints of the MAE family and of mmengine ask for them.
+STOOD_IN = {'getattr', 'namespace'}
 #: What is broken or declares more than it holds.
 BROKEN = {
     'truncated': truncated,

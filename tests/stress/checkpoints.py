@@ -4,7 +4,13 @@ from pathlib import Path
 
 from common import make_pictures, row, train
 from conftest import TINY, build
-from hostile import BROKEN, EXECUTING, config_that_runs, good_checkpoint
+from hostile import (
+    BROKEN,
+    EXECUTING,
+    STOOD_IN,
+    config_that_runs,
+    good_checkpoint,
+)
 
 from ccmim_mm.engine.checkpoint import read_state_dict
 
@@ -32,12 +38,14 @@ def check(folder: Path) -> dict:
     config_that_runs(good, path, trace)
     train(data, folder / 'config', {'load_from': str(path)})
     executed += trace.exists()
+    expected = 2 * len(kinds) - len(STOOD_IN)
     return row(
         'hostile and broken checkpoints',
         f'{len(kinds) + 1} kinds, {len(EXECUTING) + 1} of them with code',
-        f'{executed} executed, {refused} of {2 * len(kinds)} attempts '
-        f'refused, {unclear} without naming the file',
-        not executed and refused == 2 * len(kinds) and not unclear,
+        f'{executed} executed, {refused} of {expected} attempts refused '
+        f'({len(STOOD_IN)} more read with stand-ins), {unclear} without '
+        'naming the file',
+        not executed and refused == expected and not unclear,
     )
 
 
