@@ -125,7 +125,8 @@ def apply_run_options(
     Raises:
         FileExistsError: If the work dir holds a run and this is another.
         FileNotFoundError: If a checkpoint named is missing.
-        ValueError: If ``pretrained`` does not fit a downstream backbone.
+        ValueError: If ``pretrained`` does not fit a downstream backbone, a
+            checkpoint would cut a step, or annotations are pickles.
     """
     default = Path('work_dirs', Path(cfg.filename).stem)
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(default)
@@ -157,6 +158,7 @@ def apply_run_options(
         cfg.default_hooks.checkpoint.type = 'WholeCheckpointHook'
     settle_workers(cfg)
     settle_sampler(cfg)
+    check_interval(cfg)
     refuse_pickles(cfg)
 
 
@@ -205,6 +207,24 @@ def settle_sampler(cfg: Config) -> None:
         if loader.get('drop_last'):
             accumulation = cfg.optim_wrapper.get('accumulative_counts', 1)
             sampler.multiple_of = loader.batch_size * accumulation
+
+
+def check_interval(cfg: Config) -> None:
+    """Refuse checkpoints between the batches of one step.
+
+    Raises:
+        ValueError: If iterations are counted and do not make whole steps.
+    """
+    hook = cfg.default_hooks.checkpoint
+    accumulation = cfg.optim_wrapper.get('accumulative_counts', 1)
+    interval = hook.get('interval', -1)
+    if not hook.get('by_epoch', True) and interval % accumulation:
+        raise ValueError(
+            f'a checkpoint every {interval} iterations falls between the '
+            f'{accumulation} batches of a step, whose gradients it would '
+            'lose: set default_hooks.checkpoint.interval to a multiple of '
+            f'{accumulation}'
+        )
 
 
 def refuse_pickles(cfg: Config) -> None:

@@ -123,6 +123,16 @@ def test_with_accumulated_gradients(picture_folder, tmp_path):
     assert_same_runs(run(cfg), expected)
 
 
+def test_a_checkpoint_never_cuts_a_step(picture_folder, tmp_path):
+    options = {
+        'default_hooks.checkpoint.by_epoch': False,
+        'default_hooks.checkpoint.interval': 3,
+        'optim_wrapper.accumulative_counts': 2,
+    }
+    with pytest.raises(ValueError, match='to a multiple of 2'):
+        config(picture_folder, tmp_path, options=options)
+
+
 def test_every_step_has_the_gradients_of_its_batches_alone(
     picture_folder, tmp_path
 ):
