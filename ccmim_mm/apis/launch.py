@@ -131,10 +131,11 @@ def apply_run_options(
     default = Path('work_dirs', Path(cfg.filename).stem)
     cfg.work_dir = work_dir or cfg.get('work_dir') or str(default)
     cfg.trust_checkpoint = trust_checkpoint
-    if resume is None and int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)):
-        # torchrun started the processes again.
-        resume = 'auto'
     last = Path(cfg.work_dir, 'last_checkpoint')
+    if last.exists() and int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)):
+        # torchrun started the processes again: not from where they began,
+        # but from what they have saved since.
+        resume = 'auto'
     if resume is None and last.exists():
         raise FileExistsError(
             f'{cfg.work_dir} already holds a run: --resume continues it, '

@@ -94,6 +94,8 @@ def _annotation_problem(
         return f'{name} is of picture {annotation.get("image_id")}, not listed'
     if annotation.get('category_id') not in categories:
         return f'{name} has unknown category {annotation.get("category_id")}'
+    if len(annotation.get('bbox') or ()) != 4:
+        return f'{name} has no box of four numbers'
     x, y, width, height = annotation['bbox']
     # A pixel of rounding is common.
     if (
@@ -125,8 +127,9 @@ def check_label_maps(
         reduce_zero_label: Whether 0 is ignored and 1 the first class.
 
     Raises:
-        FileNotFoundError: If a picture has no label map, or there are none.
-        ValueError: Naming the first file and value that is wrong.
+        FileNotFoundError: If there are no pictures.
+        ValueError: Naming the first file and value that is wrong, or the
+            first label map that is missing.
     """
     paths = sorted(Path(pictures).rglob(f'*{suffix}'))
     if not paths:

@@ -51,6 +51,7 @@ def test_good_annotations_pass(coco, tmp_path):
         (dict(bbox=[0, -3, 5, 5]), 'annotation 1: box .* outside'),
         (dict(category_id=4), 'unknown category 4'),
         (dict(image_id=8), 'of picture 8, not listed'),
+        (dict(bbox=None), 'annotation 1 has no box of four numbers'),
         (dict(segmentation=[]), 'no mask; the faster-rcnn'),
     ],
 )

@@ -204,6 +204,19 @@ def test_another_batch_size_goes_on_from_an_epochs_end_alone(
     assert (runner.epoch, runner.iter) == (2, 12)
 
 
+@pytest.mark.parametrize('pictures', [9, 10, 11, 16])
+def test_ranks_have_as_many_pictures(pictures, monkeypatch):
+    samplers = []
+    for rank in range(4):
+        info = lambda rank=rank: (rank, 4)  # noqa: E731
+        monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', info)
+        samplers.append(SeededSampler(range(pictures), seed=0, multiple_of=2))
+    lengths = {len(list(sampler)) for sampler in samplers}
+    assert (
+        lengths == {len(s) for s in samplers} == {-(-pictures // 4) // 2 * 2}
+    )
+
+
 def test_the_sampler_goes_on_where_it_was():
     sampler = SeededSampler(range(10), seed=0, multiple_of=4)
     assert len(sampler) == 8

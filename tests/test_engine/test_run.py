@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import TINY, build
 from PIL import Image
-from run_helpers import config, history, train
+from run_helpers import bare, config, history, train
 
 from ccmim_mm.apis import apply_precision
 from ccmim_mm.engine import CCMIMRunner
@@ -128,6 +128,32 @@ def test_unreadable_pictures_are_counted(picture_folder, tmp_path):
     assert runner.message_hub.get_scalar('train/unreadable').current() == 2
     (line,) = (tmp_path / 'run/bad_images.txt').read_text().splitlines()
     assert line.startswith(f'{data / "red" / "3.png"}: UnidentifiedImage')
+
+
+def test_a_picture_that_vanishes_is_replaced(picture_folder, tmp_path):
+    data = tmp_path / 'data'
+    shutil.copytree(picture_folder / 'train', data)
+    runner = CCMIMRunner.from_cfg(bare(config(data, tmp_path / 'run')))
+    # Listed already.
+    assert len(runner.train_loop.dataloader.dataset) == 24
+    (data / 'red' / '3.png').unlink()
+    runner.train()
+    assert runner.iter == 6
+    (line,) = (tmp_path / 'run/bad_images.txt').read_text().splitlines()
+    assert line.startswith(f'{data / "red" / "3.png"}: FileNotFoundError')
+
+
+def test_restarted_by_torchrun_it_goes_on_from_the_newest(
+    finished, picture_folder, monkeypatch
+):
+    """Not from the checkpoint that the first start was given."""
+    work_dir = finished[1]
+    first = str(work_dir / 'epoch_1.pth')
+    given = config(picture_folder, work_dir, resume=first)
+    assert given.load_from == first
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
+    again = config(picture_folder, work_dir, resume=first)
+    assert again.resume and again.load_from is None
 
 
 def test_too_many_unreadable_pictures_stop_the_run(picture_folder, tmp_path):

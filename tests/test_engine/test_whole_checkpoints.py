@@ -101,7 +101,7 @@ def test_the_best_stays_until_a_better_one_is_there(
     hook._save_best_checkpoint(runner, dict(linear_mean=2.0))
     assert names(tmp_path) == [first]
     failing.clear()
-    hook._save_best_checkpoint(runner, dict(linear_mean=3.0))
+    hook._save_best_checkpoint(runner, dict(linear_mean=1.5))
     assert names(tmp_path) == ['best_linear_mean_epoch_1.pth']
 
 

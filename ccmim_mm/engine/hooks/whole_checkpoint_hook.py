@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import MessageHub
 from mmengine.registry import HOOKS
 
 from ..files import write_whole
@@ -69,6 +70,8 @@ class WholeCheckpointHook(CheckpointHook):
             for name in ('last_ckpt', 'keep_ckpt_ids', 'best_ckpt_path')
             if hasattr(self, name)
         }
+        hub = runner.message_hub
+        best = _best(hub)
         self.file_backend = deferred
         try:
             yield
@@ -76,8 +79,13 @@ class WholeCheckpointHook(CheckpointHook):
             self.failures += 1
             for name, value in before.items():
                 setattr(self, name, value)
-            hub = runner.message_hub
             hub.update_info('last_ckpt', self.last_ckpt)
+            # A score whose weights were not saved is no score to beat.
+            for name in _best(hub):
+                if name in best:
+                    hub.update_info(name, best[name])
+                else:
+                    hub.pop_info(name)
             if 'keep_ckpt_ids' in before:
                 hub.update_info('keep_ckpt_ids', list(before['keep_ckpt_ids']))
             if self.failures >= self.max_failures:
@@ -95,6 +103,12 @@ class WholeCheckpointHook(CheckpointHook):
             deferred.remove_now()
         finally:
             self.file_backend = backend
+
+
+def _best(hub: MessageHub) -> dict[str, Any]:
+    """What the hub remembers of the best checkpoint."""
+    info = hub.runtime_info.items()
+    return {name: value for name, value in info if name.startswith('best_')}
 
 
 class _Deferred:
