@@ -89,7 +89,7 @@ def apply_data(cfg: Config, root: str | Path) -> None:
     layout = find_layout(root)
     cfg.train_dataloader.dataset.data_root = str(layout.train)
     for hook in cfg.get('custom_hooks', []):
-        if hook.type == 'MaskPanelHook':
+        if hook.type in ('MaskPanelHook', 'MaskAnalysisHook'):
             hook.dataset.data_root = str(layout.val or layout.train)
     if layout.val is None:
         for key in ('dataloader', 'cfg', 'evaluator'):

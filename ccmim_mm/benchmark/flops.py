@@ -89,6 +89,8 @@ def step_flops(name: str, model: Any) -> dict[str, int]:
         parts['align'] = 2 * projector
     # Twice the forward of what has a graph, but for pixels' gradients.
     trained = parts['visible'] + parts['decoder'] + projector
+    if model.masked_grad:
+        trained += parts['masked'] + projector
     parts['backward'] = 2 * trained - embed
     return parts
 

@@ -3,6 +3,7 @@
 from .picture_folder import PictureFolder
 from .samplers import SampleKey, SeededSampler
 from .transforms import (
+    LoadLabelMap,
     LoadRandomResizedCrop,
     LoadUprightImage,
     PackCCMIMInputs,
@@ -10,6 +11,7 @@ from .transforms import (
 )
 
 __all__ = [
+    'LoadLabelMap',
     'LoadRandomResizedCrop',
     'LoadUprightImage',
     'PackCCMIMInputs',

@@ -1,6 +1,19 @@
-"""How good the features are, without training the encoder any further."""
+"""How good the features are, and what attention and masks do."""
 
 from .knn import knn_accuracy
 from .linear_probe import linear_probe_accuracy
+from .mask_analysis import (
+    effective_rank,
+    feature_std,
+    object_cover,
+    on_object,
+)
 
-__all__ = ['knn_accuracy', 'linear_probe_accuracy']
+__all__ = [
+    'effective_rank',
+    'feature_std',
+    'knn_accuracy',
+    'linear_probe_accuracy',
+    'object_cover',
+    'on_object',
+]

@@ -11,6 +11,7 @@ from .task_modules import (
     MaskIndices,
     RandomMaskSampler,
     TopKMaskSampler,
+    top_masked_share,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     'SimpleFeaturePyramid',
     'TopKMaskSampler',
     'WindowedViT',
+    'top_masked_share',
 ]

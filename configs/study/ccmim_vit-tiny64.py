@@ -11,7 +11,14 @@ train_dataloader = dict(batch_size=64)
 param_scheduler = _base_.param_scheduler
 param_scheduler[0].update(end=1)
 param_scheduler[1].update(begin=1, end=6, T_max=5)
-train_cfg = dict(max_epochs=6, val_interval=6)
+train_cfg = dict(max_epochs=6, val_interval=3)
 auto_scale_lr = dict(base_batch_size=64)
 
-default_hooks = dict(logger=dict(interval=140), checkpoint=dict(interval=6))
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='MaskAnalysisHook', dataset=_base_.panel_dataset),
+]
+custom_hooks[-1]['dataset'].update(pipeline=_base_.eval_pipeline)
+
+log_processor = dict(window_size=20)
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=3))

@@ -5,6 +5,7 @@ from .collapse_hook import CollapseHook
 from .compile_layers_hook import CompileLayersHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .initial_val_hook import InitialValHook
+from .mask_analysis_hook import MaskAnalysisHook
 from .mask_panel_hook import MaskPanelHook
 from .preemption_hook import PreemptionHook
 from .pretrained_hook import PretrainedHook
@@ -19,6 +20,7 @@ __all__ = [
     'CompileLayersHook',
     'DeferredRuntimeInfoHook',
     'InitialValHook',
+    'MaskAnalysisHook',
     'MaskPanelHook',
     'PreemptionHook',
     'PretrainedHook',

@@ -5,14 +5,14 @@ from pathlib import Path
 import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmpretrain.registry import DATASETS, HOOKS
+from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from PIL import Image
 from torch import Tensor
 
-from ...datasets import SampleKey
 from ...visualization import draw_panel
 from ..runner.undisturbed import undisturbed
+from .fixed_pictures import load_fixed_pictures
 
 
 @HOOKS.register_module()
@@ -45,25 +45,8 @@ class MaskPanelHook(Hook):
 
     def before_train(self, runner) -> None:
         """Load the pictures and draw the untrained model."""
-        # On all ranks: listing a folder is done together.
-        dataset = DATASETS.build(self.dataset)
-        count = min(self.num_pictures, len(dataset))
-        rows = [i * len(dataset) // count for i in range(count)]
-        # The next ones stand in for pictures that cannot be read.
-        samples = [
-            dataset[
-                SampleKey(
-                    self.seed,
-                    0,
-                    row,
-                    tuple((row + i) % len(dataset) for i in range(1, 9)),
-                )
-            ]
-            for row in rows
-        ]
-        self.batch = dict(
-            inputs=torch.stack([s['inputs'] for s in samples]),
-            data_samples=[s['data_samples'] for s in samples],
+        self.batch = load_fixed_pictures(
+            self.dataset, self.num_pictures, self.seed
         )
         if runner.iter == 0:
             self.draw(runner, 0)

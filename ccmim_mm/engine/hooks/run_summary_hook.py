@@ -48,6 +48,7 @@ class RunSummaryHook(Hook):
             epochs=runner.epoch,
             iterations=runner.iter,
             evaluations=evaluations,
+            mask_analysis=hub.runtime_info.get('mask_analysis', []),
         )
         text = json.dumps(summary, indent=2)
         (work_dir / 'summary.json').write_text(text + '\n')

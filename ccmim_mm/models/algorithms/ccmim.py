@@ -51,6 +51,8 @@ class CCMIM(BaseSelfSupervisor):
         align_patches: How many of the masked patches, drawn at random, the
             masked branch reads. None is all of them, as released; fewer
             are an approximation that saves time.
+        masked_grad: Let the alignment's gradient into the masked branch
+            too; the release does not, and so needs no graph there.
         data_preprocessor: Normalises pictures on the device.
         init_cfg: Initialisation config.
 
@@ -68,6 +70,7 @@ class CCMIM(BaseSelfSupervisor):
         mask_sampler: dict = dict(type='AdditiveNoiseMaskSampler'),
         align_head: dict | None = None,
         align_patches: int | None = None,
+        masked_grad: bool = False,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
@@ -83,6 +86,7 @@ class CCMIM(BaseSelfSupervisor):
         if align_head is not None:
             self.align_head = MODELS.build(align_head)
         self.align_patches = align_patches
+        self.masked_grad = masked_grad
         self.num_patches = self.backbone.num_patches
         self._check_parts()
 
@@ -125,10 +129,10 @@ class CCMIM(BaseSelfSupervisor):
         pred = self.neck(visible, ids)
         losses['loss_rec'] = self.head.loss(pred, inputs, ids)
 
-        # 6. Align; the masked half receives no gradient, so has no graph.
+        # 6. Align; as released the masked half has no gradient, so no graph.
         if self.align_head is not None:
             ids_masked = sample_masked(ids, noise, self.align_patches)
-            with torch.no_grad():
+            with torch.set_grad_enabled(self.masked_grad):
                 masked_cls = self.backbone.encode_cls(tokens, ids_masked)
             losses |= self.align_head.loss(
                 visible[:, 0], masked_cls, num_views

@@ -93,8 +93,11 @@ class CCMIMAlignHead(BaseModule):
         if self.training:
             self.check_batch(batch)
         queries = self.project(visible_cls)
-        with torch.no_grad():
-            keys = torch.cat(all_gather(self.project(masked_cls)))
+        with torch.set_grad_enabled(masked_cls.requires_grad):
+            own_keys = self.project(masked_cls)
+        gathered = all_gather(own_keys.detach())
+        gathered[rank] = own_keys
+        keys = torch.cat(gathered)
         rows = torch.arange(batch, device=keys.device)
         labels = rows + batch * rank
         with torch.autocast(queries.device.type, enabled=False):

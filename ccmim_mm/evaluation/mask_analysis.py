@@ -1,0 +1,88 @@
+"""What a method says of itself: its attention, its masks, its features.
+
+The loop of ccMIM is "contrast makes the attention semantic, attention picks
+the patches"; these are the figures that show whether it closes.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def object_cover(label_maps: Tensor, grid: int) -> Tensor:
+    """How much of each patch is object.
+
+    Args:
+        label_maps: ``(B, H, W)`` integers: 0 background, 255 not judged, any
+            other an object. H and W are multiples of ``grid``.
+        grid: Patches along a side.
+
+    Returns:
+        ``(B, grid ** 2)`` in [0, 1], of the pixels that are judged; 0 for a
+        patch without any.
+
+    Raises:
+        ValueError: If the grid does not divide the maps.
+    """
+    height, width = label_maps.shape[1:]
+    if height % grid or width % grid:
+        raise ValueError(
+            f'label maps of {height} x {width} pixels have no grid of '
+            f'{grid} x {grid} patches'
+        )
+    size = (height // grid, width // grid)
+    judged = (label_maps != 255).float()[:, None]
+    objects = (label_maps > 0).float()[:, None] * judged
+    share = F.avg_pool2d(objects, size) / F.avg_pool2d(judged, size).clamp(
+        min=1e-9
+    )
+    return share.flatten(1)
+
+
+def on_object(weights: Tensor, cover: Tensor) -> Tensor:
+    """Share of some weight on patches that lies on the object.
+
+    With equal weights it is the object's share of the picture: what
+    attention without a preference, or a random mask, comes to.
+
+    Args:
+        weights: ``(B, L)``, >= 0: attention scores, or a mask.
+        cover: ``(B, L)``, each patch's share of object.
+
+    Returns:
+        ``(B,)`` in [0, 1].
+    """
+    return (weights * cover).sum(1) / weights.sum(1)
+
+
+def effective_rank(features: Tensor) -> float:
+    """How many directions features use (Roy and Vetterli, 2007).
+
+    Args:
+        features: ``(N, C)``.
+
+    Returns:
+        ``exp`` of the entropy of the covariance's eigenvalues as shares: 1
+        on a line, up to ``min(N - 1, C)``; 0 if all features are alike.
+    """
+    centred = features.double() - features.double().mean(0)
+    energy = torch.linalg.svdvals(centred).square()
+    if energy.sum() <= 1e-12 * features.double().square().sum():
+        return 0.0
+    shares = energy / energy.sum()
+    return torch.special.entr(shares).sum().exp().item()
+
+
+def feature_std(features: Tensor) -> float:
+    """How far features spread on the sphere.
+
+    Args:
+        features: ``(N, C)``.
+
+    Returns:
+        Root of the variance, summed over dimensions, of the features brought
+        to length 1: 1 where they fill the sphere evenly, 0 where all are
+        alike.
+    """
+    unit = F.normalize(features.double(), dim=1)
+    return unit.var(0, correction=0).sum().sqrt().item()

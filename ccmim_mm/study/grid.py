@@ -1,0 +1,165 @@
+"""A grid of method x data set x seed, as ordinary runs."""
+
+import math
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+#: The "method" that is fine-tuned from random weights.
+NO_PRETRAINING = 'no_pretraining'
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of ``tools/train.py``.
+
+    Attributes:
+        dataset: Name of the data set.
+        method: Name of the method.
+        seed: Its seed.
+        stage: ``'pretrain'`` or ``'finetune'``.
+        config: Path of the config.
+        options: Overrides of the config, by dotted keys.
+        length: Epochs, relative to the data set's.
+    """
+
+    dataset: str
+    method: str
+    seed: int
+    stage: str
+    config: str
+    options: dict[str, Any]
+    length: float = 1.0
+
+    @property
+    def needs_pretraining(self) -> bool:
+        """Whether it starts from the checkpoint of a pre-training."""
+        return self.stage == 'finetune' and self.method != NO_PRETRAINING
+
+    def work_dir(self, root: Path, stage: str | None = None) -> Path:
+        """Where the run's (or another stage's) files lie."""
+        seed = f'seed_{self.seed}'
+        return root / (stage or self.stage) / self.dataset / self.method / seed
+
+    def command(self, root: Path, data_root: Path) -> list[str]:
+        """The command line, which resumes where there is something."""
+        command = [
+            *(sys.executable, 'tools/train.py', self.config),
+            *('--data', str(data_root / self.dataset)),
+            *('--work-dir', str(self.work_dir(root)), '--resume'),
+        ]
+        if self.needs_pretraining:
+            folder = self.work_dir(root, 'pretrain')
+            epochs = [
+                int(path.stem.removeprefix('epoch_'))
+                for path in folder.glob('epoch_*.pth')
+            ]
+            last = folder / f'epoch_{max(epochs, default=0)}.pth'
+            command += ['--pretrained', str(last)]
+        options = [f'{key}={value}' for key, value in self.options.items()]
+        return [*command, '--cfg-options', *options]
+
+
+def schedule(epochs: float, warmup: float) -> dict[str, Any]:
+    """Overrides that bring a config's schedule to another length.
+
+    The cosine runs to the end, and the run is evaluated before the start,
+    half-way and at the end.
+
+    Args:
+        epochs: Epochs, rounded to a whole number.
+        warmup: Of them the warm-up, not rounded.
+    """
+    epochs = round(epochs)
+    half = math.ceil(epochs / 2)
+    return {
+        'train_cfg.max_epochs': epochs,
+        'train_cfg.val_interval': half,
+        'default_hooks.checkpoint.interval': half,
+        'param_scheduler.0.end': warmup,
+        'param_scheduler.1.begin': warmup,
+        'param_scheduler.1.end': epochs,
+        'param_scheduler.1.T_max': epochs - warmup,
+    }
+
+
+def load_grid(path: str | Path) -> Config:
+    """Read a grid and refuse one that does not fit together.
+
+    Args:
+        path: A config with ``seeds``, ``datasets``, ``methods``, ``lengths``,
+            ``finetuned`` and ``options``, as ``configs/study/grid_tiny.py``.
+
+    Raises:
+        ValueError: If a name in it means nothing.
+    """
+    grid = Config.fromfile(path)
+    names = {*grid.methods, *grid.lengths}
+    unknown = {v.method for v in grid.lengths.values()} - {*grid.methods}
+    unknown |= {*grid.finetuned} - names - {NO_PRETRAINING}
+    if unknown:
+        raise ValueError(
+            f'{path} names {sorted(unknown)}, which are no methods: it has '
+            f'{sorted(names)}'
+        )
+    return grid
+
+
+def expand(grid: Config) -> list[Run]:
+    """All runs: seed by seed, pre-training before fine-tuning."""
+    lengths = {name: (name, 1.0) for name in grid.methods}
+    lengths |= {k: (v.method, v.length) for k, v in grid.lengths.items()}
+    pretraining, finetuning = [], []
+    for seed in grid.seeds:
+        for dataset, spec in grid.datasets.items():
+            common = {**grid.options, 'randomness.seed': seed}
+            for name, (method, length) in lengths.items():
+                options = {
+                    **grid.methods[method],
+                    **schedule(spec.epochs * length, spec.warmup * length),
+                    **common,
+                }
+                pretraining.append(
+                    Run(
+                        *(dataset, name, seed, 'pretrain'),
+                        *(spec.config, options, length),
+                    )
+                )
+            tuning = spec.finetune
+            options = {**schedule(tuning.epochs, tuning.warmup), **common}
+            finetuning += [
+                Run(dataset, name, seed, 'finetune', tuning.config, options)
+                for name in grid.finetuned
+            ]
+    return pretraining + finetuning
+
+
+def select(
+    runs: list[Run],
+    datasets: Collection[str] | None = None,
+    methods: Collection[str] | None = None,
+    seeds: Collection[int] | None = None,
+    stages: Collection[str] | None = None,
+) -> list[Run]:
+    """The runs asked for; None asks for all.
+
+    Raises:
+        ValueError: If a name is not in the grid, which it lists.
+    """
+    wanted = dict(dataset=datasets, method=methods, seed=seeds, stage=stages)
+    for field, values in wanted.items():
+        if values is None:
+            continue
+        known = dict.fromkeys(getattr(run, field) for run in runs)
+        unknown = [value for value in values if value not in known]
+        if unknown:
+            raise ValueError(
+                f'the grid has no {field} {", ".join(map(str, unknown))}, '
+                f'but {", ".join(map(str, known))}'
+            )
+        runs = [run for run in runs if getattr(run, field) in values]
+    return runs

@@ -1,0 +1,152 @@
+"""Tables and plots of a study, from its runs, by one call."""
+
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..engine.files import write_whole
+from .plots import plot_differences, plot_loop, plot_progress
+from .results import ACCURACIES, ANALYSED, LOGGED, Row, collect, write_csv
+from .statistics import final_values, paired, spread
+
+#: What the others are compared to.
+REFERENCES = ('ccmim', 'mae')
+JUDGED = (*ACCURACIES, 'finetune')
+COSTS = ('epoch', 'gflops', 'seconds')
+
+
+def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
+    """Write ``results.csv``, ``tables.md`` and the plots.
+
+    Args:
+        grid: See :func:`ccmim_mm.study.load_grid`.
+        root: Work dir of the study.
+        out: Folder to write to.
+
+    Returns:
+        The files written.
+
+    Raises:
+        FileNotFoundError: If no run has ended yet.
+    """
+    rows = collect(grid, root)
+    if not rows:
+        raise FileNotFoundError(
+            f'no run in {root} has ended: python tools/study.py run first'
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    written = [out / 'results.csv', out / 'tables.md']
+    write_csv(rows, written[0])
+    sections = ['# Tables\n\nWritten by `tools/study.py report`.\n']
+    for dataset in grid.datasets:
+        here = [row for row in rows if row['dataset'] == dataset]
+        if not here:
+            continue
+        sections.append(f'## {dataset}\n\n{tables(here, dataset)}')
+        for name, plot in (
+            ('progress', plot_progress),
+            ('differences', plot_differences),
+            ('loop', plot_loop),
+        ):
+            path = out / f'{dataset}_{name}.png'
+            plot(here, path)
+            written.append(path)
+    write_whole('\n'.join(sections).encode(), written[1])
+    return written
+
+
+def tables(rows: list[Row], dataset: str) -> str:
+    """All tables of a data set, in Markdown."""
+    methods = list(dict.fromkeys(row['method'] for row in rows))
+    parts = [
+        'Top-1 in % at the end, mean ± standard deviation (seeds):\n\n'
+        + accuracy_table(rows, dataset, methods)
+    ]
+    for reference in REFERENCES:
+        if reference in methods:
+            parts.append(
+                f'Paired difference to `{reference}`, mean ± half the 95 % '
+                'interval; bold where it leaves out zero:\n\n'
+                + difference_table(rows, dataset, methods, reference)
+            )
+    parts.append(
+        'Cost of the training, and what the method says of itself at the '
+        'end:\n\n'
+        + value_table(rows, dataset, methods, (*COSTS, *LOGGED, *ANALYSED))
+    )
+    return '\n'.join(parts)
+
+
+def accuracy_table(rows: list[Row], dataset: str, methods: list[str]) -> str:
+    """A line per method; first the encoder before its first step."""
+    start = [row for row in rows if row['iteration'] == 0]
+    lines = [
+        _accuracy_line(start, dataset, methods[0], 'before the first step')
+    ]
+    lines += [_accuracy_line(rows, dataset, m, f'`{m}`') for m in methods]
+    return _table(('method', *JUDGED), lines)
+
+
+def _accuracy_line(
+    rows: list[Row], dataset: str, method: str, label: str
+) -> list[str]:
+    cells = [label]
+    for column in JUDGED:
+        values = final_values(rows, dataset, method, column)
+        cells.append('')
+        if values:
+            mean, std, count = spread(values.values())
+            cells[-1] = f'{mean:.1f} ± {std:.1f} ({count})'
+    return cells
+
+
+def difference_table(
+    rows: list[Row], dataset: str, methods: list[str], reference: str
+) -> str:
+    """A line per method but the reference."""
+    lines = []
+    for method in methods:
+        cells = [f'`{method}`']
+        for column in JUDGED:
+            difference = paired(
+                final_values(rows, dataset, method, column),
+                final_values(rows, dataset, reference, column),
+            )
+            if difference is None:
+                cells.append('')
+            elif difference.count == 1:
+                cells.append(f'{difference.mean:+.1f} (1)')
+            else:
+                text = f'{difference.mean:+.1f} ± {difference.half:.1f}'
+                text = f'**{text}**' if difference.is_clear else text
+                cells.append(f'{text} ({difference.count})')
+        if method != reference and any(cells[1:]):
+            lines.append(cells)
+    return _table(('method', *JUDGED), lines)
+
+
+def value_table(
+    rows: list[Row], dataset: str, methods: list[str], columns: tuple
+) -> str:
+    """Means at the end, without their spread."""
+    lines = []
+    for method in methods:
+        cells = [f'`{method}`']
+        for column in columns:
+            values = final_values(rows, dataset, method, column)
+            cells.append('')
+            if values:
+                cells[-1] = f'{spread(values.values()).mean:.3g}'
+        if any(cells[1:]):
+            lines.append(cells)
+    measured = [i for i in range(len(columns) + 1) if any(c[i] for c in lines)]
+    header = ('method', *columns)
+    return _table(
+        [header[i] for i in measured],
+        [[c[i] for i in measured] for c in lines],
+    )
+
+
+def _table(header, lines: list[list[str]]) -> str:
+    rows = [header, ['---'] * len(header), *lines]
+    return ''.join('| ' + ' | '.join(row) + ' |\n' for row in rows)

@@ -1,0 +1,137 @@
+"""What the runs of a study came to, as one tidy table."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+
+from ..benchmark.flops import step_flops
+from ..engine.files import write_whole
+from .execute import DONE
+from .grid import Run, expand
+
+Row = dict[str, Any]
+
+#: Judged on frozen features, in percent.
+ACCURACIES = ('knn_cls', 'knn_mean', 'linear_cls', 'linear_mean')
+#: Means over the training since the last evaluation.
+LOGGED = ('loss_rec', 'align_ce', 'align_acc', 'align_std')
+#: By MaskAnalysisHook, on fixed pictures.
+ANALYSED = (
+    *('score_std', 'top_masked', 'std_cls', 'std_mean'),
+    *('rank_cls', 'rank_mean'),
+    *('object_share', 'object_attention', 'object_masked'),
+)
+COLUMNS = (
+    *('dataset', 'method', 'seed', 'epoch', 'iteration', 'pictures'),
+    *('gflops', 'seconds', *ACCURACIES, 'finetune', *LOGGED, *ANALYSED),
+)
+
+
+def collect(grid: Config, root: Path) -> list[Row]:
+    """One row per run and evaluation point, of the runs that ended well.
+
+    Args:
+        grid: See :func:`ccmim_mm.study.load_grid`.
+        root: Work dir of the study.
+
+    Returns:
+        Rows with the keys ``COLUMNS``, None where nothing was measured.
+        ``gflops`` are those of the training so far; ``seconds`` likewise,
+        its steps times their median, so that a pause does not count;
+        ``finetune`` is top-1 in percent, in the last row of a run.
+    """
+    rows: list[Row] = []
+    for run in expand(grid):
+        if (run.work_dir(root) / DONE).is_file():
+            if run.stage == 'pretrain':
+                rows += _pretraining_rows(run, root)
+            else:
+                _add_finetuning(rows, run, root)
+    return rows
+
+
+def write_csv(rows: list[Row], path: Path) -> None:
+    """Write the table, six significant digits each."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator='\n')
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {
+                key: f'{value:.6g}' if isinstance(value, float) else value
+                for key, value in row.items()
+            }
+        )
+    write_whole(buffer.getvalue().encode(), path)
+
+
+def _pretraining_rows(run: Run, root: Path) -> list[Row]:
+    work_dir = run.work_dir(root)
+    summary = json.loads((work_dir / 'summary.json').read_text())
+    log = read_scalars(work_dir)
+    analysis = {p['iter']: p for p in summary.get('mask_analysis', ())}
+    cfg = Config.fromfile(run.config)
+    cfg.merge_from_dict(run.options)
+    batch = cfg.train_dataloader.batch_size
+    gflops = picture_gflops(cfg)
+    steps = sorted(row['time'] for row in log if 'time' in row)
+    rows, previous = [], 0
+    for point in summary['evaluations']:
+        iteration = point['iter']
+        row: Row = dict.fromkeys(COLUMNS)
+        row |= dict(
+            dataset=run.dataset,
+            method=run.method,
+            seed=run.seed,
+            epoch=iteration * summary['epochs'] / summary['iterations'],
+            iteration=iteration,
+            pictures=iteration * batch,
+            gflops=gflops * iteration * batch,
+            seconds=iteration * steps[len(steps) // 2],
+        )
+        row |= {name: point[name] for name in ACCURACIES}
+        row |= {k: v for k, v in analysis.get(iteration, {}).items()}
+        row.pop('iter', None)
+        since = [r for r in log if previous < r.get('iter', 0) <= iteration]
+        for name in LOGGED:
+            values = [r[name] for r in since if name in r]
+            row[name] = sum(values) / len(values) if values else None
+        rows.append(row)
+        previous = iteration
+    return rows
+
+
+def _add_finetuning(rows: list[Row], run: Run, root: Path) -> None:
+    """Into the last row of its pre-training, or into one of its own."""
+    log = read_scalars(run.work_dir(root))
+    top1 = [r['accuracy/top1'] for r in log if 'accuracy/top1' in r][-1]
+    key = (run.dataset, run.method, run.seed)
+    own = [r for r in rows if (r['dataset'], r['method'], r['seed']) == key]
+    if not own:
+        own = [dict.fromkeys(COLUMNS)]
+        own[0] |= dict(dataset=run.dataset, method=run.method, seed=run.seed)
+        rows += own
+    own[-1]['finetune'] = top1
+
+
+def read_scalars(work_dir: Path) -> list[Row]:
+    """What mmengine logged, over all starts of the run, in their order."""
+    rows: list[Row] = []
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        rows += [json.loads(line) for line in path.read_text().splitlines()]
+    return rows
+
+
+def picture_gflops(cfg: Config) -> float:
+    """GFLOPs of one training step for one picture, forward and backward."""
+    init_default_scope('mmpretrain')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    return sum(step_flops('ccmim', model).values()) / 1e9

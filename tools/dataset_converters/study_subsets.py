@@ -1,0 +1,117 @@
+"""Rebuild the study's subsets of EuroSAT and Oxford-IIIT Pet.
+
+Which pictures, and their checksums, is in docs/study/*.sha256.gz, in the
+format of sha256sum; docs/study/README.md says where the data sets are.
+"""
+
+import argparse
+import gzip
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+LISTS = Path(__file__).parents[2] / 'docs/study'
+SHORT_SIDE = 256
+#: Values of the label maps, 0 being background and 255 the border.
+BREEDS = dict(Abyssinian=1, Bengal=2, american_bulldog=3)
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line (``sys.argv`` by default)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('dataset', choices=['eurosat', 'pets'])
+    parser.add_argument(
+        'source', type=Path, help='the unpacked data set, as published'
+    )
+    parser.add_argument(
+        'out', type=Path, help='where to, e.g. data/study/eurosat'
+    )
+    return parser.parse_args(argv)
+
+
+def read_list(path: Path) -> dict[str, str]:
+    """Checksums by relative path."""
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    pairs = (line.split('  ', 1) for line in lines)
+    return {name: checksum for checksum, name in pairs}
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def build_eurosat(source: Path, out: Path, wanted: dict[str, str]) -> None:
+    """Copy the files by what is in them: the subset has its own names."""
+    places: dict[str, list[str]] = {}
+    for name, value in wanted.items():
+        places.setdefault(value, []).append(name)
+    for path in sorted(source.rglob('*.jpg')):
+        for name in places.get(checksum(path), ()):
+            target = out / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+
+def build_pets(source: Path, out: Path, wanted: dict[str, str]) -> None:
+    """Resize the pictures, and the trimaps into label maps.
+
+    Raises:
+        FileNotFoundError: If the source lacks one.
+    """
+    for name in wanted:
+        target = out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.suffix == '.jpg':
+            with Image.open(source / 'images' / target.name) as image:
+                picture = resize(
+                    image.convert('RGB'), Image.Resampling.BICUBIC
+                )
+            picture.save(target, quality=90)
+        else:
+            path = source / 'annotations/trimaps' / target.name
+            with Image.open(path) as image:
+                trimap = np.asarray(resize(image, Image.Resampling.NEAREST))
+            breed = BREEDS[target.parent.name]
+            label_map = np.choose(trimap - 1, [breed, 0, 255])
+            Image.fromarray(label_map.astype(np.uint8)).save(
+                target, optimize=True
+            )
+
+
+def resize(image: Image.Image, how: Image.Resampling) -> Image.Image:
+    """Bring the short side down to ``SHORT_SIDE`` pixels."""
+    factor = min(1, SHORT_SIDE / min(image.size))
+    size = [round(side * factor) for side in image.size]
+    return image.resize((size[0], size[1]), how)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Rebuild and compare."""
+    args = parse_args(argv)
+    wanted = read_list(LISTS / f'{args.dataset}.sha256.gz')
+    build = dict(eurosat=build_eurosat, pets=build_pets)[args.dataset]
+    if not args.source.is_dir():
+        raise SystemExit(f'error: no folder {args.source}')
+    try:
+        build(args.source, args.out, wanted)
+    except OSError as error:
+        raise SystemExit(f'error: {error}') from None
+    missing = [name for name in wanted if not (args.out / name).is_file()]
+    if missing:
+        raise SystemExit(
+            f'error: {len(missing)} of {len(wanted)} files are not in '
+            f'{args.source}, {missing[0]} for one: is it the data set as '
+            'published, unpacked and not re-encoded?'
+        )
+    same = sum(checksum(args.out / n) == wanted[n] for n in wanted)
+    print(f'{len(wanted)} files in {args.out}, {same} the same to the bit')
+    if same < len(wanted):
+        print('The others come from another resizing of the same pictures')
+
+
+if __name__ == '__main__':
+    main()
