@@ -182,7 +182,16 @@ def align(queries, keys, offset=0, temperature=0.5, views=1):
 
 
 def step(
-    state, images, noise, ratio=0.75, p=8, depth=3, heads=4, ranks=1, views=1
+    state,
+    images,
+    noise,
+    ratio=0.75,
+    p=8,
+    depth=3,
+    heads=4,
+    ranks=1,
+    views=1,
+    masked_grad=False,
 ):
     """Both losses and the order of one step.
 
@@ -199,19 +208,25 @@ def step(
         return torch.stack([t[i] for t, i in zip(tokens, ids, strict=True)])
 
     visible, _ = encode(state, take(order[:, :num_visible]), depth, heads)
-    with torch.no_grad():
+    with torch.set_grad_enabled(masked_grad):
         masked, _ = encode(state, take(order[:, num_visible:]), depth, heads)
     pred = decode(state, visible, order, depth=2, heads=2)
     rec = reconstruction(state, images, pred, order, num_visible, p)
     size = len(images) // ranks
-    with torch.no_grad():
-        keys = torch.cat(
-            [project(state, part) for part in masked[:, 0].split(size)]
+    with torch.set_grad_enabled(masked_grad):
+        keys = [project(state, part) for part in masked[:, 0].split(size)]
+    parts = []
+    for r, part in enumerate(visible[:, 0].split(size)):
+        # Keys that came from other ranks carry no graph.
+        gathered = [k if i == r else k.detach() for i, k in enumerate(keys)]
+        parts.append(
+            align(
+                project(state, part),
+                torch.cat(gathered),
+                offset=r * size,
+                views=views,
+            )
         )
-    parts = [
-        align(project(state, part), keys, offset=r * size, views=views)
-        for r, part in enumerate(visible[:, 0].split(size))
-    ]
     return dict(
         loss_rec=rec,
         loss_align=0.1 * torch.stack(parts).mean(),

@@ -130,7 +130,11 @@ def expand(grid: Config) -> list[Run]:
                     )
                 )
             tuning = spec.finetune
-            options = {**schedule(tuning.epochs, tuning.warmup), **common}
+            options = {
+                **tuning.get('options', {}),
+                **schedule(tuning.epochs, tuning.warmup),
+                **common,
+            }
             finetuning += [
                 Run(dataset, name, seed, 'finetune', tuning.config, options)
                 for name in grid.finetuned

@@ -40,7 +40,7 @@ methods = dict(
     ccmim={},
     # The fast preset's approximations, one by one and together
     score_layers_1=fewer_scores,
-    align_patches_16=fewer_aligned,
+    align_a_third=fewer_aligned,
     fast={**fewer_scores, **fewer_aligned},
     # Samplers
     gumbel={'model.mask_sampler.type': 'GumbelMaskSampler'},

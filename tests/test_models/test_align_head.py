@@ -39,11 +39,16 @@ def test_value_and_gradient_equal_the_reference(tiny_cfg):
     )
 
 
-def test_targets_get_no_gradient(tiny_cfg):
+def test_targets_get_a_gradient_only_if_they_have_a_graph(tiny_cfg):
     head = head_of(tiny_cfg)
-    masked = cls_tokens(2).requires_grad_()
-    head.loss(cls_tokens(1), masked)['loss_align'].backward()
-    assert masked.grad is None
+    weight = head.projector.fc1.weight
+    grads = []
+    for masked in (cls_tokens(2), cls_tokens(2).requires_grad_()):
+        weight.grad = None
+        head.loss(cls_tokens(1), masked)['loss_align'].backward()
+        grads.append(weight.grad)
+    assert masked.grad.abs().sum() > 0
+    assert not torch.allclose(*grads)
 
 
 def test_batch_norm_sees_both_branches(tiny_cfg):

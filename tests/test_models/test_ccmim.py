@@ -17,13 +17,17 @@ def batch():
     return images, noise
 
 
-def test_losses_and_gradients_equal_the_reference(tiny_cfg, batch):
+@pytest.mark.parametrize('masked_grad', [False, True])
+def test_losses_and_gradients_equal_the_reference(
+    tiny_cfg, batch, masked_grad
+):
+    tiny_cfg['masked_grad'] = masked_grad
     model = build(tiny_cfg)
     images, noise = batch
     losses = model.loss(images, samples(noise))
     (losses['loss_rec'] + losses['loss_align']).backward()
     state = release_state(model)
-    expected = reference.step(state, images, noise)
+    expected = reference.step(state, images, noise, masked_grad=masked_grad)
     (expected['loss_rec'] + expected['loss_align']).backward()
     grads = {n: v.grad for n, v in state.items() if v.grad is not None}
     grads = convert(state | grads, 'ccmim', 'project').state

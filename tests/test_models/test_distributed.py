@@ -1,5 +1,6 @@
 import copy
 
+import pytest
 import reference
 import torch
 from conftest import TINY, build, release_state, samples
@@ -19,12 +20,12 @@ def batch():
     return images, noise
 
 
-def one_rank(rank):
+def one_rank(rank, masked_grad):
     """A DDP step on this rank's half; DDP would fail on unused parameters."""
     images, noise = (
         part[rank * BATCH : (rank + 1) * BATCH] for part in batch()
     )
-    model = build(copy.deepcopy(TINY))
+    model = build(copy.deepcopy(TINY) | dict(masked_grad=masked_grad))
     wrapped = DistributedDataParallel(model, broadcast_buffers=False)
     losses = wrapped(images, samples(noise), mode='loss')
     (losses['loss_rec'] + losses['loss_align']).backward()
@@ -41,13 +42,16 @@ def one_rank(rank):
     )
 
 
-def test_two_ranks_equal_the_single_process_reference():
-    results = run_ranks(one_rank)
+@pytest.mark.parametrize('masked_grad', [False, True])
+def test_two_ranks_equal_the_single_process_reference(masked_grad):
+    results = run_ranks(one_rank, args=(masked_grad,))
     images, noise = batch()
     model = build(copy.deepcopy(TINY))
     trained = {n for n, p in model.named_parameters() if p.requires_grad}
     state = release_state(model)
-    expected = reference.step(state, images, noise, ranks=2)
+    expected = reference.step(
+        state, images, noise, ranks=2, masked_grad=masked_grad
+    )
     (expected['loss_rec'] + expected['loss_align']).backward()
     grads = {n: v.grad for n, v in state.items() if v.grad is not None}
     grads = convert(state | grads, 'ccmim', 'project').state

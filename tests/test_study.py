@@ -1,0 +1,223 @@
+"""The study: its grid, its runs, its statistics, its report."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS
+from PIL import Image
+
+from ccmim_mm.study import execute, expand, load_grid, select, write_report
+from ccmim_mm.study.results import COLUMNS, picture_gflops
+from ccmim_mm.study.statistics import final_values, paired, spread
+
+GRIDS = sorted(ROOT.glob('configs/study/grid_*.py'))
+TINY = ROOT / 'tests/tiny_grid.py'
+
+
+def merged(run):
+    cfg = Config.fromfile(ROOT / run.config)
+    cfg.merge_from_dict(run.options)
+    return cfg
+
+
+@pytest.mark.parametrize('path', GRIDS, ids=lambda path: path.stem)
+def test_every_cell_builds_and_its_schedule_ends_with_it(path):
+    for run in select(expand(load_grid(path)), seeds=[1]):
+        cfg = merged(run)
+        scope = DefaultScope.overwrite_default_scope('mmpretrain')
+        if cfg.model.type == 'ImageClassifier':
+            cfg.model.head.num_classes = 10
+        with torch.device('meta'), scope:
+            MODELS.build(cfg.model)
+        epochs = cfg.train_cfg.max_epochs
+        warmup, cosine = cfg.param_scheduler
+        assert (warmup.end, cosine.end) == (cosine.begin, epochs)
+        assert cosine.T_max == pytest.approx(epochs - warmup.end)
+        assert cfg.randomness.seed == 1
+        assert epochs / 2 <= cfg.train_cfg.val_interval < epochs / 2 + 1
+
+
+def test_the_methods_are_what_they_are_called():
+    runs = expand(load_grid(ROOT / 'configs/study/grid_tiny.py'))
+    runs = select(runs, datasets=['eurosat'], seeds=[0], stages=['pretrain'])
+    models = {run.method: merged(run).model for run in runs}
+
+    def parts(name):
+        model = models[name]
+        random = model.mask_sampler.type == 'RandomMaskSampler'
+        return random, model.align_head is None
+
+    assert parts('mae') == (True, True)
+    assert parts('scored_masks') == (False, True)
+    assert parts('alignment') == (True, False)
+    assert parts('ccmim') == (False, False)
+    costs = {run.method: picture_gflops(merged(run)) for run in runs}
+    # Masked and score passes forward only; backward is twice the forward.
+    assert costs['ccmim'] - costs['alignment'] == pytest.approx(
+        costs['scored_masks'] - costs['mae']
+    )
+    assert costs['masked_grad'] > costs['ccmim'] > costs['fast']
+    fast = {**models['score_layers_1'], **models['align_a_third']}
+    assert models['fast'].keys() == fast.keys()
+    assert models['fast'].backbone == models['score_layers_1'].backbone
+    assert (
+        models['fast'].align_patches == models['align_a_third'].align_patches
+    )
+
+
+def test_only_the_options_tell_cells_apart():
+    """Identical data, code, encoder, decoder and epochs."""
+    runs = expand(load_grid(ROOT / 'configs/study/grid_tiny.py'))
+    runs = select(runs, seeds=[2], stages=['pretrain'], datasets=['pets'])
+    reference = select(runs, methods=['ccmim'])[0]
+    for run in runs:
+        differ = {
+            key
+            for key in {*run.options, *reference.options}
+            if run.options.get(key) != reference.options.get(key)
+        }
+        if run.length == 1:
+            assert all(key.startswith('model.') for key in differ)
+        assert run.config == reference.config
+
+
+def test_unknown_names_are_refused(tmp_path):
+    runs = expand(load_grid(TINY))
+    with pytest.raises(ValueError, match='no method maee, but ccmim, mae'):
+        select(runs, methods=['ccmim', 'maee'])
+    text = TINY.read_text().replace("'no_pretraining', 'ccmim'", "'cmim'")
+    (tmp_path / 'grid.py').write_text(text)
+    with pytest.raises(ValueError, match=r"\['cmim'\], which are no methods"):
+        load_grid(tmp_path / 'grid.py')
+
+
+def test_missing_data_are_named_before_anything_runs(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'pictures.*--data-root'):
+        execute(expand(load_grid(TINY)), tmp_path, tmp_path / 'no', 1)
+    assert not any(tmp_path.iterdir())
+
+
+def test_paired_differences():
+    """Against Student's t by the book: 2 degrees of freedom, 4.3027."""
+    a, b = {0: 3.0, 1: 5.0, 2: 7.0, 5: 99.0}, {0: 2.0, 1: 3.0, 2: 4.0, 7: 0.0}
+    difference = paired(a, b)
+    assert (difference.mean, difference.count) == (2.0, 3)
+    assert difference.half == pytest.approx(4.30265 / 3**0.5, rel=1e-4)
+    assert not difference.is_clear
+    shifted = paired({s: v + 1 for s, v in a.items()}, b)
+    assert shifted.half == difference.half and shifted.is_clear
+    single = paired({0: 1.0}, b)
+    assert np.isnan(single.half) and not single.is_clear
+    assert paired({9: 1.0}, b) is None
+    assert spread([1.0, 2.0, 3.0]) == (2.0, 1.0, 3)
+
+
+def test_final_values_take_the_last_row_that_has_one():
+    def row(seed, value):
+        return dict(dataset='d', method='m', seed=seed, x=value)
+
+    rows = [row(0, 1.0), row(0, 2.0), row(0, None), row(1, 3.0)]
+    assert final_values(rows, 'd', 'm', 'x') == {0: 2.0, 1: 3.0}
+
+
+@pytest.fixture(scope='module')
+def study(picture_folder, tmp_path_factory):
+    """The tiny grid, run by the tool."""
+    root = tmp_path_factory.mktemp('study')
+    data = root / 'data'
+    data.mkdir()
+    (data / 'pictures').symlink_to(picture_folder)
+    command = [sys.executable, 'tools/study.py', 'run', str(TINY)]
+    command += ['--work-dir', str(root / 'runs'), '--data-root', str(data)]
+    done = subprocess.run(
+        [*command, '--jobs', '2'], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root, command
+
+
+def test_a_finished_study_does_nothing_again(study):
+    root, command = study
+    logs = sorted(root.rglob('console.log'))
+    assert len(logs) == 5
+    before = [log.stat().st_mtime_ns for log in logs]
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (again.returncode, again.stdout) == (0, '')
+    assert [log.stat().st_mtime_ns for log in logs] == before
+
+
+def test_other_options_never_mix_with_a_finished_run(study, tmp_path):
+    root, _ = study
+    grid = load_grid(TINY)
+    grid.options['optim_wrapper.optimizer.lr'] = 0.1
+    with pytest.raises(ValueError, match='run with other options'):
+        execute(expand(grid), root / 'runs', root / 'data', 1)
+
+
+def test_fine_tuning_started_from_the_last_checkpoint(study):
+    folder = study[0] / 'runs/finetune/pictures/ccmim/seed_0'
+    done = json.loads((folder / 'done.json').read_text())
+    place = done['command'].index('--pretrained')
+    last = study[0] / 'runs/pretrain/pictures/ccmim/seed_0/epoch_2.pth'
+    assert done['command'][place + 1] == str(last)
+    assert 'loaded 40 of 42 backbone tensors' in (folder / 'console.log').read_text()
+
+
+def test_the_report(study, tmp_path):
+    grid = load_grid(TINY)
+    files = write_report(grid, study[0] / 'runs', tmp_path)
+    with (tmp_path / 'results.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    points = [(r['method'], r['iteration']) for r in rows]
+    assert points == [
+        *(('ccmim', i) for i in ('0', '3', '6')),
+        *(('mae', i) for i in ('0', '3', '6')),
+        *(('mae_x1_5', i) for i in ('0', '6', '9')),
+        ('no_pretraining', ''),
+    ]
+    end = rows[2]
+    summary = study[0] / 'runs/pretrain/pictures/ccmim/seed_0/summary.json'
+    judged = json.loads(summary.read_text())['evaluations'][-1]
+    for name in ('knn_cls', 'linear_mean'):
+        assert float(end[name]) == pytest.approx(judged[name], rel=1e-5)
+    assert (end['epoch'], end['pictures']) == ('2', '48')
+    assert float(end['seconds']) == pytest.approx(
+        2 * float(rows[1]['seconds']), rel=1e-4
+    )
+    assert 0 <= float(end['align_acc']) <= 1 and rows[5]['align_acc'] == ''
+    assert 0 <= float(end['finetune']) <= 100 and rows[1]['finetune'] == ''
+    tables = (tmp_path / 'tables.md').read_text()
+    assert 'Paired difference to `ccmim`' in tables
+    assert '| `no_pretraining` |' in tables
+    plots = [path for path in files if path.suffix == '.png']
+    assert len(plots) == 3
+    for path in plots:
+        with Image.open(path) as image:
+            assert np.asarray(image).std() > 10
+
+
+def test_a_run_that_failed_is_named_and_not_done(study, tmp_path, capfd):
+    root = tmp_path / 'runs'
+    (tmp_path / 'data/pictures/train').mkdir(parents=True)
+    runs = select(expand(load_grid(TINY)), methods=['ccmim'])
+    failed = execute(runs, root, tmp_path / 'data', 1)
+    assert failed == runs
+    out = capfd.readouterr().out
+    assert 'failed: pretrain pictures ccmim seed 0: see' in out
+    assert 'not run: finetune pictures ccmim seed 0' in out
+    assert not list(root.rglob('done.json'))
+
+
+def test_no_runs_no_report(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'study\.py run first'):
+        write_report(load_grid(TINY), tmp_path / 'none', tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
