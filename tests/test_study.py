@@ -109,7 +109,7 @@ def test_paired_differences():
     """Against Student's t by the book: 2 degrees of freedom, 4.3027."""
     a, b = {0: 3.0, 1: 5.0, 2: 7.0, 5: 99.0}, {0: 2.0, 1: 3.0, 2: 4.0, 7: 0.0}
     difference = paired(a, b)
-    assert (difference.mean, difference.count) == (2.0, 3)
+    assert (difference.mean, difference.seeds) == (2.0, 3)
     assert difference.half == pytest.approx(4.30265 / 3**0.5, rel=1e-4)
     assert not difference.is_clear
     shifted = paired({s: v + 1 for s, v in a.items()}, b)
@@ -168,7 +168,10 @@ def test_fine_tuning_started_from_the_last_checkpoint(study):
     place = done['command'].index('--pretrained')
     last = study[0] / 'runs/pretrain/pictures/ccmim/seed_0/epoch_2.pth'
     assert done['command'][place + 1] == str(last)
-    assert 'loaded 40 of 42 backbone tensors' in (folder / 'console.log').read_text()
+    assert (
+        'loaded 40 of 42 backbone tensors'
+        in (folder / 'console.log').read_text()
+    )
 
 
 def test_the_report(study, tmp_path):

@@ -13,10 +13,10 @@ from .statistics import final_values, paired
 CORE = ('mae', 'scored_masks', 'alignment', 'ccmim')
 AXES = (
     ('epoch', 'epochs', 1.0),
-    ('gflops', 'training cost (PFLOP)', 1e-6),
+    ('gflops', 'training cost (TFLOP)', 1e-3),
     ('seconds', 'training time (min)', 1 / 60),
 )
-#: Title, columns of the table, whether they are shares of the object's.
+#: Title and column; of the last two the share over the object's own.
 LOOP = (
     ('most attended patches masked', 'top_masked'),
     ('spread of the scores', 'score_std'),
@@ -83,7 +83,7 @@ def plot_differences(rows: list[Row], path: Path) -> None:
             seeds = values.keys() & reference.keys()
             points = [values[s] - reference[s] for s in seeds]
             axis.plot(points, [place] * len(points), '.', color='0.7')
-            if difference.count > 1:
+            if difference.seeds > 1:
                 axis.errorbar(
                     difference.mean,
                     place,

@@ -96,7 +96,8 @@ def _accuracy_line(
         cells.append('')
         if values:
             mean, std, count = spread(values.values())
-            cells[-1] = f'{mean:.1f} ± {std:.1f} ({count})'
+            deviation = f' ± {std:.1f}' if count > 1 else ''
+            cells[-1] = f'{mean:.1f}{deviation} ({count})'
     return cells
 
 
@@ -114,12 +115,12 @@ def difference_table(
             )
             if difference is None:
                 cells.append('')
-            elif difference.count == 1:
+            elif difference.seeds == 1:
                 cells.append(f'{difference.mean:+.1f} (1)')
             else:
                 text = f'{difference.mean:+.1f} ± {difference.half:.1f}'
                 text = f'**{text}**' if difference.is_clear else text
-                cells.append(f'{text} ({difference.count})')
+                cells.append(f'{text} ({difference.seeds})')
         if method != reference and any(cells[1:]):
             lines.append(cells)
     return _table(('method', *JUDGED), lines)

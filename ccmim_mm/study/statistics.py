@@ -15,12 +15,12 @@ class Spread(NamedTuple):
     Attributes:
         mean: Their mean.
         std: Standard deviation of the sample; nan of one.
-        count: How many.
+        seeds: How many.
     """
 
     mean: float
     std: float
-    count: int
+    seeds: int
 
 
 class Difference(NamedTuple):
@@ -30,12 +30,12 @@ class Difference(NamedTuple):
         mean: Their mean.
         half: Half the width of the 95 % interval of the mean (Student's t
             over the seeds); nan of one.
-        count: Seeds that both have.
+        seeds: How many both have.
     """
 
     mean: float
     half: float
-    count: int
+    seeds: int
 
     @property
     def is_clear(self) -> bool:

@@ -14,7 +14,7 @@ from ...evaluation import (
     object_cover,
     on_object,
 )
-from ...models import top_masked_share
+from ...models import CCMIM, top_masked_share
 from ..runner.undisturbed import undisturbed
 from .fixed_pictures import load_fixed_pictures
 
@@ -85,8 +85,8 @@ class MaskAnalysisHook(Hook):
         point = dict(iter=runner.iter, **measures)
         hub.update_info('mask_analysis', [*history, point])
 
-    def measure(self, model: torch.nn.Module) -> dict[str, float]:
-        """All measures of a :class:`CCMIM` in evaluation mode."""
+    def measure(self, model: CCMIM) -> dict[str, float]:
+        """All measures of a model in evaluation mode."""
         batch = model.data_preprocessor(self.batch, False)
         inputs = batch['inputs'].split(128)
         tokens = torch.cat([model.extract_feat(x)[0] for x in inputs])
