@@ -14,7 +14,15 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from PIL import Image
 
-from ccmim_mm.study import execute, expand, load_grid, select, write_report
+from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
+from ccmim_mm.study import (
+    Run,
+    execute,
+    expand,
+    load_grid,
+    select,
+    write_report,
+)
 from ccmim_mm.study.results import COLUMNS, picture_gflops
 from ccmim_mm.study.statistics import final_values, paired, spread
 
@@ -218,6 +226,18 @@ def test_a_run_that_failed_is_named_and_not_done(study, tmp_path, capfd):
     assert 'failed: pretrain pictures ccmim seed 0: see' in out
     assert 'not run: finetune pictures ccmim seed 0' in out
     assert not list(root.rglob('done.json'))
+
+
+def test_a_run_that_was_stopped_stops_the_study(
+    study, tmp_path, capfd, monkeypatch
+):
+    command = [sys.executable, '-c', f'raise SystemExit({EXIT_CODE})']
+    monkeypatch.setattr(Run, 'command', lambda *_: command)
+    runs = expand(load_grid(TINY))
+    assert execute(runs, tmp_path, study[0] / 'data', 1) == runs[:1]
+    out = capfd.readouterr().out
+    assert out.startswith('stopped: pretrain pictures ccmim seed 0')
+    assert not list(tmp_path.rglob('done.json'))
 
 
 def test_no_runs_no_report(tmp_path):

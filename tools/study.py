@@ -88,6 +88,8 @@ def main(argv: list[str] | None = None) -> None:
         dict(run=run, report=report)[args.command](args)
     except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None
+    except KeyboardInterrupt:
+        raise SystemExit('stopped; the same command goes on') from None
 
 
 if __name__ == '__main__':

@@ -4,6 +4,7 @@ import json
 import os
 import queue
 import subprocess
+import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 import torch
 
 from ..engine.files import write_whole
+from ..engine.hooks.preemption_hook import EXIT_CODE
 from .grid import Run
 
 #: Written when a run has ended well.
@@ -67,34 +69,35 @@ def execute(
     slots: queue.Queue[int] = queue.Queue()
     for slot in range(jobs):
         slots.put(slot)
+    stopping = threading.Event()
     failed = []
 
     def attempt(run: Run) -> None:
         slot = slots.get()
         try:
-            if not _run(run, root, data_root, slot, jobs, gpus):
+            if stopping.is_set():
+                return
+            code = _run(run, root, data_root, _environment(slot, jobs, gpus))
+            if code:
                 failed.append(run)
+            if code == EXIT_CODE:
+                # One was asked to stop, so all were.
+                stopping.set()
         finally:
             slots.put(slot)
 
     for stage in ('pretrain', 'finetune'):
         with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(attempt, [r for r in todo if r.stage == stage]))
+            try:
+                list(pool.map(attempt, [r for r in todo if r.stage == stage]))
+            except KeyboardInterrupt:
+                stopping.set()
+                raise
     return failed
 
 
-def _run(
-    run: Run, root: Path, data_root: Path, slot: int, jobs: int, gpus: int
-) -> bool:
-    """Run one, in its own process; whether it ended well."""
-    work_dir = run.work_dir(root)
-    name = f'{run.stage} {run.dataset} {run.method} seed {run.seed}'
-    start_from = run.work_dir(root, 'pretrain') / DONE
-    if run.needs_pretraining and not start_from.is_file():
-        print(f'not run: {name}: its pre-training is not done', flush=True)
-        return False
-    work_dir.mkdir(parents=True, exist_ok=True)
-    command = run.command(root, data_root)
+def _environment(slot: int, jobs: int, gpus: int) -> dict[str, str]:
+    """A GPU for each slot, or a share of the cores."""
     env = {**os.environ}
     if gpus:
         visible = env.get('CUDA_VISIBLE_DEVICES')
@@ -102,19 +105,33 @@ def _run(
         env['CUDA_VISIBLE_DEVICES'] = names[slot % gpus]
     else:
         env['OMP_NUM_THREADS'] = str(max(1, (os.cpu_count() or 1) // jobs))
+    return env
+
+
+def _run(
+    run: Run, root: Path, data_root: Path, environment: dict[str, str]
+) -> int:
+    """Run one, in its own process; what it exits with."""
+    work_dir = run.work_dir(root)
+    name = f'{run.stage} {run.dataset} {run.method} seed {run.seed}'
+    start_from = run.work_dir(root, 'pretrain') / DONE
+    if run.needs_pretraining and not start_from.is_file():
+        print(f'not run: {name}: its pre-training is not done', flush=True)
+        return 1
+    work_dir.mkdir(parents=True, exist_ok=True)
+    command = run.command(root, data_root)
     start = time.monotonic()
     with (work_dir / 'console.log').open('a') as log:
         code = subprocess.run(
-            command, env=env, stdout=log, stderr=subprocess.STDOUT
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT
         ).returncode
     seconds = round(time.monotonic() - start)
     if code:
-        print(f'failed: {name}: see {log.name}', flush=True)
-        return False
-    done = dict(
-        options=run.options, command=command, seconds=seconds, jobs=jobs
-    )
+        what = 'stopped' if code == EXIT_CODE else 'failed'
+        print(f'{what}: {name}: see {log.name}', flush=True)
+        return code
+    done = dict(options=run.options, command=command, seconds=seconds)
     text = json.dumps(done, indent=2) + '\n'
     write_whole(text.encode(), work_dir / DONE)
     print(f'{seconds:6d} s  {name}', flush=True)
-    return True
+    return 0
