@@ -34,12 +34,13 @@ def test_the_model_builds_and_is_what_the_name_says(cfg):
     # On the meta device: ViT-H in no memory and no time.
     with torch.device('meta'):
         model = MODELS.build(config.model)
-    pattern = r'(?:.*/)?(ccmim|mae)(?:_fast)?_vit-(tiny|[sblh])'
-    method, size = re.match(pattern, name).groups()
+    pattern = r'(?:.*/)?(ccmim|mae)(_fast|_small-data)?_vit-(tiny|[sblh])'
+    method, variant, size = re.match(pattern, name).groups()
     assert model.backbone.embed_dims == WIDTHS[size]
     assert model.backbone.num_layers == DEPTHS[size]
     assert (model.align_head is None) == (method == 'mae')
-    assert model.mask_sampler.needs_scores == (method == 'ccmim')
+    scored = method == 'ccmim' and variant != '_small-data'
+    assert model.mask_sampler.needs_scores == scored
     assert model.mask_sampler.mask_ratio == 0.75
     if size != 'tiny':
         assert len(model.neck.decoder_blocks) == 8
@@ -87,7 +88,8 @@ def test_the_learning_rate_arithmetic(cfg):
     name, config = cfg
     if 'tiny' in name:
         return
-    gpus, pictures = (1, 256) if name.startswith('study/') else (8, 4096)
+    one_gpu = 'study/' in name or 'small-data' in name
+    gpus, pictures = (1, 256) if one_gpu else (8, 4096)
     batch = config.train_dataloader.batch_size
     accumulation = config.optim_wrapper.accumulative_counts
     assert gpus * batch * accumulation == pictures
