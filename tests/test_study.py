@@ -1,7 +1,9 @@
 """The study: its grid, its runs, its statistics, its report."""
 
 import csv
+import fcntl
 import json
+import os
 import subprocess
 import sys
 
@@ -23,6 +25,7 @@ from ccmim_mm.study import (
     select,
     write_report,
 )
+from ccmim_mm.study.execute import child_environment
 from ccmim_mm.study.results import COLUMNS, picture_gflops
 from ccmim_mm.study.statistics import final_values, paired, spread
 
@@ -92,25 +95,65 @@ def test_only_the_options_tell_cells_apart():
             for key in {*run.options, *reference.options}
             if run.options.get(key) != reference.options.get(key)
         }
-        if run.length == 1:
+        epochs = 'train_cfg.max_epochs'
+        if run.options[epochs] == reference.options[epochs]:
             assert all(key.startswith('model.') for key in differ)
         assert run.config == reference.config
 
 
-def test_unknown_names_are_refused(tmp_path):
-    runs = expand(load_grid(TINY))
-    with pytest.raises(ValueError, match='no method maee, but ccmim, mae'):
-        select(runs, methods=['ccmim', 'maee'])
-    text = TINY.read_text().replace("'no_pretraining', 'ccmim'", "'cmim'")
-    (tmp_path / 'grid.py').write_text(text)
-    with pytest.raises(ValueError, match=r"\['cmim'\], which are no methods"):
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        ("'no_pretraining', 'ccmim'", "'cmim'", r"\['cmim'\], which are no"),
+        ("method='mae'", "method='mea'", r"\['mea'\], which are no"),
+        ('mae_x1_5', 'mae', 'two methods the same name'),
+        ('seeds =', 'seed =', 'lacks seeds'),
+        ("head': None", "head': dict(a=1)", 'align_head.KEY=VALUE'),
+    ],
+)
+def test_a_grid_that_does_not_fit_is_refused(tmp_path, old, new, message):
+    text = TINY.read_text()
+    assert old in text
+    (tmp_path / 'grid.py').write_text(text.replace(old, new))
+    with pytest.raises(ValueError, match=message):
         load_grid(tmp_path / 'grid.py')
 
 
-def test_missing_data_are_named_before_anything_runs(tmp_path):
+def test_a_name_that_is_not_in_the_grid_is_refused():
+    runs = expand(load_grid(TINY))
+    with pytest.raises(ValueError, match='no method maee, but ccmim, mae'):
+        select(runs, methods=['ccmim', 'maee'])
+
+
+def test_bad_input_is_named_before_anything_runs(
+    tmp_path, monkeypatch, picture_folder
+):
+    runs, work_dir = expand(load_grid(TINY)), tmp_path / 'runs'
     with pytest.raises(FileNotFoundError, match=r'pictures.*--data-root'):
-        execute(expand(load_grid(TINY)), tmp_path, tmp_path / 'no', 1)
-    assert not any(tmp_path.iterdir())
+        execute(runs, work_dir, tmp_path)
+    (tmp_path / 'pictures').symlink_to(picture_folder / 'train')
+    with pytest.raises(ValueError, match=r'needs .*/train/CLASS'):
+        execute(runs, work_dir, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match='from the root of a clone'):
+        execute(runs, work_dir, tmp_path)
+    assert not work_dir.exists()
+
+
+def test_slots_share_gpus_or_cores(monkeypatch):
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    monkeypatch.setattr('os.sched_getaffinity', lambda _: {*range(8)})
+
+    def gpu(slot):
+        return child_environment(slot, 3, 2)['CUDA_VISIBLE_DEVICES']
+
+    assert [gpu(slot) for slot in range(3)] == ['0', '1', '0']
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '5,7')
+    assert [gpu(slot) for slot in range(3)] == ['5', '7', '5']
+    assert child_environment(0, 3, 0)['OMP_NUM_THREADS'] == '2'
+    monkeypatch.setenv('OMP_NUM_THREADS', '4')
+    assert child_environment(0, 3, 0)['OMP_NUM_THREADS'] == '4'
 
 
 def test_paired_differences():
@@ -162,24 +205,47 @@ def test_a_finished_study_does_nothing_again(study):
     assert [log.stat().st_mtime_ns for log in logs] == before
 
 
-def test_other_options_never_mix_with_a_finished_run(study, tmp_path):
+def test_other_options_never_mix_with_what_was_run(study):
     root, _ = study
     grid = load_grid(TINY)
-    grid.options['optim_wrapper.optimizer.lr'] = 0.1
-    with pytest.raises(ValueError, match='run with other options'):
-        execute(expand(grid), root / 'runs', root / 'data', 1)
+    grid.methods.ccmim['model.align_head.temperature'] = 0.2
+    runs = expand(grid)
+    with pytest.raises(ValueError, match=r'pretrain.*was run with another'):
+        execute(runs, root / 'runs', root / 'data')
+    # Nor with the fine-tuning of what the pre-training was before.
+    tuned = select(runs, methods=['ccmim'], stages=['finetune'])
+    with pytest.raises(ValueError, match=r'finetune.*was run with another'):
+        execute(tuned, root / 'runs', root / 'data')
+    with pytest.raises(ValueError, match='was run with another'):
+        write_report(grid, root / 'runs', root / 'out')
+    assert not (root / 'out').exists()
 
 
 def test_fine_tuning_started_from_the_last_checkpoint(study):
-    folder = study[0] / 'runs/finetune/pictures/ccmim/seed_0'
-    done = json.loads((folder / 'done.json').read_text())
-    place = done['command'].index('--pretrained')
+    log = study[0] / 'runs/finetune/pictures/ccmim/seed_0/console.log'
     last = study[0] / 'runs/pretrain/pictures/ccmim/seed_0/epoch_2.pth'
-    assert done['command'][place + 1] == str(last)
-    assert (
-        'loaded 40 of 42 backbone tensors'
-        in (folder / 'console.log').read_text()
-    )
+    expected = f'{last} (project names): loaded 40 of 42 backbone tensors'
+    assert expected in log.read_text()
+
+
+def test_a_missing_last_evaluation_is_not_done(
+    study, tmp_path, capfd, monkeypatch
+):
+    """The run was killed after its last checkpoint, say."""
+    runs = select(expand(load_grid(TINY)), methods=['no_pretraining'])
+    monkeypatch.setattr(Run, 'command', lambda *_: ['true'])
+    assert execute(runs, tmp_path, study[0] / 'data') == runs
+    assert 'last evaluation is missing: remove' in capfd.readouterr().out
+
+
+def test_a_run_is_never_run_twice_at_a_time(study, tmp_path, capfd):
+    runs = select(expand(load_grid(TINY)), methods=['no_pretraining'])
+    log = runs[0].work_dir(tmp_path) / 'console.log'
+    log.parent.mkdir(parents=True)
+    with log.open('a') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert execute(runs, tmp_path, study[0] / 'data') == runs
+    assert 'it is running already' in capfd.readouterr().out
 
 
 def test_the_report(study, tmp_path):
@@ -216,28 +282,41 @@ def test_the_report(study, tmp_path):
             assert np.asarray(image).std() > 10
 
 
-def test_a_run_that_failed_is_named_and_not_done(study, tmp_path, capfd):
-    root = tmp_path / 'runs'
-    (tmp_path / 'data/pictures/train').mkdir(parents=True)
+def test_a_run_that_failed_is_named_and_not_done(
+    study, tmp_path, capfd, monkeypatch
+):
+    monkeypatch.setattr(Run, 'command', lambda *_: ['false'])
     runs = select(expand(load_grid(TINY)), methods=['ccmim'])
-    failed = execute(runs, root, tmp_path / 'data', 1)
-    assert failed == runs
+    assert execute(runs, tmp_path, study[0] / 'data') == runs
     out = capfd.readouterr().out
     assert 'failed: pretrain pictures ccmim seed 0: see' in out
     assert 'not run: finetune pictures ccmim seed 0' in out
-    assert not list(root.rglob('done.json'))
 
 
+@pytest.mark.parametrize('how', [f'exit {EXIT_CODE}', 'kill -TERM $$'])
 def test_a_run_that_was_stopped_stops_the_study(
-    study, tmp_path, capfd, monkeypatch
+    study, tmp_path, capfd, monkeypatch, how
 ):
-    command = [sys.executable, '-c', f'raise SystemExit({EXIT_CODE})']
-    monkeypatch.setattr(Run, 'command', lambda *_: command)
+    monkeypatch.setattr(Run, 'command', lambda *_: ['bash', '-c', how])
     runs = expand(load_grid(TINY))
-    assert execute(runs, tmp_path, study[0] / 'data', 1) == runs[:1]
+    assert execute(runs, tmp_path, study[0] / 'data', 1) == runs
     out = capfd.readouterr().out
     assert out.startswith('stopped: pretrain pictures ccmim seed 0')
-    assert not list(tmp_path.rglob('done.json'))
+    assert len(out.splitlines()) == 1
+
+
+def test_sigterm_stops_the_children_first(study, tmp_path, monkeypatch):
+    """The child signals its parent, then waits for being stopped itself."""
+    script = 'trap "exit 75" TERM; kill -TERM $PPID; read < "$0"'
+    pipe = tmp_path / 'pipe'
+    os.mkfifo(pipe)
+    monkeypatch.setattr(
+        Run, 'command', lambda *_: ['bash', '-c', script, str(pipe)]
+    )
+    runs = expand(load_grid(TINY))
+    with pytest.raises(KeyboardInterrupt):
+        execute(runs, tmp_path / 'runs', study[0] / 'data', 1)
+    assert len([*tmp_path.rglob('console.log')]) == 1
 
 
 def test_no_runs_no_report(tmp_path):

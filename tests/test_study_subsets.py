@@ -66,6 +66,8 @@ def test_eurosat_is_found_by_content(tool, tmp_path, capsys):
     assert '2 the same to the bit' in text
     found = {str(p.relative_to(out)) for p in out.rglob('*.jpg')}
     assert found == set(wanted)
+    with pytest.raises(SystemExit, match='which may be yours'):
+        tool.main(['eurosat', str(source), str(out)])
     (source / '2750/River/River_0.jpg').unlink()
     with pytest.raises(SystemExit, match='1 of 2 files are not in'):
         tool.main(['eurosat', str(source), str(tmp_path / 'again')])

@@ -43,10 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'report', parents=[common], help='write the CSV, tables and plots'
     )
     report.add_argument(
-        '--out',
-        type=Path,
-        default=Path('docs/study'),
-        help='where to (docs/study)',
+        '--out', type=Path, help='where to (report in the work dir)'
     )
     return parser.parse_args(argv)
 
@@ -68,16 +65,20 @@ def run(args: argparse.Namespace) -> None:
         for item in runs:
             print(shlex.join(item.command(args.work_dir, args.data_root)))
         return
-    failed = execute(runs, args.work_dir, args.data_root, args.jobs)
-    if failed:
-        raise SystemExit(f'{len(failed)} of {len(runs)} runs did not finish')
+    left = execute(runs, args.work_dir, args.data_root, args.jobs)
+    if left:
+        raise SystemExit(
+            f'{len(left)} of {len(runs)} runs are not done; the same command '
+            'goes on'
+        )
 
 
 def report(args: argparse.Namespace) -> None:
     """Write the CSV, tables and plots."""
     from ccmim_mm.study import load_grid, write_report
 
-    for path in write_report(load_grid(args.grid), args.work_dir, args.out):
+    grid, out = load_grid(args.grid), args.out or args.work_dir / 'report'
+    for path in write_report(grid, args.work_dir, out):
         print(path)
 
 

@@ -1,45 +1,53 @@
 """Running a grid: one process per GPU, or one on the CPU."""
 
+import fcntl
 import json
 import os
 import queue
+import signal
 import subprocess
 import threading
-import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
+from ..apis.data import find_layout
 from ..engine.files import write_whole
 from ..engine.hooks.preemption_hook import EXIT_CODE
 from .grid import Run
+from .scalars import final_top1
 
-#: Written when a run has ended well.
-DONE = 'done.json'
+#: What a run is, written before it starts, and that it has ended well.
+RECORD, DONE = 'run.json', 'done'
+#: How a run ends that was asked to stop.
+STOPPED = (EXIT_CODE, -signal.SIGTERM, -signal.SIGINT)
 
 
 def is_done(run: Run, root: Path) -> bool:
-    """Whether a run has ended well, with the options it has now.
+    """Whether a run has ended well.
 
     Raises:
-        ValueError: If it has with others.
+        ValueError: If it has been started as something else.
     """
-    marker = run.work_dir(root) / DONE
-    if not marker.is_file():
+    record = run.work_dir(root) / RECORD
+    if not record.is_file():
         return False
-    before = json.loads(marker.read_text())['options']
-    if before != json.loads(json.dumps(run.options)):
+    if json.loads(record.read_text()) != json.loads(json.dumps(run.record)):
         raise ValueError(
-            f'{marker.parent} was run with other options than the grid has '
-            'now: move it away to run it again, or take another --work-dir'
+            f'{record.parent} was run with another config or options than '
+            'the grid has now: move it away to run it again, or take '
+            'another --work-dir'
         )
-    return True
+    return (record.parent / DONE).exists()
 
 
 def execute(
-    runs: Iterable[Run], root: Path, data_root: Path, jobs: int | None
+    runs: Collection[Run],
+    root: Path,
+    data_root: Path,
+    jobs: int | None = None,
 ) -> list[Run]:
     """Run what has not been run.
 
@@ -51,87 +59,144 @@ def execute(
             cores are shared out.
 
     Returns:
-        Those that failed.
+        Those that are not done: failed, or not started after a stop.
 
     Raises:
-        FileNotFoundError: If there is no folder of a data set.
-        ValueError: See :func:`is_done`.
+        FileNotFoundError: If a config or a data set's folder is missing.
+        KeyboardInterrupt: After Ctrl-C or SIGTERM, when the running ones
+            have saved.
+        ValueError: If a data set has no labels; see also :func:`is_done`.
     """
     todo = [run for run in runs if not is_done(run, root)]
-    for name in sorted({run.dataset for run in todo}):
-        if not (data_root / name).is_dir():
-            raise FileNotFoundError(
-                f'no folder {data_root / name}: docs/study/README.md says '
-                'where to get it, --data-root where it lies'
-            )
+    check_inputs(todo, data_root)
     gpus = torch.cuda.device_count()
     jobs = jobs or max(1, gpus)
     slots: queue.Queue[int] = queue.Queue()
     for slot in range(jobs):
         slots.put(slot)
     stopping = threading.Event()
-    failed = []
+    processes: set[subprocess.Popen] = set()
 
     def attempt(run: Run) -> None:
         slot = slots.get()
         try:
-            if stopping.is_set():
-                return
-            code = _run(run, root, data_root, _environment(slot, jobs, gpus))
-            if code:
-                failed.append(run)
-            if code == EXIT_CODE:
-                # One was asked to stop, so all were.
-                stopping.set()
+            if not stopping.is_set():
+                environment = child_environment(slot, jobs, gpus)
+                if _run(run, root, data_root, environment, processes):
+                    # One was asked to stop, so all were.
+                    stopping.set()
         finally:
             slots.put(slot)
 
-    for stage in ('pretrain', 'finetune'):
-        with ThreadPoolExecutor(jobs) as pool:
-            try:
-                list(pool.map(attempt, [r for r in todo if r.stage == stage]))
-            except KeyboardInterrupt:
-                stopping.set()
-                raise
-    return failed
+    def terminate(number: int, frame) -> None:
+        # Ctrl-C reaches the children by itself, this does not.
+        for process in [*processes]:
+            process.terminate()
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, terminate)
+    try:
+        for stage in ('pretrain', 'finetune'):
+            with ThreadPoolExecutor(jobs) as pool:
+                part = [run for run in todo if run.stage == stage]
+                try:
+                    list(pool.map(attempt, part))
+                except KeyboardInterrupt:
+                    stopping.set()
+                    raise
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    return [run for run in todo if not is_done(run, root)]
 
 
-def _environment(slot: int, jobs: int, gpus: int) -> dict[str, str]:
-    """A GPU for each slot, or a share of the cores."""
+def check_inputs(runs: Collection[Run], data_root: Path) -> None:
+    """Refuse what would fail, or give no result, hours later.
+
+    Raises:
+        FileNotFoundError: If a config or a data set's folder is missing.
+        ValueError: If a data set has no labels to judge by.
+    """
+    for path in sorted({'tools/train.py', *(run.config for run in runs)}):
+        if not Path(path).is_file():
+            raise FileNotFoundError(
+                f'no {path}: start the study from the root of a clone'
+            )
+    for folder in sorted({data_root / run.dataset for run in runs}):
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f'no folder {folder}: docs/study/README.md says where to get '
+                'it, --data-root where it lies'
+            )
+        layout = find_layout(folder)
+        if layout.val is None:
+            raise ValueError(
+                f'{layout.reason}: a study judges by labels, so needs '
+                f'{folder}/train/CLASS/... and {folder}/val/CLASS/...'
+            )
+
+
+def child_environment(slot: int, jobs: int, gpus: int) -> dict[str, str]:
+    """A GPU for each slot, or a share of the cores.
+
+    Args:
+        slot: In ``[0, jobs)``.
+        jobs: Runs at a time.
+        gpus: GPUs that there are; those of a CUDA_VISIBLE_DEVICES are kept.
+    """
     env = {**os.environ}
     if gpus:
         visible = env.get('CUDA_VISIBLE_DEVICES')
         names = visible.split(',') if visible else [*map(str, range(gpus))]
         env['CUDA_VISIBLE_DEVICES'] = names[slot % gpus]
     else:
-        env['OMP_NUM_THREADS'] = str(max(1, (os.cpu_count() or 1) // jobs))
+        cores = len(os.sched_getaffinity(0))
+        env.setdefault('OMP_NUM_THREADS', str(max(1, cores // jobs)))
     return env
 
 
 def _run(
-    run: Run, root: Path, data_root: Path, environment: dict[str, str]
-) -> int:
-    """Run one, in its own process; what it exits with."""
+    run: Run,
+    root: Path,
+    data_root: Path,
+    environment: dict[str, str],
+    processes: set[subprocess.Popen],
+) -> bool:
+    """Run one in its own process; whether it was asked to stop."""
+    before = run.pretraining
+    if before is not None and not is_done(before, root):
+        print(f'not run: {run.name}: its pre-training is not done', flush=True)
+        return False
     work_dir = run.work_dir(root)
-    name = f'{run.stage} {run.dataset} {run.method} seed {run.seed}'
-    start_from = run.work_dir(root, 'pretrain') / DONE
-    if run.needs_pretraining and not start_from.is_file():
-        print(f'not run: {name}: its pre-training is not done', flush=True)
-        return 1
     work_dir.mkdir(parents=True, exist_ok=True)
-    command = run.command(root, data_root)
-    start = time.monotonic()
     with (work_dir / 'console.log').open('a') as log:
-        code = subprocess.run(
-            command, env=environment, stdout=log, stderr=subprocess.STDOUT
-        ).returncode
-    seconds = round(time.monotonic() - start)
+        try:
+            # The child inherits the file and with it the lock.
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f'not run: {run.name}: it is running already', flush=True)
+            return False
+        record = json.dumps(run.record, indent=2) + '\n'
+        write_whole(record.encode(), work_dir / RECORD)
+        process = subprocess.Popen(
+            run.command(root, data_root),
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        processes.add(process)
+        code = process.wait()
+        processes.discard(process)
     if code:
-        what = 'stopped' if code == EXIT_CODE else 'failed'
-        print(f'{what}: {name}: see {log.name}', flush=True)
-        return code
-    done = dict(options=run.options, command=command, seconds=seconds)
-    text = json.dumps(done, indent=2) + '\n'
-    write_whole(text.encode(), work_dir / DONE)
-    print(f'{seconds:6d} s  {name}', flush=True)
-    return 0
+        what = 'stopped' if code in STOPPED else 'failed'
+        print(f'{what}: {run.name}: see {log.name}', flush=True)
+    elif run.stage == 'finetune' and final_top1(run, work_dir) is None:
+        # mmengine's loop does not make up for an evaluation cut short.
+        print(
+            f'failed: {run.name}: its last evaluation is missing: remove '
+            f'{work_dir} to run it again',
+            flush=True,
+        )
+    else:
+        (work_dir / DONE).touch()
+        print(f'done: {run.name}', flush=True)
+    return code in STOPPED

@@ -24,7 +24,7 @@ class Run:
         stage: ``'pretrain'`` or ``'finetune'``.
         config: Path of the config.
         options: Overrides of the config, by dotted keys.
-        length: Epochs, relative to the data set's.
+        pretraining: The run that a fine-tuning starts from, if any.
     """
 
     dataset: str
@@ -33,17 +33,25 @@ class Run:
     stage: str
     config: str
     options: dict[str, Any]
-    length: float = 1.0
+    pretraining: 'Run | None' = None
 
     @property
-    def needs_pretraining(self) -> bool:
-        """Whether it starts from the checkpoint of a pre-training."""
-        return self.stage == 'finetune' and self.method != NO_PRETRAINING
+    def name(self) -> str:
+        """For people to read."""
+        return f'{self.stage} {self.dataset} {self.method} seed {self.seed}'
 
-    def work_dir(self, root: Path, stage: str | None = None) -> Path:
-        """Where the run's (or another stage's) files lie."""
+    @property
+    def record(self) -> dict[str, Any]:
+        """What determines the run's outcome, for JSON."""
+        before = self.pretraining.record if self.pretraining else None
+        return dict(
+            config=self.config, options=self.options, pretraining=before
+        )
+
+    def work_dir(self, root: Path) -> Path:
+        """Where the run's files lie."""
         seed = f'seed_{self.seed}'
-        return root / (stage or self.stage) / self.dataset / self.method / seed
+        return root / self.stage / self.dataset / self.method / seed
 
     def command(self, root: Path, data_root: Path) -> list[str]:
         """The command line, which resumes where there is something."""
@@ -52,14 +60,10 @@ class Run:
             *('--data', str(data_root / self.dataset)),
             *('--work-dir', str(self.work_dir(root)), '--resume'),
         ]
-        if self.needs_pretraining:
-            folder = self.work_dir(root, 'pretrain')
-            epochs = [
-                int(path.stem.removeprefix('epoch_'))
-                for path in folder.glob('epoch_*.pth')
-            ]
-            last = folder / f'epoch_{max(epochs, default=0)}.pth'
-            command += ['--pretrained', str(last)]
+        if self.pretraining is not None:
+            epochs = self.pretraining.options['train_cfg.max_epochs']
+            folder = self.pretraining.work_dir(root)
+            command += ['--pretrained', str(folder / f'epoch_{epochs}.pth')]
         options = [f'{key}={value}' for key, value in self.options.items()]
         return [*command, '--cfg-options', *options]
 
@@ -91,21 +95,40 @@ def load_grid(path: str | Path) -> Config:
     """Read a grid and refuse one that does not fit together.
 
     Args:
-        path: A config with ``seeds``, ``datasets``, ``methods``, ``lengths``,
-            ``finetuned`` and ``options``, as ``configs/study/grid_tiny.py``.
+        path: A config with ``seeds``, ``datasets`` and ``methods``, and if
+            wanted ``lengths``, ``finetuned``, ``options``, ``core`` and
+            ``references``, as ``configs/study/grid_tiny.py`` has them.
 
     Raises:
-        ValueError: If a name in it means nothing.
+        FileNotFoundError: If there is no such file.
+        ValueError: If something is missing in it or means nothing.
     """
     grid = Config.fromfile(path)
+    missing = {'seeds', 'datasets', 'methods'} - {*grid.keys()}
+    if missing:
+        raise ValueError(f'{path} lacks {", ".join(sorted(missing))}')
+    for name, default in (('lengths', {}), ('finetuned', []), ('options', {})):
+        grid.setdefault(name, default)
+    grid.setdefault('core', [*grid.methods])
+    grid.setdefault('references', grid.core[:1])
     names = {*grid.methods, *grid.lengths}
     unknown = {v.method for v in grid.lengths.values()} - {*grid.methods}
     unknown |= {*grid.finetuned} - names - {NO_PRETRAINING}
+    unknown |= {*grid.core, *grid.references} - {*grid.methods}
     if unknown:
         raise ValueError(
             f'{path} names {sorted(unknown)}, which are no methods: it has '
             f'{sorted(names)}'
         )
+    if {*grid.methods} & {*grid.lengths, NO_PRETRAINING}:
+        raise ValueError(f'{path} gives two methods the same name')
+    for options in (grid.options, *grid.methods.values()):
+        for key, value in options.items():
+            if isinstance(value, dict):
+                raise ValueError(
+                    f'{path}: {key} is a dict, which a command line cannot '
+                    f'say: write {key}.KEY=VALUE for each of its keys'
+                )
     return grid
 
 
@@ -113,32 +136,30 @@ def expand(grid: Config) -> list[Run]:
     """All runs: seed by seed, pre-training before fine-tuning."""
     lengths = {name: (name, 1.0) for name in grid.methods}
     lengths |= {k: (v.method, v.length) for k, v in grid.lengths.items()}
-    pretraining, finetuning = [], []
+    pretraining: list[Run] = []
+    finetuning: list[Run] = []
     for seed in grid.seeds:
         for dataset, spec in grid.datasets.items():
             common = {**grid.options, 'randomness.seed': seed}
+            runs = {}
             for name, (method, length) in lengths.items():
                 options = {
                     **grid.methods[method],
                     **schedule(spec.epochs * length, spec.warmup * length),
                     **common,
                 }
-                pretraining.append(
-                    Run(
-                        *(dataset, name, seed, 'pretrain'),
-                        *(spec.config, options, length),
-                    )
-                )
-            tuning = spec.finetune
-            options = {
-                **tuning.get('options', {}),
-                **schedule(tuning.epochs, tuning.warmup),
-                **common,
-            }
-            finetuning += [
-                Run(dataset, name, seed, 'finetune', tuning.config, options)
-                for name in grid.finetuned
-            ]
+                where = (dataset, name, seed, 'pretrain', spec.config)
+                runs[name] = Run(*where, options)
+            pretraining += runs.values()
+            tuning = spec.get('finetune')
+            for name in grid.finetuned if tuning else ():
+                options = {
+                    **tuning.get('options', {}),
+                    **schedule(tuning.epochs, tuning.warmup),
+                    **common,
+                }
+                where = (dataset, name, seed, 'finetune', tuning.config)
+                finetuning.append(Run(*where, options, runs.get(name)))
     return pretraining + finetuning
 
 

@@ -9,13 +9,12 @@ from matplotlib.figure import Figure
 from .results import ACCURACIES, Row
 from .statistics import final_values, paired
 
-#: The question itself; what else was varied is left to the differences.
-CORE = ('mae', 'scored_masks', 'alignment', 'ccmim')
 AXES = (
     ('epoch', 'epochs', 1.0),
     ('gflops', 'training cost (TFLOP)', 1e-3),
     ('seconds', 'training time (min)', 1 / 60),
 )
+POINTS: dict = dict(marker='o', markersize=4, capsize=2)
 #: Title and column; of the last two the share over the object's own.
 LOOP = (
     ('most attended patches masked', 'top_masked'),
@@ -28,34 +27,34 @@ LOOP = (
 )
 
 
-def plot_progress(rows: list[Row], path: Path) -> None:
+def plot_progress(
+    rows: list[Row], lengths: dict[str, list[str]], path: Path
+) -> None:
     """Accuracy over epochs, FLOPs and time; bars are standard deviations.
 
-    Lengths of a method other than the grid's are drawn in its colour.
+    Args:
+        rows: Of one data set.
+        lengths: The methods to draw, each with its other lengths, which are
+            drawn in its colour.
+        path: Of the picture.
     """
     figure = Figure(figsize=(12, 11), dpi=80, layout='constrained')
     axes = figure.subplots(len(ACCURACIES), len(AXES), sharey='row')
-    methods = [
-        m
-        for m in dict.fromkeys(row['method'] for row in rows)
-        if m.split('_x')[0] in CORE
-    ]
     for line, accuracy in zip(axes, ACCURACIES, strict=True):
         for axis, (column, label, unit) in zip(line, AXES, strict=True):
-            for method in methods:
-                base = method.split('_x')[0]
-                x, y, std = _over_seeds(rows, method, column, accuracy)
-                axis.errorbar(
-                    x * unit,
-                    y,
-                    std,
-                    capsize=2,
-                    label=method,
-                    color=f'C{CORE.index(base)}',
-                    linestyle='-' if method == base else '--',
-                    marker='o' if method == base else 's',
-                    markersize=4,
-                )
+            for place, (method, others) in enumerate(lengths.items()):
+                for name in (method, *others):
+                    x, y, std = _over_seeds(rows, name, column, accuracy)
+                    if len(x):
+                        axis.errorbar(
+                            x * unit,
+                            y,
+                            std,
+                            label=name,
+                            color=f'C{place}',
+                            linestyle='-' if name == method else '--',
+                            **POINTS,
+                        )
             axis.set(xlabel=label)
             axis.grid(alpha=0.3)
         line[0].set(ylabel=f'{accuracy}, top-1 (%)')
@@ -63,38 +62,40 @@ def plot_progress(rows: list[Row], path: Path) -> None:
     figure.savefig(path)
 
 
-def plot_differences(rows: list[Row], path: Path) -> None:
-    """Each method against ccMIM: paired differences, 95 % intervals."""
-    methods = [
-        m for m in dict.fromkeys(row['method'] for row in rows) if m != 'ccmim'
-    ]
+def plot_differences(rows: list[Row], reference: str, path: Path) -> None:
+    """Each method against one: paired differences, 95 % intervals.
+
+    Args:
+        rows: Of one data set.
+        reference: The method to compare with.
+        path: Of the picture.
+    """
+    names = dict.fromkeys(row['method'] for row in rows)
+    methods = [name for name in names if name != reference]
     columns = (*ACCURACIES, 'finetune')
     size = (13, 1.2 + 0.27 * len(methods))
     figure = Figure(figsize=size, dpi=80, layout='constrained')
     axes = figure.subplots(1, len(columns), sharey=True)
     dataset = rows[0]['dataset']
     for axis, column in zip(axes, columns, strict=True):
-        reference = final_values(rows, dataset, 'ccmim', column)
+        base = final_values(rows, dataset, reference, column)
         for place, method in enumerate(methods):
             values = final_values(rows, dataset, method, column)
-            difference = paired(values, reference)
+            difference = paired(values, base)
             if difference is None:
                 continue
-            seeds = values.keys() & reference.keys()
-            points = [values[s] - reference[s] for s in seeds]
+            points = [values[s] - base[s] for s in values.keys() & base.keys()]
             axis.plot(points, [place] * len(points), '.', color='0.7')
             if difference.seeds > 1:
                 axis.errorbar(
                     difference.mean,
                     place,
                     xerr=difference.half,
-                    fmt='o',
-                    markersize=4,
-                    capsize=2,
                     color='C3' if difference.is_clear else 'C0',
+                    **POINTS,
                 )
         axis.axvline(0, color='black', linewidth=0.8)
-        axis.set(title=column, xlabel='points more than ccmim')
+        axis.set(title=column, xlabel=f'points more than {reference}')
         axis.set_xlim(*_limits(axis.get_xlim()))
         axis.grid(alpha=0.3)
     axes[0].set_yticks(range(len(methods)), methods)
@@ -102,26 +103,33 @@ def plot_differences(rows: list[Row], path: Path) -> None:
     figure.savefig(path)
 
 
-def plot_loop(rows: list[Row], path: Path) -> None:
-    """Does contrast shape attention, and attention the masks?"""
-    core = [row for row in rows if row['method'] in CORE]
+def plot_loop(rows: list[Row], methods: Sequence[str], path: Path) -> None:
+    """Does contrast shape attention, and attention the masks?
+
+    Args:
+        rows: Of one data set.
+        methods: The methods to draw.
+        path: Of the picture.
+    """
+    drawn = [row for row in rows if row['method'] in methods]
     plots = [
         (title, column)
         for title, column in LOOP
-        if any(row[column] is not None for row in core)
+        if any(row[column] is not None for row in drawn)
     ]
-    size = (3.4 * len(plots), 3.2)
-    figure = Figure(figsize=size, dpi=80, layout='constrained')
-    axes = figure.subplots(1, max(1, len(plots)), squeeze=False)[0]
+    count = max(1, len(plots))
+    figure = Figure(figsize=(3.4 * count, 3.2), dpi=80, layout='constrained')
+    axes = figure.subplots(1, count, squeeze=False)[0]
     for axis, (title, column) in zip(axes, plots, strict=False):
-        for place, method in enumerate(CORE):
-            x, y, std = _over_seeds(core, method, 'epoch', column)
+        for place, method in enumerate(methods):
+            x, y, std = _over_seeds(drawn, method, 'epoch', column)
             if len(x):
-                label = dict(label=method, color=f'C{place}', capsize=2)
-                axis.errorbar(x, y, std, marker='o', markersize=4, **label)
+                axis.errorbar(
+                    x, y, std, label=method, color=f'C{place}', **POINTS
+                )
         axis.set(title=title, xlabel='epochs')
         axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=8)
+        axis.legend(fontsize=8)
     figure.savefig(path)
 
 
@@ -131,10 +139,10 @@ def _over_seeds(
     """Mean of x, mean and standard deviation of y at each evaluation."""
     points: dict[int, list[tuple[float, float]]] = {}
     for row in rows:
-        if row['method'] == method and row[y] is not None and row[x] != '':
+        if row['method'] == method and row[y] is not None:
             value = row[y]
             if y in ('object_attention', 'object_masked'):
-                value /= row['object_share']
+                value /= row['object_share'] or np.nan
             points.setdefault(row['iteration'], []).append((row[x], value))
     means = np.array([np.mean(points[i], axis=0) for i in sorted(points)])
     stds = [np.std(points[i], axis=0)[1] for i in sorted(points)]

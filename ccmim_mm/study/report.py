@@ -1,5 +1,6 @@
 """Tables and plots of a study, from its runs, by one call."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -9,8 +10,6 @@ from .plots import plot_differences, plot_loop, plot_progress
 from .results import ACCURACIES, ANALYSED, LOGGED, Row, collect, write_csv
 from .statistics import final_values, paired, spread
 
-#: What the others are compared to.
-REFERENCES = ('ccmim', 'mae')
 JUDGED = (*ACCURACIES, 'finetune')
 COSTS = ('epoch', 'gflops', 'seconds')
 
@@ -38,37 +37,49 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
     written = [out / 'results.csv', out / 'tables.md']
     write_csv(rows, written[0])
     sections = ['# Tables\n\nWritten by `tools/study.py report`.\n']
+    lengths = {
+        name: [k for k, v in grid.lengths.items() if v.method == name]
+        for name in grid.core
+    }
     for dataset in grid.datasets:
         here = [row for row in rows if row['dataset'] == dataset]
         if not here:
             continue
-        sections.append(f'## {dataset}\n\n{tables(here, dataset)}')
-        for name, plot in (
-            ('progress', plot_progress),
-            ('differences', plot_differences),
-            ('loop', plot_loop),
-        ):
-            path = out / f'{dataset}_{name}.png'
-            plot(here, path)
-            written.append(path)
+        text = tables(here, dataset, grid.references)
+        sections.append(f'## {dataset}\n\n{text}')
+        paths = [
+            out / f'{dataset}_{name}.png'
+            for name in ('progress', 'differences', 'loop')
+        ]
+        plot_progress(here, lengths, paths[0])
+        plot_differences(here, grid.references[0], paths[1])
+        plot_loop(here, grid.core, paths[2])
+        written += paths
     write_whole('\n'.join(sections).encode(), written[1])
     return written
 
 
-def tables(rows: list[Row], dataset: str) -> str:
-    """All tables of a data set, in Markdown."""
+def tables(rows: list[Row], dataset: str, references: Sequence[str]) -> str:
+    """All tables of a data set, in Markdown.
+
+    Args:
+        rows: Of the data set.
+        dataset: Its name.
+        references: The methods that the others are compared to.
+    """
     methods = list(dict.fromkeys(row['method'] for row in rows))
+    references = [name for name in references if name in methods]
     parts = [
         'Top-1 in % at the end, mean ± standard deviation (seeds):\n\n'
-        + accuracy_table(rows, dataset, methods)
+        + accuracy_table(rows, dataset, methods, references)
     ]
-    for reference in REFERENCES:
-        if reference in methods:
-            parts.append(
-                f'Paired difference to `{reference}`, mean ± half the 95 % '
-                'interval; bold where it leaves out zero:\n\n'
-                + difference_table(rows, dataset, methods, reference)
-            )
+    parts += [
+        f'Paired difference to `{reference}`, mean ± half the 95 % interval '
+        '(seeds); bold where it leaves out zero, which by chance alone one '
+        'cell in 20 does:\n\n'
+        + difference_table(rows, dataset, methods, reference)
+        for reference in references
+    ]
     parts.append(
         'Cost of the training, and what the method says of itself at the '
         'end:\n\n'
@@ -77,11 +88,14 @@ def tables(rows: list[Row], dataset: str) -> str:
     return '\n'.join(parts)
 
 
-def accuracy_table(rows: list[Row], dataset: str, methods: list[str]) -> str:
-    """A line per method; first the encoder before its first step."""
+def accuracy_table(
+    rows: list[Row], dataset: str, methods: list[str], references: list[str]
+) -> str:
+    """A line per method; first the references before their first step."""
     start = [row for row in rows if row['iteration'] == 0]
     lines = [
-        _accuracy_line(start, dataset, methods[0], 'before the first step')
+        _accuracy_line(start, dataset, m, f'`{m}` before the first step')
+        for m in references
     ]
     lines += [_accuracy_line(rows, dataset, m, f'`{m}`') for m in methods]
     return _table(('method', *JUDGED), lines)
@@ -148,6 +162,6 @@ def value_table(
     )
 
 
-def _table(header, lines: list[list[str]]) -> str:
+def _table(header: Sequence[str], lines: list[list[str]]) -> str:
     rows = [header, ['---'] * len(header), *lines]
     return ''.join('| ' + ' | '.join(row) + ' |\n' for row in rows)

@@ -13,8 +13,9 @@ from mmpretrain.registry import MODELS
 
 from ..benchmark.flops import step_flops
 from ..engine.files import write_whole
-from .execute import DONE
+from .execute import is_done
 from .grid import Run, expand
+from .scalars import final_top1, training_rows
 
 Row = dict[str, Any]
 
@@ -46,10 +47,13 @@ def collect(grid: Config, root: Path) -> list[Row]:
         ``gflops`` are those of the training so far; ``seconds`` likewise,
         its steps times their median, so that a pause does not count;
         ``finetune`` is top-1 in percent, in the last row of a run.
+
+    Raises:
+        ValueError: If a run was another than the grid has now.
     """
     rows: list[Row] = []
     for run in expand(grid):
-        if (run.work_dir(root) / DONE).is_file():
+        if is_done(run, root):
             if run.stage == 'pretrain':
                 rows += _pretraining_rows(run, root)
             else:
@@ -75,13 +79,13 @@ def write_csv(rows: list[Row], path: Path) -> None:
 def _pretraining_rows(run: Run, root: Path) -> list[Row]:
     work_dir = run.work_dir(root)
     summary = json.loads((work_dir / 'summary.json').read_text())
-    log = read_scalars(work_dir)
-    analysis = {p['iter']: p for p in summary.get('mask_analysis', ())}
+    log = training_rows(work_dir)
+    analysis = {p.pop('iter'): p for p in summary.get('mask_analysis', ())}
     cfg = Config.fromfile(run.config)
     cfg.merge_from_dict(run.options)
     batch = cfg.train_dataloader.batch_size
     gflops = picture_gflops(cfg)
-    steps = sorted(row['time'] for row in log if 'time' in row)
+    steps = sorted(row['time'] for row in log)
     rows, previous = [], 0
     for point in summary['evaluations']:
         iteration = point['iter']
@@ -97,9 +101,8 @@ def _pretraining_rows(run: Run, root: Path) -> list[Row]:
             seconds=iteration * steps[len(steps) // 2],
         )
         row |= {name: point[name] for name in ACCURACIES}
-        row |= {k: v for k, v in analysis.get(iteration, {}).items()}
-        row.pop('iter', None)
-        since = [r for r in log if previous < r.get('iter', 0) <= iteration]
+        row |= analysis.get(iteration, {})
+        since = [r for r in log if previous < r['iter'] <= iteration]
         for name in LOGGED:
             values = [r[name] for r in since if name in r]
             row[name] = sum(values) / len(values) if values else None
@@ -110,23 +113,13 @@ def _pretraining_rows(run: Run, root: Path) -> list[Row]:
 
 def _add_finetuning(rows: list[Row], run: Run, root: Path) -> None:
     """Into the last row of its pre-training, or into one of its own."""
-    log = read_scalars(run.work_dir(root))
-    top1 = [r['accuracy/top1'] for r in log if 'accuracy/top1' in r][-1]
     key = (run.dataset, run.method, run.seed)
     own = [r for r in rows if (r['dataset'], r['method'], r['seed']) == key]
     if not own:
         own = [dict.fromkeys(COLUMNS)]
         own[0] |= dict(dataset=run.dataset, method=run.method, seed=run.seed)
         rows += own
-    own[-1]['finetune'] = top1
-
-
-def read_scalars(work_dir: Path) -> list[Row]:
-    """What mmengine logged, over all starts of the run, in their order."""
-    rows: list[Row] = []
-    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        rows += [json.loads(line) for line in path.read_text().splitlines()]
-    return rows
+    own[-1]['finetune'] = final_top1(run, run.work_dir(root))
 
 
 def picture_gflops(cfg: Config) -> float:

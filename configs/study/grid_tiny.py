@@ -66,3 +66,7 @@ lengths = dict(
 
 # Fine-tuned at the end; no_pretraining starts from random weights.
 finetuned = ['no_pretraining', 'mae', 'scored_masks', 'alignment', 'ccmim']
+
+# Drawn over the training; compared to.
+core = ['mae', 'scored_masks', 'alignment', 'ccmim']
+references = ['ccmim', 'mae']

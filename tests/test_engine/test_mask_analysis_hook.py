@@ -1,6 +1,7 @@
 """The hook that measures masks and attention, on real runs."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -34,8 +35,10 @@ def pictures_with_maps(picture_folder, tmp_path_factory):
     return root
 
 
-def config_with_hook(data, work_dir, pipeline=PIPELINE, **options):
-    cfg = config(data, work_dir, options=options)
+def config_with_hook(
+    data, work_dir, pipeline=PIPELINE, resume=None, **options
+):
+    cfg = config(data, work_dir, options=options, resume=resume)
     dataset = dict(
         type='PictureFolder', data_root=str(data / 'val'), pipeline=pipeline
     )
@@ -70,6 +73,15 @@ def test_measures_come_with_every_evaluation(pictures_with_maps, tmp_path):
     assert points[-1]['object_attention'] == pytest.approx(
         left.mean().item(), rel=1e-5
     )
+
+
+def test_measures_outlive_a_resume(pictures_with_maps, tmp_path):
+    _, straight = analyse(pictures_with_maps, tmp_path / 'straight')
+    shutil.copytree(tmp_path / 'straight', tmp_path / 'again')
+    path = tmp_path / 'again/epoch_1.pth'
+    (tmp_path / 'again/last_checkpoint').write_text(str(path))
+    _, again = analyse(pictures_with_maps, tmp_path / 'again', resume='auto')
+    assert again == straight
 
 
 def test_topk_masks_what_is_attended(pictures_with_maps, tmp_path):

@@ -31,24 +31,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def object_patches(label_map: np.ndarray, grid: int) -> np.ndarray:
-    """Patches more than half object: ``(H, W)`` labels to ``(grid ** 2,)``.
-
-    Raises:
-        ValueError: If the grid does not divide the map.
-    """
-    height, width = label_map.shape
-    if height % grid or width % grid:
-        raise ValueError(f'a {label_map.shape} map has no {grid}-patch grid')
-    cells = (label_map > 0).reshape(grid, height // grid, grid, width // grid)
-    return cells.mean((1, 3)).ravel() > 0.5
-
-
 def picture_shares(
     model: torch.nn.Module, dataset, draws: int, maps: Path, root: Path
 ) -> np.ndarray:
     """Share of each picture's object patches that is masked, ``(n,)``."""
     from PIL import Image
+
+    from ccmim_mm.evaluation import object_cover
 
     grid = math.isqrt(model.num_patches)
     generator = torch.Generator().manual_seed(0)
@@ -56,8 +45,9 @@ def picture_shares(
     for i in range(len(dataset)):
         sample = dataset[i]
         path = Path(sample['data_samples'].img_path).relative_to(root)
-        label_map = np.asarray(Image.open((maps / path).with_suffix('.png')))
-        objects = torch.from_numpy(object_patches(label_map, grid))
+        label_map = np.array(Image.open((maps / path).with_suffix('.png')))
+        cover = object_cover(torch.from_numpy(label_map)[None], grid)
+        objects = cover[0] > 0.5
         if not objects.any():
             continue
         batch = dict(

@@ -7,6 +7,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
+from torch import Tensor
 
 from ...evaluation import (
     effective_rank,
@@ -59,13 +60,21 @@ class MaskAnalysisHook(Hook):
         self.draws = draws
         self.seed = seed
         self.batch: dict | None = None
+        self.cover: Tensor | None = None
 
     def before_train(self, runner) -> None:
-        """Load the pictures."""
-        if runner.val_loop is not None:
-            self.batch = load_fixed_pictures(
-                self.dataset, self.num_pictures, self.seed
-            )
+        """Load the pictures, and find their objects."""
+        if runner.val_loop is None:
+            return
+        self.batch = load_fixed_pictures(
+            self.dataset, self.num_pictures, self.seed
+        )
+        samples = self.batch['data_samples']
+        if 'gt_seg_map' in samples[0]:
+            # On all ranks, so that maps that do not fit stop all of them.
+            maps = [torch.as_tensor(s.gt_seg_map).squeeze() for s in samples]
+            grid = math.isqrt(get_ori_model(runner.model).num_patches)
+            self.cover = object_cover(torch.stack(maps), grid)
 
     @master_only
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
@@ -107,13 +116,8 @@ class MaskAnalysisHook(Hook):
             rank_cls=effective_rank(cls),
             rank_mean=effective_rank(mean),
         )
-        samples = batch['data_samples']
-        if 'gt_seg_map' in samples[0]:
-            maps = torch.stack(
-                [torch.as_tensor(s.gt_seg_map).squeeze() for s in samples]
-            )
-            grid = math.isqrt(scores.shape[1])
-            cover = object_cover(maps.to(scores.device), grid)
+        if self.cover is not None:
+            cover = self.cover.to(scores.device)
             masked = on_object(mask, cover.repeat(self.draws, 1))
             measures |= dict(
                 object_share=cover.mean().item(),

@@ -1,5 +1,6 @@
 """ccMIM: contextual image masking modelling (ICLR 2023)."""
 
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -52,7 +53,8 @@ class CCMIM(BaseSelfSupervisor):
             masked branch reads. None is all of them, as released; fewer
             are an approximation that saves time.
         masked_grad: Let the alignment's gradient into the masked branch
-            too; the release does not, and so needs no graph there.
+            too, of the keys of the own rank alone; the release does not,
+            and so needs no graph there.
         data_preprocessor: Normalises pictures on the device.
         init_cfg: Initialisation config.
 
@@ -132,7 +134,7 @@ class CCMIM(BaseSelfSupervisor):
         # 6. Align; as released the masked half has no gradient, so no graph.
         if self.align_head is not None:
             ids_masked = sample_masked(ids, noise, self.align_patches)
-            with torch.set_grad_enabled(self.masked_grad):
+            with nullcontext() if self.masked_grad else torch.no_grad():
                 masked_cls = self.backbone.encode_cls(tokens, ids_masked)
             losses |= self.align_head.loss(
                 visible[:, 0], masked_cls, num_views

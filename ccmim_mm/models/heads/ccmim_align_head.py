@@ -1,5 +1,7 @@
 """Alignment of the visible and the masked view of one picture."""
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather, get_rank
@@ -13,8 +15,9 @@ class CCMIMAlignHead(BaseModule):
     """InfoNCE from the visible CLS token to the masked one.
 
     One projector serves both branches and there is no predictor. The loss
-    has one direction, visible to masked; the masked side is gathered over
-    all ranks and receives no gradient, as in the release.
+    has one direction, visible to masked, and the masked side is gathered over
+    all ranks. As released it receives no gradient; if what is passed in has
+    a graph, the own rank's part does, and the other ranks' still does not.
 
     Args:
         projector: Config of the projector, a neck that maps ``((B, C),)``
@@ -93,7 +96,7 @@ class CCMIMAlignHead(BaseModule):
         if self.training:
             self.check_batch(batch)
         queries = self.project(visible_cls)
-        with torch.set_grad_enabled(masked_cls.requires_grad):
+        with nullcontext() if masked_cls.requires_grad else torch.no_grad():
             own_keys = self.project(masked_cls)
         gathered = all_gather(own_keys.detach())
         gathered[rank] = own_keys
