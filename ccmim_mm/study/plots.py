@@ -1,5 +1,6 @@
 """Plots of a study's results."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .results import ACCURACIES, Row
-from .statistics import final_values, paired
+from .statistics import final_values, paired, spread
 
 AXES = (
     ('epoch', 'epochs', 1.0),
@@ -117,9 +118,11 @@ def plot_loop(rows: list[Row], methods: Sequence[str], path: Path) -> None:
         for title, column in LOOP
         if any(row[column] is not None for row in drawn)
     ]
-    count = max(1, len(plots))
-    figure = Figure(figsize=(3.4 * count, 3.2), dpi=80, layout='constrained')
-    axes = figure.subplots(1, count, squeeze=False)[0]
+    lines = max(1, math.ceil(len(plots) / 4))
+    figure = Figure(figsize=(13, 3 * lines), dpi=80, layout='constrained')
+    axes = figure.subplots(lines, 4, squeeze=False).ravel()
+    for axis in axes[len(plots) :]:
+        axis.remove()
     for axis, (title, column) in zip(axes, plots, strict=False):
         for place, method in enumerate(methods):
             x, y, std = _over_seeds(drawn, method, 'epoch', column)
@@ -129,7 +132,8 @@ def plot_loop(rows: list[Row], methods: Sequence[str], path: Path) -> None:
                 )
         axis.set(title=title, xlabel='epochs')
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
+    if plots:
+        axes[0].legend(fontsize=8)
     figure.savefig(path)
 
 
@@ -145,8 +149,8 @@ def _over_seeds(
                 value /= row['object_share'] or np.nan
             points.setdefault(row['iteration'], []).append((row[x], value))
     means = np.array([np.mean(points[i], axis=0) for i in sorted(points)])
-    stds = [np.std(points[i], axis=0)[1] for i in sorted(points)]
     means = means.reshape(-1, 2)
+    stds = [spread(y for _, y in points[i]).std for i in sorted(points)]
     return means[:, 0], means[:, 1], np.array(stds)
 
 
