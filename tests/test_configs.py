@@ -13,8 +13,8 @@ PATHS = [
     str(path.relative_to(CONFIGS).with_suffix(''))
     for path in sorted(CONFIGS.rglob('*.py'))
     if not {'_base_', *DOWNSTREAM} & set(path.parts)
-    # Grids of such configs, built in test_study.py
-    and not path.stem.startswith('grid_')
+    # Grids of such configs and their fine-tuning: test_study.py builds them
+    and not path.stem.startswith(('grid_', 'vit-'))
 ]
 WIDTHS = dict(s=384, b=768, l=1024, h=1280, tiny=128)
 DEPTHS = dict(s=12, b=12, l=24, h=32, tiny=4)

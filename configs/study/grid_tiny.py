@@ -9,7 +9,7 @@ datasets = dict(
         epochs=6,
         warmup=1,
         finetune=dict(
-            config='configs/classification/vit-tiny_finetune_demo.py',
+            config='configs/study/vit-tiny64_finetune.py',
             epochs=1,
             warmup=0.1,
         ),
@@ -19,7 +19,7 @@ datasets = dict(
         epochs=50,
         warmup=5,
         finetune=dict(
-            config='configs/classification/vit-tiny_finetune_demo.py',
+            config='configs/study/vit-tiny64_finetune.py',
             epochs=10,
             warmup=1,
         ),
