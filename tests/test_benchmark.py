@@ -95,6 +95,16 @@ def test_analytic_flops_are_what_torch_counts(model_cfg, name):
     assert counted == pytest.approx(expected, rel=0.02)
 
 
+def test_a_gradient_into_the_masked_branch_is_counted(model_cfg):
+    model_cfg = resize(model_cfg, 64)
+    model_cfg['masked_grad'] = True
+    contender = build_contender('ccmim', model_cfg, 4, 'cpu', 'fp32')
+    with sdpa_kernel(SDPBackend.MATH):
+        counted = counted_flops(contender) / 4
+    expected = sum(step_flops('ccmim', contender.model).values())
+    assert counted == pytest.approx(expected, rel=0.02)
+
+
 def test_timing_takes_turns():
     calls = []
     tasks = {name: lambda name=name: calls.append(name) for name in 'ab'}
