@@ -1,4 +1,4 @@
-"""ccMIM pre-training for the OpenMMLab stack.
+"""Masked and contrastive pre-training for the OpenMMLab stack, ccMIM first.
 
 Importing the package registers every module of it, so a config needs
 ``custom_imports = dict(imports=['ccmim_mm'])`` and nothing else.
@@ -10,12 +10,14 @@ from ._stack import check_stack, quiet_imports
 
 check_stack()
 with quiet_imports():
-    from . import datasets, engine, evaluation, models, visualization
+    from . import checkpoints, datasets, engine, evaluation, models
+    from . import visualization
 
 from .version import __version__
 
 __all__ = [
     '__version__',
+    'checkpoints',
     'datasets',
     'engine',
     'evaluation',

@@ -4,10 +4,10 @@ _base_ = [
     '_base_/models/ccmim_vit-base-p16.py',
     '_base_/datasets/imagenet_bs128.py',
     '_base_/schedules/adamw_coslr_800e.py',
-    '_base_/default_runtime.py',
+    '_base_/runtimes/pretrain.py',
 ]
 
 custom_hooks = [
     *_base_.custom_hooks,
-    dict(type='MaskPanelHook', interval=20, dataset=_base_.panel_dataset),
+    dict(type='PanelHook', interval=20, dataset=_base_.panel_dataset),
 ]

@@ -45,10 +45,14 @@ eval_pipeline[1]['scale'] = 64
 eval_pipeline[2]['crop_size'] = 64
 
 train_dataloader = dict(
-    batch_size=16, num_workers=2, dataset=dict(pipeline=train_pipeline)
+    batch_size=16,
+    num_workers=2,
+    dataset=dict(dataset=dict(pipeline=train_pipeline)),
 )
-bank_dataloader = dict(num_workers=0, dataset=dict(pipeline=eval_pipeline))
-val_dataloader = dict(num_workers=0, dataset=dict(pipeline=eval_pipeline))
+bank_dataloader = dict(
+    num_workers=0, dataset=dict(dataset=dict(pipeline=eval_pipeline))
+)
+val_dataloader = bank_dataloader
 val_cfg = dict(bank_dataloader=bank_dataloader)
 test_dataloader = val_dataloader
 test_cfg = val_cfg

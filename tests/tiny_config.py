@@ -37,10 +37,10 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(pipeline=train_pipeline),
+    dataset=dict(dataset=dict(pipeline=train_pipeline)),
 )
-bank_dataloader = dict(dataset=dict(pipeline=eval_pipeline))
-val_dataloader = dict(dataset=dict(pipeline=eval_pipeline))
+bank_dataloader = dict(dataset=dict(dataset=dict(pipeline=eval_pipeline)))
+val_dataloader = bank_dataloader
 val_cfg = dict(bank_dataloader=bank_dataloader)
 test_dataloader = val_dataloader
 test_cfg = val_cfg

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-FORMATS = ('project', 'ccmim', 'mae', 'timm')
-
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line (``sys.argv`` by default)."""
@@ -14,16 +12,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--from',
         dest='source',
-        choices=['auto', *FORMATS],
         default='auto',
-        help='format of SRC; auto tells it by the names',
+        help='format of SRC: project, ccmim, mae or timm; auto tells it by '
+        'the names',
     )
     parser.add_argument(
         '--to',
         dest='target',
-        choices=FORMATS,
         default='project',
-        help='format of DST',
+        help='format of DST, likewise',
     )
     return parser.parse_args(argv)
 
@@ -31,12 +28,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Convert."""
     args = parse_args(argv)
-    from ccmim_mm.engine.checkpoint import read_state_dict, save_state_dict
-    from ccmim_mm.engine.converters import convert, detect_format
+    from ccmim_mm.checkpoints import (
+        FORMATS,
+        convert,
+        detect_format,
+        read_state_dict,
+        save_state_dict,
+    )
 
     try:
         if args.dst.exists():
             raise FileExistsError(f'{args.dst} exists: name a new file')
+        for form in (args.source, args.target):
+            if form not in ('auto', *FORMATS):
+                raise ValueError(f'no format {form}: use {", ".join(FORMATS)}')
         state = read_state_dict(args.src)
         source = args.source
         if source == 'auto':

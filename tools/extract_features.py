@@ -6,8 +6,8 @@ also a picture of each picture's CLS attention.
 """
 
 import argparse
-import os
 
+from command_line import choose_device
 from mmengine.config import Config, DictAction
 
 
@@ -48,21 +48,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         action=DictAction,
         help='override the config',
     )
-    args = parser.parse_args(argv)
-    if args.device == 'cpu':
-        os.environ['CUDA_VISIBLE_DEVICES'] = ''
-    return args
+    return parser.parse_args(argv)
 
 
 def main() -> None:
     """Extract the features and write them."""
     args = parse_args()
-    from ccmim_mm.apis import apply_device, extract_features
+    choose_device(args.device)
+    from ccmim_mm.apis import extract_features
 
     try:
         cfg = Config.fromfile(args.config)
         cfg.merge_from_dict(args.cfg_options or {})
-        apply_device(cfg, args.device, 'none')
         count = extract_features(
             cfg,
             args.checkpoint,

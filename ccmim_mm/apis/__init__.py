@@ -1,21 +1,13 @@
-"""What the command-line tools call."""
+"""What the command-line tools and notebooks call."""
 
-from .data import DataLayout, apply_data, find_layout
+from .encoder import Encoder, load_encoder
 from .features import extract_features
-from .launch import apply_device, apply_precision, apply_run_options
-from .runs import config_for_testing, config_for_training
-from .transfer import Task, find_task
+from .runs import run_config, test_config
 
 __all__ = [
-    'DataLayout',
-    'Task',
-    'apply_data',
-    'apply_device',
-    'apply_precision',
-    'apply_run_options',
-    'config_for_testing',
-    'config_for_training',
+    'Encoder',
     'extract_features',
-    'find_layout',
-    'find_task',
+    'load_encoder',
+    'run_config',
+    'test_config',
 ]

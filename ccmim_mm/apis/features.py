@@ -5,21 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from matplotlib import colormaps
 from mmengine.config import Config
-from mmengine.device import get_device
 from mmengine.logging import print_log
-from mmengine.registry import DefaultScope
-from mmpretrain.registry import DATASETS, MODELS
+from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from ..datasets import UnreadablePictureError
-from ..engine.checkpoint import load_pretrained, read_state_dict
-from ..engine.converters import convert, detect_format
-from ..models import CCMIM
-from ..visualization.panel import to_picture
+from ..datasets.data_root import leaf
+from ..visualization.panel import to_array, to_heat
+from .encoder import load_encoder
 
 FEATURES = ('cls', 'mean', 'patches')
 
@@ -58,14 +54,18 @@ def extract_features(
     Raises:
         FileNotFoundError: If folder or checkpoint are missing.
         FileExistsError: If ``out`` exists.
-        ValueError: If the checkpoint does not fit.
+        ValueError: If the checkpoint does not fit, or the model has no such
+            features.
     """
     if Path(out).exists():
         raise FileExistsError(f'{out} exists and is left untouched')
-    device = get_device()
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = build_encoder(cfg, checkpoint).to(device)
-        pictures = _Readable(_dataset(cfg, data_root))
+    pipeline = leaf(cfg, 'test').pipeline
+    folder = dict(
+        type='PictureFolder', data_root=data_root, pipeline=pipeline
+    )
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        pictures = _Readable(DATASETS.build(folder))
+    encoder = load_encoder(cfg, checkpoint)
     loader = DataLoader(
         pictures,
         batch_size,
@@ -74,17 +74,24 @@ def extract_features(
     )
     paths: list[str] = []
     found: dict[str, list[Tensor]] = {name: [] for name in features}
-    for batch, names in loader:
+    for packed, names in loader:
         if not names:
             continue
-        paths += [str(Path(name).relative_to(data_root)) for name in names]
-        inputs = model.data_preprocessor(batch, False)['inputs']
-        _encode(model, inputs, found)
+        relative = [str(Path(name).relative_to(data_root)) for name in names]
+        paths += relative
+        inputs = encoder.normalise(packed)
+        for name, value in encoder.features(inputs, features).items():
+            found[name].append(value)
         if attention_dir is not None:
-            scores = model.backbone.score(model.backbone.embed(inputs))
-            for i, path in enumerate(paths[-len(names) :]):
+            heat = to_heat(encoder.attention(inputs), packed.shape[-1])
+            for path, picture, colours in zip(
+                relative, packed, heat, strict=True
+            ):
                 target = Path(attention_dir, path).with_suffix('.png')
-                write_attention(batch['inputs'][i], scores[i], target)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                # BGR as loaded.
+                both = np.hstack((to_array(picture.flip(0)), colours))
+                Image.fromarray(both).save(target)
     if not paths:
         raise ValueError(f'no picture of {data_root} could be read')
     arrays = {k: torch.cat(v).numpy() for k, v in found.items()}
@@ -92,61 +99,6 @@ def extract_features(
     with open(out, 'xb') as file:
         np.savez(file, paths=np.array(paths), **arrays)  # type: ignore[arg-type]
     return len(paths)
-
-
-def build_encoder(cfg: Config, checkpoint: str) -> CCMIM:
-    """The model of a pre-training config with a checkpoint's encoder.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is broken or does not fill the encoder.
-    """
-    model = MODELS.build(
-        dict(cfg.model, data_preprocessor=cfg.data_preprocessor)
-    )
-    state = read_state_dict(checkpoint)
-    state = convert(state, detect_format(state), 'project').state
-    print_log(f'{checkpoint}: {load_pretrained(model, state)}')
-    return model.eval()
-
-
-def write_attention(picture: Tensor, scores: Tensor, target: Path) -> None:
-    """Write a picture beside the attention to its patches.
-
-    Args:
-        picture: BGR, ``(3, H, W)``, in [0, 255].
-        scores: ``(L,)``; stretched to the full colour range.
-        target: The file to write.
-    """
-    scores = scores - scores.min()
-    scores = scores / scores.max().clamp(min=1e-12)
-    heat = to_picture(scores[None], picture.shape[-1])
-    colours = colormaps['viridis'](heat[0, 0].cpu().numpy())[..., :3] * 255
-    rgb = picture.flip(0).permute(1, 2, 0).cpu().numpy()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    both = np.concatenate((rgb, colours), axis=1).astype(np.uint8)
-    Image.fromarray(both).save(target)
-
-
-@torch.no_grad()
-def _encode(
-    model: CCMIM, inputs: Tensor, found: dict[str, list[Tensor]]
-) -> None:
-    """Append a batch's features, on the CPU."""
-    tokens = model.extract_feat(inputs)[0].float().cpu()
-    values = dict(
-        cls=tokens[:, 0], mean=tokens[:, 1:].mean(1), patches=tokens[:, 1:]
-    )
-    for name, parts in found.items():
-        parts.append(values[name])
-
-
-def _dataset(cfg: Config, data_root: str) -> Dataset:
-    """The folder under the config's evaluation pipeline."""
-    pipeline = cfg.test_dataloader.dataset.pipeline
-    return DATASETS.build(
-        dict(type='PictureFolder', data_root=data_root, pipeline=pipeline)
-    )
 
 
 class _Readable(Dataset):
@@ -169,11 +121,10 @@ class _Readable(Dataset):
 
 def _collate_readable(
     samples: list[tuple[Tensor, str] | None],
-) -> tuple[dict, list[str]]:
-    """Batch what could be read: ``inputs`` ``(B, 3, H, W)``, and paths."""
+) -> tuple[Tensor, list[str]]:
+    """Batch what could be read: ``(B, 3, H, W)``, and paths."""
     kept = [sample for sample in samples if sample is not None]
     if not kept:
-        return {}, []
+        return torch.empty(0), []
     inputs = default_collate([picture for picture, _ in kept])
-    # mmpretrain's preprocessor wants two values.
-    return dict(inputs=inputs, data_samples=None), [path for _, path in kept]
+    return inputs, [path for _, path in kept]

@@ -1,116 +1,120 @@
-"""A config and a command line, made into the config of a run."""
+"""A config and a command line, made into the config of a run.
+
+What a run does stands in the config; here its paths are filled in. The
+runner that the config names does the rest, however it is started.
+"""
 
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
-from .data import apply_data
-from .launch import (
-    Amp,
-    apply_device,
-    apply_precision,
-    apply_run_options,
-    settle_workers,
-)
-from .transfer import (
-    apply_classes,
-    apply_test_options,
-    check_transfer_data,
-    find_task,
-)
+from ..datasets.data_root import kind_of, leaf
 
 
-def config_for_training(
+def run_config(
     config: str | Path,
-    data: str | Path | None = None,
     options: dict[str, Any] | None = None,
-    device: str = 'auto',
+    data: str | Path | None = None,
+    work_dir: str | Path | None = None,
     launcher: str = 'none',
-    amp: Amp = 'auto',
-    **run_options,
+    resume: str | None = None,
+    pretrained: str | None = None,
+    auto_scale_lr: bool = False,
+    allow_partial: bool = False,
+    trust_checkpoint: bool = False,
 ) -> Config:
-    """The config of a training run, its input checked.
+    """The config of a run.
 
     Args:
         config: Path of the config.
-        data: The data folder; None takes the config's.
         options: Overrides, by dotted keys.
-        device: See :func:`apply_device`.
-        launcher: Likewise.
-        amp: See :func:`apply_precision`.
-        run_options: See :func:`apply_run_options`.
+        data: The data folder; None takes the config's.
+        work_dir: Where logs and checkpoints go; None means
+            ``work_dirs/<config name>``.
+        launcher: ``none`` or ``pytorch`` (torchrun).
+        resume: ``auto`` for the newest checkpoint in the work dir, or a
+            checkpoint's path.
+        pretrained: Checkpoint to start from, if there is none to resume.
+        auto_scale_lr: Scale the learning rate with processes x batch.
+        allow_partial: Let ``pretrained`` fill the model partly.
+        trust_checkpoint: Read files that may run code.
 
     Raises:
-        ImportError: If what the task needs is not installed.
-        OSError: If a file or folder is missing, or holds another run.
-        ValueError: If options, data or checkpoint do not fit.
+        FileNotFoundError: If a file named is missing.
     """
-    cfg, data = _with_data(config, data, options, device, launcher)
-    for hook in cfg.get('custom_hooks', []):
-        if hook.type == 'RunSummaryHook':
-            hook.update(config=str(config), data=str(data))
-    apply_precision(cfg, amp)
-    # Before the rest, which looks at what the overrides say.
+    cfg = Config.fromfile(config)
     cfg.merge_from_dict(options or {})
-    if find_task(cfg) != 'pretrain':
-        apply_classes(cfg)
-        check_transfer_data(cfg)
-    apply_run_options(cfg, **run_options)
+    cfg.launcher = launcher
+    cfg.data_root = str(data or cfg.get('data_root') or '') or None
+    default = Path('work_dirs', Path(config).stem)
+    cfg.work_dir = str(work_dir or cfg.get('work_dir') or default)
+    for checkpoint in (resume, pretrained):
+        if checkpoint not in (None, 'auto') and not Path(checkpoint).is_file():
+            raise FileNotFoundError(f'no checkpoint {checkpoint}')
+    if resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if resume == 'auto' else resume
+    if pretrained is not None:
+        cfg.pretrained = pretrained
+    if auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    cfg.allow_partial = allow_partial
+    cfg.trust_checkpoint = trust_checkpoint
     return cfg
 
 
-def config_for_testing(
+def test_config(
     config: str | Path,
-    data: str | Path | None = None,
+    checkpoint: str,
     options: dict[str, Any] | None = None,
-    device: str = 'auto',
+    data: str | Path | None = None,
+    work_dir: str | Path | None = None,
     launcher: str = 'none',
-    work_dir: str | None = None,
     tta: bool = False,
     show_dir: str | None = None,
 ) -> Config:
-    """The config of a test run, its input checked.
+    """The config of a test of a checkpoint.
 
     Args:
-        config: As for :func:`config_for_training`, and the next four.
-        data: The data folder.
-        options: Overrides.
-        device: The device.
-        launcher: The launcher.
+        config: Path of the config.
+        checkpoint: The checkpoint, of any known format.
+        options: Overrides, by dotted keys.
+        data: The data folder; None takes the config's.
         work_dir: Where the log goes; None means
             ``work_dirs/test/<config name>``.
-        tta: See :func:`apply_test_options`.
-        show_dir: Likewise.
+        launcher: ``none`` or ``pytorch`` (torchrun).
+        tta: Test at several scales, flipped too, as the config says.
+        show_dir: Where to draw predictions; None draws none.
 
     Raises:
-        ImportError: If what the task needs is not installed.
-        OSError: If a file or folder is missing.
-        ValueError: If options or data do not fit.
+        FileNotFoundError: If the checkpoint is missing.
+        ValueError: If the config has no such test.
     """
-    cfg, data = _with_data(config, data, options, device, launcher)
-    if cfg.test_cfg is None:
-        raise ValueError(f'{data} has no labels to judge features by')
-    cfg.merge_from_dict(options or {})
-    settle_workers(cfg)
-    default = Path('work_dirs', 'test', Path(config).stem)
-    cfg.work_dir = work_dir or str(default)
-    if find_task(cfg) != 'pretrain':
-        apply_classes(cfg)
-        apply_test_options(cfg, tta, show_dir)
+    work_dir = work_dir or Path('work_dirs', 'test', Path(config).stem)
+    cfg = run_config(config, options, data, work_dir, launcher)
+    if not Path(checkpoint).is_file():
+        raise FileNotFoundError(f'no checkpoint {checkpoint}')
+    cfg.load_from = checkpoint
+    if tta:
+        if 'tta_model' not in cfg:
+            raise ValueError(f'--tta: {cfg.filename} has no tta_model')
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+        cfg.model = dict(cfg.tta_model, module=cfg.model)
+    if show_dir is not None:
+        _show(cfg, show_dir)
     return cfg
 
 
-def _with_data(
-    config: str | Path,
-    data: str | Path | None,
-    options: dict[str, Any] | None,
-    device: str,
-    launcher: str,
-) -> tuple[Config, str | Path]:
-    """The config on its device with its data, and where those are."""
-    cfg = Config.fromfile(config)
-    data = data or (options or {}).get('data_root', cfg.data_root)
-    apply_device(cfg, device, launcher)
-    apply_data(cfg, data)
-    return cfg, data
+def _show(cfg: Config, show_dir: str) -> None:
+    """Have the predictions drawn; each library has its own way."""
+    kind = kind_of(leaf(cfg, 'test'))
+    hook = cfg.default_hooks.visualization
+    if kind == 'class_folders':
+        hook.update(enable=True, interval=1, out_dir=show_dir)
+        return
+    hook.update(draw=True, interval=1)
+    # mmdet's hook wants the folder, mmseg's visualizer.
+    if kind == 'coco':
+        hook.test_out_dir = show_dir
+    cfg.visualizer.save_dir = show_dir

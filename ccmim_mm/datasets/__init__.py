@@ -1,22 +1,30 @@
 """Pictures: listing, loading, and their reproducible randomness."""
 
 from .picture_folder import PictureFolder
-from .samplers import SampleKey, SeededSampler
+from .samplers import (
+    ResumableSampler,
+    SeededInfiniteSampler,
+    SeededSampler,
+)
+from .seeded import SampleKey, Seeded
 from .transforms import (
     LoadLabelMap,
-    LoadRandomResizedCrop,
+    LoadReadableImage,
     LoadUprightImage,
-    PackCCMIMInputs,
+    PackMaskedInputs,
     UnreadablePictureError,
 )
 
 __all__ = [
     'LoadLabelMap',
-    'LoadRandomResizedCrop',
+    'LoadReadableImage',
     'LoadUprightImage',
-    'PackCCMIMInputs',
+    'PackMaskedInputs',
     'PictureFolder',
+    'ResumableSampler',
     'SampleKey',
+    'Seeded',
+    'SeededInfiniteSampler',
     'SeededSampler',
     'UnreadablePictureError',
 ]

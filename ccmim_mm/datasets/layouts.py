@@ -1,10 +1,13 @@
 """Where annotated data sets keep what: the usual layouts, found by looking."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from .listing import SUFFIXES
+
+Split = Literal['train', 'val']
 
 #: Other names of a split in use: COCO's, ADE20K's, Roboflow's.
 ALIASES = dict(
@@ -25,6 +28,20 @@ _LABEL_MAPS = (
     'labels/{}',
     'masks/{}',
 )
+
+
+class DataLayout(NamedTuple):
+    """Where the pictures lie.
+
+    Attributes:
+        train: Folder to train on.
+        val: Folder to evaluate on; None if there are no labels.
+        reason: Why there is none.
+    """
+
+    train: Path
+    val: Path | None
+    reason: str = ''
 
 
 class CocoSplit(NamedTuple):
@@ -53,7 +70,51 @@ class LabelMapSplit(NamedTuple):
     suffix: str
 
 
-def class_folders(root: str | Path, split: str) -> Path:
+def find_layout(root: str | Path) -> DataLayout:
+    """Tell an ImageNet-like folder from a plain one.
+
+    With ``train/`` and ``val/`` in it, ``train/`` is what is trained on; if
+    both hold class folders, the labels serve the evaluation. With ``train/``
+    alone, likewise. Anything else is trained on as a whole.
+
+    Args:
+        root: The data folder.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f'no folder {root}: give --data the folder of your pictures, or '
+            'put ImageNet there as train/ and val/ with class folders'
+        )
+    train, val = root / 'train', root / 'val'
+    if not train.is_dir():
+        return DataLayout(root, None, f'no {train} and {val}')
+    if not val.is_dir():
+        return DataLayout(train, None, f'no {val}')
+    for folder in (train, val):
+        if not has_class_folders(folder):
+            return DataLayout(train, None, f'{folder} has no class folders')
+    return DataLayout(train, val)
+
+
+def has_class_folders(folder: Path) -> bool:
+    """Whether a folder holds folders and no pictures of its own."""
+    found = False
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith('.'):
+                continue
+            if entry.is_dir():
+                found = True
+            elif entry.name.lower().endswith(SUFFIXES):
+                return False
+    return found
+
+
+def class_folders(root: str | Path, split: Split) -> Path:
     """The folder of a split's class folders.
 
     Args:
@@ -72,7 +133,7 @@ def class_folders(root: str | Path, split: str) -> Path:
     return folder
 
 
-def find_coco(root: str | Path, split: str) -> CocoSplit:
+def find_coco(root: str | Path, split: Split) -> CocoSplit:
     """Find the annotations and the pictures of a COCO-format split.
 
     Args:
@@ -98,7 +159,7 @@ def find_coco(root: str | Path, split: str) -> CocoSplit:
     raise _not_found(root, f'{split} pictures', _PICTURES, split)
 
 
-def find_label_maps(root: str | Path, split: str) -> LabelMapSplit:
+def find_label_maps(root: str | Path, split: Split) -> LabelMapSplit:
     """Find the pictures and the label maps of a split.
 
     Args:
@@ -130,7 +191,7 @@ def _folder(root: str | Path) -> Path:
     return root
 
 
-def _names(patterns: tuple[str, ...], split: str) -> Iterator[str]:
+def _names(patterns: tuple[str, ...], split: Split) -> Iterator[str]:
     for pattern in patterns:
         for alias in ALIASES[split]:
             yield pattern.format(alias)

@@ -3,22 +3,27 @@
 from pathlib import Path
 
 import numpy as np
-from mmpretrain.registry import DATASETS
+from mmengine.dataset import BaseDataset
+from mmengine.registry import DATASETS
 
+from .layouts import Split, class_folders, find_layout
 from .listing import Listing, list_pictures
-from .seeded_dataset import SeededDataset
 
 
 @DATASETS.register_module()
-class PictureFolder(SeededDataset):
+class PictureFolder(BaseDataset):
     """Every picture below a folder, however deep, with or without labels.
 
     A million pictures cost some 50 MB: paths are kept as one byte string
     that forked workers share, not as a Python object each.
 
     Args:
-        data_root: The folder.
+        data_root: The folder; None is the ``data_root`` of the config, which
+            the runner fills in.
         pipeline: Transforms, from loading to packing.
+        split: ``train`` or ``val`` of a folder that is laid out like
+            ImageNet; one without them is its own split, unless labels are
+            asked for. None takes the folder as it is.
         with_label: Take the first folder level as the class.
         max_pictures: Keep at most that many, chosen by ``subset_seed``.
         subset_seed: Seed of that choice.
@@ -30,14 +35,15 @@ class PictureFolder(SeededDataset):
 
     Raises:
         FileNotFoundError: If the folder is missing or has no pictures.
-        ValueError: If labels are asked for and the pictures lie flat, or a
-            name of ``names_file`` is not there.
+        ValueError: If there is no ``data_root``, labels are asked for and
+            the pictures lie flat, or a name of ``names_file`` is missing.
     """
 
     def __init__(
         self,
-        data_root: str,
-        pipeline: list[dict],
+        data_root: str | None = None,
+        pipeline: list[dict] = [],
+        split: Split | None = None,
         with_label: bool = False,
         max_pictures: int | None = None,
         subset_seed: int = 0,
@@ -45,6 +51,14 @@ class PictureFolder(SeededDataset):
         cache_dir: str | None = None,
         test_mode: bool = False,
     ) -> None:
+        if data_root is None:
+            raise ValueError(
+                'PictureFolder has no data_root: set that of the config and '
+                'build the runner from it (RUNNERS.build(cfg)), or give the '
+                'dataset its own'
+            )
+        if split is not None:
+            data_root = str(_folder(data_root, split, with_label))
         self.with_label = with_label
         self.max_pictures = max_pictures
         self.subset_seed = subset_seed
@@ -106,3 +120,10 @@ class PictureFolder(SeededDataset):
         if self.labels is not None:
             info['gt_label'] = int(self.labels[row])
         return info
+
+
+def _folder(root: str, split: Split, with_label: bool) -> Path:
+    if with_label:
+        return class_folders(root, split)
+    layout = find_layout(root)
+    return layout.train if split == 'train' else layout.val or layout.train

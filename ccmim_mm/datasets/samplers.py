@@ -1,49 +1,79 @@
-"""Sampling that tells the dataset all that a picture's randomness needs."""
+"""Sampling that tells the dataset all that a picture's randomness needs.
 
+What a sample becomes depends on (seed, epoch, index) alone: not on the
+worker, the number of workers, the rank or what came before. The place in the
+data is state, kept in checkpoints.
+"""
+
+from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any
 
+import torch
 from mmengine.dataset import DefaultSampler
-from mmpretrain.registry import DATA_SAMPLERS
+from mmengine.dist import get_dist_info, sync_random_seed
+from mmengine.registry import DATA_SAMPLERS
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from .seeded import SampleKey
 
 
-@dataclass(frozen=True, slots=True)
-class SampleKey:
-    """What a :class:`SeededSampler` yields and a seeded dataset reads.
+class ResumableSampler(Sampler):
+    """A sampler that can start anywhere.
 
     Attributes:
-        seed: The run's seed.
-        epoch: Epoch, from 0.
-        index: Picture index.
-        backups: The next indices of the same rank, in the order to try if
-            the picture cannot be read.
+        consumed: Samples of this rank that were trained on, in this epoch
+            or, of an endless sampler, at all.
     """
 
-    seed: int
-    epoch: int
-    index: int
-    backups: tuple[int, ...] = ()
+    consumed: int = 0
+
+    def advance(self, count: int) -> None:
+        """Note that so many more samples were trained on."""
+        self.consumed += count
+
+    def round_to(self, count: int) -> None:  # noqa: B027 - nothing to round
+        """Leave out an epoch's last samples that do not make up as many."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Where it is, in numbers."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there.
+
+        Raises:
+            ValueError: If the data are cut up in another way now.
+        """
+
+    def _compare(self, state: dict[str, Any], names: tuple[str, ...]) -> None:
+        now = self.state_dict()
+        for name in names:
+            if state[name] != now[name]:
+                raise ValueError(
+                    f'the checkpoint lies in the middle of the data, with '
+                    f'{name} {state[name]}, here it is {now[name]}: resume '
+                    'with the same data and number of processes, or from '
+                    "an epoch's end"
+                )
 
 
 @DATA_SAMPLERS.register_module()
-class SeededSampler(DefaultSampler):
+class SeededSampler(DefaultSampler, ResumableSampler):
     """mmengine's default sampler, yielding :class:`SampleKey`.
 
     Workers that persist cannot be told the epoch, so it travels with every
-    index, and the dataset seeds each picture's pipeline from it. What a
-    picture becomes then depends on (seed, epoch, index) alone: not on the
-    worker, the number of workers, the rank or what came before.
+    index, and the dataset seeds each picture's pipeline from it.
 
     Args:
-        dataset: The dataset.
+        dataset: The dataset, a :class:`Seeded`.
         shuffle: Whether to shuffle, differently in every epoch.
-        seed: Seed of the order and of the pictures; None draws one that all
-            ranks share.
+        seed: Seed of the order and of the pictures; None is the run's.
         round_up: Repeat the first pictures so that all ranks get equally
-            many. Unequal batches would misplace the alignment's labels.
+            many. Unequal batches would misplace an alignment's labels.
         num_backups: How many backups each key carries.
-        multiple_of: Leave out the last pictures of a rank that do not make
-            up as many; those of a step, with its accumulation.
     """
 
     def __init__(
@@ -53,31 +83,120 @@ class SeededSampler(DefaultSampler):
         seed: int | None = None,
         round_up: bool = True,
         num_backups: int = 8,
-        multiple_of: int = 1,
     ) -> None:
         super().__init__(dataset, shuffle, seed, round_up)
         self.num_backups = num_backups
-        self.multiple_of = multiple_of
-        self.start = 0
+        self.multiple_of = 1
 
     def __len__(self) -> int:
         """Pictures of this rank in an epoch."""
         return self.num_samples // self.multiple_of * self.multiple_of
 
-    def start_at(self, start: int) -> None:
-        """Leave out the first pictures of the next epochs, on a resume.
+    def round_to(self, count: int) -> None:
+        """Leave out an epoch's last pictures that do not make up as many."""
+        self.multiple_of = count
 
-        Args:
-            start: How many.
-        """
-        self.start = start
+    def set_epoch(self, epoch: int) -> None:
+        """Begin an epoch, or go on with the one that is being read."""
+        if epoch != self.epoch:
+            self.consumed = 0
+        super().set_epoch(epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it is."""
+        return dict(
+            seed=self.seed,
+            epoch=self.epoch,
+            consumed=self.consumed,
+            length=len(self),
+            pictures=len(self.dataset),
+            processes=self.world_size,
+        )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there; from an epoch's end whatever has changed."""
+        if 0 < state['consumed'] < state['length']:
+            self._compare(state, ('pictures', 'processes', 'length'))
+            self.epoch, self.consumed = state['epoch'], state['consumed']
+        self.seed = state['seed']
 
     def __iter__(self) -> Iterator[SampleKey]:
         """Iterate the keys of this rank's pictures in this epoch."""
         indices = list(super().__iter__())
         # The backups of the last pictures are the first ones.
         extended = indices + indices[: self.num_backups]
-        for i in range(self.start, len(self)):
-            index = indices[i]
+        for i in range(self.consumed, len(self)):
             backups = tuple(extended[i + 1 : i + 1 + self.num_backups])
-            yield SampleKey(self.seed, self.epoch, index, backups)
+            yield SampleKey(self.seed, self.epoch, indices[i], backups)
+
+
+@DATA_SAMPLERS.register_module()
+class SeededInfiniteSampler(ResumableSampler):
+    """Epoch after epoch without end, for loops that count iterations.
+
+    Args:
+        dataset: The dataset, a :class:`Seeded`.
+        shuffle: Whether to shuffle, differently in every epoch.
+        seed: Seed of the order and of the pictures; None is the run's.
+        num_backups: How many backups each key carries.
+    """
+
+    def __init__(
+        self,
+        dataset,
+        shuffle: bool = True,
+        seed: int | None = None,
+        num_backups: int = 8,
+    ) -> None:
+        self.rank, self.world_size = get_dist_info()
+        self.dataset = dataset
+        self.shuffle = shuffle
+        self.seed = sync_random_seed() if seed is None else seed
+        self.num_backups = num_backups
+        self._orders: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        """Pictures of the data set."""
+        return len(self.dataset)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it is."""
+        return dict(
+            seed=self.seed,
+            consumed=self.consumed,
+            pictures=len(self.dataset),
+            processes=self.world_size,
+        )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there, with any number of processes."""
+        self._compare(state, ('pictures',))
+        self.seed = state['seed']
+        total = state['consumed'] * state['processes']
+        self.consumed = total // self.world_size
+
+    def __iter__(self) -> Iterator[SampleKey]:
+        """Iterate the keys of this rank's pictures."""
+        place = self.consumed
+        while True:
+            (epoch, index), *backups = (
+                self._at(place + i) for i in range(1 + self.num_backups)
+            )
+            spares = tuple(spare for _, spare in backups)
+            yield SampleKey(self.seed, epoch, index, spares)
+            place += 1
+
+    def _at(self, place: int) -> tuple[int, int]:
+        """Epoch and picture at a place of this rank's part."""
+        size = len(self.dataset)
+        epoch, offset = divmod(place * self.world_size + self.rank, size)
+        if epoch not in self._orders:
+            generator = torch.Generator().manual_seed(self.seed + epoch)
+            order = torch.arange(size)
+            if self.shuffle:
+                order = torch.randperm(size, generator=generator)
+            # A backup may lie in the next epoch, none in the last.
+            self._orders = {
+                k: v for k, v in self._orders.items() if k >= epoch - 1
+            } | {epoch: order}
+        return epoch, int(self._orders[epoch][offset])

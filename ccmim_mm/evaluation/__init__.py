@@ -8,6 +8,7 @@ from .mask_analysis import (
     object_cover,
     on_object,
 )
+from .undisturbed import undisturbed
 
 __all__ = [
     'effective_rank',
@@ -16,4 +17,5 @@ __all__ = [
     'linear_probe_accuracy',
     'object_cover',
     'on_object',
+    'undisturbed',
 ]

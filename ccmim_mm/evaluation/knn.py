@@ -3,6 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+#: Bounds the memory of a product of queries and bank: 32 MiB.
+PRODUCT = 2**23
+
 
 def knn_accuracy(
     bank: Tensor,
@@ -25,13 +28,15 @@ def knn_accuracy(
         query_labels: ``(M,)``; a class the bank lacks is never hit.
         k: Number of neighbours, at most N of which exist.
         temperature: > 0; small values listen to the nearest alone.
-        chunk: Queries a matrix product, bounds the memory.
+        chunk: Queries a matrix product, at most; of a large bank fewer, so
+            that a product has at most :data:`PRODUCT` elements.
 
     Returns:
         Accuracy in percent, [0, 100].
     """
     bank = F.normalize(bank.float(), dim=1)
     num_classes = int(bank_labels.max()) + 1
+    chunk = max(1, min(chunk, PRODUCT // len(bank)))
     hits = 0
     for features, labels in zip(
         queries.float().split(chunk), query_labels.split(chunk), strict=True

@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+#: Rows whose logits are there at a time.
+CHUNK = 16384
+
 
 def linear_probe_accuracy(
     bank: Tensor,
@@ -32,7 +35,9 @@ def linear_probe_accuracy(
         Accuracy in percent, [0, 100].
     """
     mean, std = bank.float().mean(0), bank.float().std(0, unbiased=False)
-    x, test = ((f.float() - mean) / (std + 1e-6) for f in (bank, queries))
+    x, test = (
+        (f.float() - mean).div_(std + 1e-6) for f in (bank, queries)
+    )
     generator = torch.Generator().manual_seed(seed)
     shape = (int(bank_labels.max()) + 1, x.shape[1])
     weight = torch.randn(shape, generator=generator).mul(0.01).to(x.device)
@@ -44,10 +49,17 @@ def linear_probe_accuracy(
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = F.cross_entropy(F.linear(x, weight, bias), bank_labels)
-        loss = loss + weight.square().sum() / (2 * len(x))
-        loss.backward()
-        return loss
+        total = torch.zeros((), device=x.device)
+        for part, labels in zip(
+            x.split(CHUNK), bank_labels.split(CHUNK), strict=True
+        ):
+            loss = F.cross_entropy(F.linear(part, weight, bias), labels)
+            loss = loss * (len(part) / len(x))
+            loss.backward()
+            total += loss.detach()
+        penalty = weight.square().sum() / (2 * len(x))
+        penalty.backward()
+        return total + penalty.detach()
 
     with torch.enable_grad():
         optimizer.step(closure)

@@ -1,9 +1,16 @@
-"""Algorithm, backbone, neck, heads and mask samplers of ccMIM."""
+"""Algorithms, encoders, decoders, heads and mask samplers."""
 
-from .algorithms import CCMIM
-from .backbones import CCMIMViT, WindowedViT
-from .heads import CCMIMAlignHead, CCMIMPretrainHead
-from .necks import CCMIMPretrainDecoder, SimpleFeaturePyramid
+from .algorithms import (
+    CCMIM,
+    MaskedMethod,
+    PretrainMethod,
+    features_of,
+    patch_features_of,
+)
+from .backbones import MaskedViT, WindowedViT
+from .heads import CCMIMAlignHead, MaskedPretrainHead
+from .layers import PartialLayer
+from .necks import MaskedPretrainDecoder, SimpleFeaturePyramid
 from .task_modules import (
     AdditiveNoiseMaskSampler,
     BaseMaskSampler,
@@ -19,14 +26,19 @@ __all__ = [
     'AdditiveNoiseMaskSampler',
     'BaseMaskSampler',
     'CCMIMAlignHead',
-    'CCMIMPretrainDecoder',
-    'CCMIMPretrainHead',
-    'CCMIMViT',
     'GumbelMaskSampler',
     'MaskIndices',
+    'MaskedMethod',
+    'MaskedPretrainDecoder',
+    'MaskedPretrainHead',
+    'MaskedViT',
+    'PartialLayer',
+    'PretrainMethod',
     'RandomMaskSampler',
     'SimpleFeaturePyramid',
     'TopKMaskSampler',
     'WindowedViT',
+    'features_of',
+    'patch_features_of',
     'top_masked_share',
 ]

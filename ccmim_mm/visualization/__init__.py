@@ -1,6 +1,14 @@
 """Pictures of a run."""
 
 from .curves import plot_curves
-from .panel import draw_panel
+from .panel import draw_panel, to_pixels, to_picture
+from .scalars import read_scalars, training_rows
 
-__all__ = ['draw_panel', 'plot_curves']
+__all__ = [
+    'draw_panel',
+    'plot_curves',
+    'read_scalars',
+    'to_picture',
+    'to_pixels',
+    'training_rows',
+]

@@ -2,46 +2,41 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
-#: Title, unit and the logged values of each plot.
-PLOTS = (
-    ('reconstruction loss', 'MSE', ('loss_rec',)),
-    ('alignment', 'nats', ('align_ce',)),
-    (
-        'how the alignment and the mask do',
-        'share',
-        ('align_acc', 'top_masked'),
-    ),
-    ('learning rate', '', ('lr',)),
-)
+from ..models.algorithms import Curve
+
+LEARNING_RATE = Curve('learning rate', '', ('lr',))
 
 
 def plot_curves(
-    scalars: dict[str, np.ndarray],
+    rows: Sequence[dict[str, Any]],
+    curves: Sequence[Curve],
     evaluations: Sequence[dict[str, float]],
     out_file: str | Path,
 ) -> None:
-    """Plot a run's losses and evaluations.
+    """Plot a run's logged values and evaluations.
 
     Args:
-        scalars: Value of each iteration by name; what is not there is left
-            out, and smoothed over 1 % of the run.
+        rows: What was logged, each with ``iter`` and values by name, which
+            the log has averaged over its window.
+        curves: The plots; one none of whose values was logged is left out.
         evaluations: Each with ``iter`` and percentages by name.
         out_file: Where to write the PNG.
     """
-    plots = [p for p in PLOTS if any(name in scalars for name in p[2])]
-    count = len(plots) + bool(evaluations)
+    logged = {name for row in rows for name in row}
+    plots = [c for c in (*curves, LEARNING_RATE) if logged & {*c.names}]
+    count = max(1, len(plots) + bool(evaluations))
     figure = Figure(figsize=(4.2 * count, 3), dpi=100, layout='constrained')
     axes = figure.subplots(1, count, squeeze=False)[0]
-    for axis, (title, unit, names) in zip(axes, plots, strict=False):
-        for name in names:
-            if name in scalars:
-                values = smooth(scalars[name])
-                axis.plot(np.arange(1, len(values) + 1), values, label=name)
-        axis.set(title=title, ylabel=unit, xlabel='iteration')
+    for axis, curve in zip(axes, plots, strict=False):
+        for name in curve.names:
+            points = [(r['iter'], r[name]) for r in rows if name in r]
+            if points:
+                axis.plot(*zip(*points, strict=True), label=name)
+        axis.set(title=curve.title, ylabel=curve.unit, xlabel='iteration')
         axis.legend()
     if evaluations:
         axis = axes[-1]
@@ -59,12 +54,3 @@ def plot_curves(
         )
         axis.legend()
     figure.savefig(out_file)
-
-
-def smooth(values: np.ndarray) -> np.ndarray:
-    """Mean over a trailing window of 1 % of the values, at least one."""
-    window = max(1, len(values) // 100)
-    sums = np.cumsum(np.insert(values.astype(float), 0, 0.0))
-    starts = np.maximum(np.arange(1, len(sums)) - window, 0)
-    ends = np.arange(1, len(sums))
-    return (sums[ends] - sums[starts]) / (ends - starts)

@@ -1,4 +1,4 @@
-"""What the model hides, attends to and reconstructs, as one picture."""
+"""Pictures and what a method makes of them, as one picture."""
 
 import io
 
@@ -8,40 +8,35 @@ import torch.nn.functional as F
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
-from torch import Tensor
-
-COLUMNS = ('picture', 'attention', 'masked', 'predicted', 'pasted')
+from torch import Tensor, nn
 
 
-def draw_panel(
-    images: Tensor, scores: Tensor, mask: Tensor, predicted: Tensor
-) -> np.ndarray:
-    """Draw one row a picture, one column each of :data:`COLUMNS`.
+def draw_panel(columns: dict[str, Tensor]) -> np.ndarray:
+    """Draw one row a picture, and one column each of what there is to see.
 
     Args:
-        images: RGB, ``(B, 3, H, W)``, in [0, 255].
-        scores: Attention scores of the patches, ``(B, L)``; each picture's
-            are stretched to the full colour range.
-        mask: ``(B, L)``, 1 = masked.
-        predicted: RGB as ``images``, every patch predicted.
+        columns: By title, pictures, RGB, ``(B, 3, H, W)``, in [0, 255]; or
+            a value a patch, ``(B, L)``, each picture's stretched to the full
+            colour range. The first are pictures.
 
     Returns:
         ``(h, w, 3)`` uint8 RGB.
     """
-    side = images.shape[-1]
-    low, high = scores.amin(1, True), scores.amax(1, True)
-    heat = to_picture((scores - low) / (high - low).clamp(min=1e-12), side)
-    hidden = to_picture(mask, side)
-    # Grey, so that a hidden patch cannot be taken for a dark one.
-    masked = images * (1 - hidden) + 128 * hidden
-    pasted = images * (1 - hidden) + predicted * hidden
-    viridis = colormaps['viridis'](heat[:, 0].cpu().numpy())[..., :3]
-    rows = [
-        [to_array(images[i]), viridis[i]]
-        + [to_array(x[i]) for x in (masked, predicted, pasted)]
-        for i in range(len(images))
-    ]
-    return render(rows)
+    side = next(iter(columns.values())).shape[-1]
+    cells = {
+        title: to_heat(values, side)
+        if values.ndim == 2
+        else [to_array(image) for image in values]
+        for title, values in columns.items()
+    }
+    return _render(list(cells), list(zip(*cells.values(), strict=True)))
+
+
+def to_pixels(images: Tensor, preprocessor: nn.Module) -> Tensor:
+    """Undo what a data preprocessor did to pictures; ``(B, L)`` stays."""
+    if images.ndim != 4:
+        return images
+    return images * preprocessor.std + preprocessor.mean
 
 
 def to_picture(values: Tensor, side: int) -> Tensor:
@@ -51,26 +46,38 @@ def to_picture(values: Tensor, side: int) -> Tensor:
     return F.interpolate(square, size=(side, side), mode='nearest')
 
 
+def to_heat(values: Tensor, side: int) -> list[np.ndarray]:
+    """Patch values ``(B, L)`` as colours, ``(side, side, 3)`` uint8 each.
+
+    Each picture's are stretched to the full range.
+    """
+    low, high = values.amin(1, True), values.amax(1, True)
+    stretched = (values - low) / (high - low).clamp(min=1e-12)
+    heat = to_picture(stretched, side)[:, 0].cpu().numpy()
+    colours = colormaps['viridis'](heat)[..., :3] * 255
+    return list(colours.astype(np.uint8))
+
+
 def to_array(image: Tensor) -> np.ndarray:
     """``(3, H, W)`` in [0, 255] to ``(H, W, 3)`` uint8."""
     pixels = image.round().clamp(0, 255).to(torch.uint8)
     return pixels.permute(1, 2, 0).cpu().numpy()
 
 
-def render(rows: list[list[np.ndarray]]) -> np.ndarray:
+def _render(titles: list[str], rows: list[tuple]) -> np.ndarray:
     """Lay the cells out under their column names."""
     inch = 1.4
     figure = Figure(
-        figsize=(inch * len(COLUMNS), inch * len(rows) + 0.2),
+        figsize=(inch * len(titles), inch * len(rows) + 0.2),
         dpi=110,
         layout='constrained',
     )
-    axes = figure.subplots(len(rows), len(COLUMNS), squeeze=False)
+    axes = figure.subplots(len(rows), len(titles), squeeze=False)
     for row, cells in zip(axes, rows, strict=True):
         for axis, cell in zip(row, cells, strict=True):
             axis.imshow(cell, interpolation='nearest')
             axis.axis('off')
-    for axis, name in zip(axes[0], COLUMNS, strict=True):
+    for axis, name in zip(axes[0], titles, strict=True):
         axis.set_title(name, fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png')

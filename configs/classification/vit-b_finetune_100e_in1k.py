@@ -1,14 +1,16 @@
 # Fine-tune ViT-B on ImageNet: MAE's recipe, as mmpretrain has it. 8 GPUs x 128
 # pictures = 1,024 a step, lr = 5e-4 * 1024 / 256 = 2e-3.
-_base_ = 'mmpretrain::mae/benchmarks/vit-base-p16_8xb128-coslr-100e_in1k.py'
-custom_imports = dict(imports=['ccmim_mm'], allow_failed_imports=False)
+_base_ = [
+    'mmpretrain::mae/benchmarks/vit-base-p16_8xb128-coslr-100e_in1k.py',
+    '../_base_/guards.py',
+]
 
 data_root = 'data/imagenet'
 
 # The checkpoint comes by --pretrained, every tensor accounted for.
 model = dict(backbone=dict(init_cfg=None))
 optim_wrapper = dict(
-    type='OptimWrapper', constructor='BackboneLayerDecayConstructor'
+    type='FiniteOptimWrapper', constructor='BackboneLayerDecayConstructor'
 )
 
 train_pipeline = _base_.train_pipeline
@@ -22,10 +24,13 @@ train_dataloader = dict(
     sampler=dict(type='SeededSampler'),
     dataset=dict(
         _delete_=True,
-        type='PictureFolder',
-        data_root=f'{data_root}/train',
-        with_label=True,
-        pipeline=train_pipeline,
+        type='Seeded',
+        dataset=dict(
+            type='PictureFolder',
+            split='train',
+            with_label=True,
+            pipeline=train_pipeline,
+        ),
     ),
 )
 val_dataloader = dict(
@@ -33,13 +38,20 @@ val_dataloader = dict(
     sampler=dict(type='SeededSampler', seed=0),
     dataset=dict(
         _delete_=True,
-        type='PictureFolder',
-        data_root=f'{data_root}/val',
-        with_label=True,
-        pipeline=test_pipeline,
+        type='Seeded',
+        dataset=dict(
+            type='PictureFolder',
+            split='val',
+            with_label=True,
+            pipeline=test_pipeline,
+        ),
     ),
 )
 test_dataloader = val_dataloader
 
-custom_hooks = [dict(type='UnreadablePictureHook')]
-default_hooks = dict(checkpoint=dict(save_best='auto'))
+randomness = dict(seed=0)
+train_cfg = dict(type='ResumableEpochTrainLoop')
+default_hooks = dict(
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
+    checkpoint=dict(type='AtomicCheckpointHook', save_best='auto'),
+)

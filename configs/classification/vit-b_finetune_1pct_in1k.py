@@ -3,6 +3,9 @@
 # are 13 steps an epoch.
 _base_ = 'vit-b_finetune_100e_in1k.py'
 
-names_file = f'{_base_.data_root}/meta/1percent.txt'
-train_dataloader = dict(dataset=dict(names_file=names_file))
+# In the data folder
+names_file = 'meta/1percent.txt'
+train_dataloader = dict(
+    dataset=dict(dataset=dict(names_file=names_file))
+)
 train_cfg = dict(val_interval=10)

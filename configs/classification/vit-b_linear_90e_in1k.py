@@ -2,15 +2,15 @@
 # 2,048 pictures = 16,384 a step, lr = 0.1 * 16384 / 256 = 6.4. Differs from
 # mmpretrain's in its bicubic resizing, which is MAE's, and in the batch that
 # --auto-scale-lr starts from, which is the recipe's and not 1,024.
-_base_ = (
-    'mmpretrain::mae/benchmarks/vit-base-p16_8xb2048-linear-coslr-90e_in1k.py'
-)
-custom_imports = dict(imports=['ccmim_mm'], allow_failed_imports=False)
+_base_ = [
+    'mmpretrain::mae/benchmarks/vit-base-p16_8xb2048-linear-coslr-90e_in1k.py',
+    '../_base_/guards.py',
+]
 
 data_root = 'data/imagenet'
 
 model = dict(backbone=dict(init_cfg=None))
-optim_wrapper = dict(type='OptimWrapper')
+optim_wrapper = dict(type='FiniteOptimWrapper')
 auto_scale_lr = dict(base_batch_size=16384)
 
 train_pipeline = _base_.train_pipeline
@@ -26,10 +26,13 @@ train_dataloader = dict(
     sampler=dict(type='SeededSampler'),
     dataset=dict(
         _delete_=True,
-        type='PictureFolder',
-        data_root=f'{data_root}/train',
-        with_label=True,
-        pipeline=train_pipeline,
+        type='Seeded',
+        dataset=dict(
+            type='PictureFolder',
+            split='train',
+            with_label=True,
+            pipeline=train_pipeline,
+        ),
     ),
 )
 val_dataloader = dict(
@@ -38,13 +41,20 @@ val_dataloader = dict(
     sampler=dict(type='SeededSampler', seed=0),
     dataset=dict(
         _delete_=True,
-        type='PictureFolder',
-        data_root=f'{data_root}/val',
-        with_label=True,
-        pipeline=test_pipeline,
+        type='Seeded',
+        dataset=dict(
+            type='PictureFolder',
+            split='val',
+            with_label=True,
+            pipeline=test_pipeline,
+        ),
     ),
 )
 test_dataloader = val_dataloader
 
-custom_hooks = [dict(type='UnreadablePictureHook')]
-default_hooks = dict(checkpoint=dict(save_best='auto'))
+randomness = dict(seed=0)
+train_cfg = dict(type='ResumableEpochTrainLoop')
+default_hooks = dict(
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
+    checkpoint=dict(type='AtomicCheckpointHook', save_best='auto'),
+)

@@ -29,11 +29,11 @@ test_pipeline[2]['crop_size'] = 64
 train_dataloader = dict(
     batch_size=32,
     num_workers=2,
-    dataset=dict(data_root=f'{data_root}/train', pipeline=train_pipeline),
+    dataset=dict(dataset=dict(pipeline=train_pipeline)),
 )
 val_dataloader = dict(
     num_workers=2,
-    dataset=dict(data_root=f'{data_root}/val', pipeline=test_pipeline),
+    dataset=dict(dataset=dict(pipeline=test_pipeline)),
 )
 test_dataloader = val_dataloader
 

@@ -2,5 +2,5 @@ _base_ = [
     '../_base_/models/cascade-mask-rcnn_vit-base.py',
     '../_base_/datasets/coco_lsj1024.py',
     '../_base_/schedules/vitdet_100e.py',
-    '../_base_/detection_runtime.py',
+    '../_base_/runtimes/detection.py',
 ]

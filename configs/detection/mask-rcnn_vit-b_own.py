@@ -15,8 +15,8 @@ train_pipeline[3]['ratio_range'] = (0.5, 2.0)
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,
-    sampler=dict(type='DefaultSampler'),
-    dataset=dict(pipeline=train_pipeline),
+    sampler=dict(type='SeededSampler'),
+    dataset=dict(dataset=dict(pipeline=train_pipeline)),
 )
 
 optim_wrapper = dict(optimizer=dict(lr=2.5e-5))
@@ -25,7 +25,7 @@ param_scheduler = _base_.param_scheduler
 param_scheduler[1].update(by_epoch=True, end=max_epochs, milestones=[28, 34])
 train_cfg = dict(
     _delete_=True,
-    type='EpochBasedTrainLoop',
+    type='ResumableEpochTrainLoop',
     max_epochs=max_epochs,
     val_interval=4,
 )

@@ -4,5 +4,5 @@ _base_ = [
     '../_base_/models/upernet_vit-base.py',
     '../_base_/datasets/ade20k_512.py',
     '../_base_/schedules/upernet_160k.py',
-    '../_base_/segmentation_runtime.py',
+    '../_base_/runtimes/segmentation.py',
 ]

@@ -52,15 +52,17 @@ train_dataloader = dict(
     batch_size=16,
     num_workers=2,
     dataset=dict(
-        data_root=data_root,
-        data_prefix=dict(img_path='train', seg_map_path='label_maps/train'),
-        pipeline=train_pipeline,
+        dataset=dict(
+            data_prefix=dict(
+                img_path='train', seg_map_path='label_maps/train'
+            ),
+            pipeline=train_pipeline,
+        )
     ),
 )
 val_dataloader = dict(
     num_workers=2,
     dataset=dict(
-        data_root=data_root,
         data_prefix=dict(img_path='val', seg_map_path='label_maps/val'),
         pipeline=test_pipeline,
     ),

@@ -9,7 +9,9 @@ model = dict(
 )
 
 load, crop, flip, *_, pack = _base_.train_pipeline
-train_dataloader = dict(dataset=dict(pipeline=[load, crop, flip, pack]))
+train_dataloader = dict(
+    dataset=dict(dataset=dict(pipeline=[load, crop, flip, pack]))
+)
 
 # 32 pictures a step, as there
 optim_wrapper = dict(optimizer=dict(lr=2e-3))

@@ -1,14 +1,17 @@
 """Data transforms."""
 
-from .formatting import PackCCMIMInputs
+from .formatting import PackMaskedInputs
 from .label_maps import LoadLabelMap
-from .loading import LoadUprightImage, UnreadablePictureError
-from .reduced_loading import LoadRandomResizedCrop
+from .loading import (
+    LoadReadableImage,
+    LoadUprightImage,
+    UnreadablePictureError,
+)
 
 __all__ = [
     'LoadLabelMap',
-    'LoadRandomResizedCrop',
+    'LoadReadableImage',
     'LoadUprightImage',
-    'PackCCMIMInputs',
+    'PackMaskedInputs',
     'UnreadablePictureError',
 ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmpretrain.registry import TRANSFORMS
+from mmengine.registry import TRANSFORMS
 from PIL import Image
 
 

@@ -7,7 +7,7 @@ import mmcv
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
-from mmpretrain.registry import TRANSFORMS
+from mmengine.registry import TRANSFORMS
 from PIL import Image, ImageOps
 
 
@@ -27,6 +27,34 @@ class UnreadablePictureError(OSError):
     def __reduce__(self):
         # A worker process hands its exceptions over by pickle.
         return type(self), (self.path, self.reason)
+
+
+def unreadable(path: str, error: Exception) -> UnreadablePictureError:
+    """What a decoder said about a file, the same every time."""
+    # Pillow names its buffer by an address that changes.
+    text = re.sub(r' <_io\.BytesIO object at 0x\w+>', '', str(error))
+    return UnreadablePictureError(path, f'{type(error).__name__}: {text}')
+
+
+@TRANSFORMS.register_module()
+class LoadReadableImage(LoadImageFromFile):
+    """mmcv's loading, for runs that replace and count what is unreadable.
+
+    Decodes as the parent to the bit, and takes its arguments.
+    """
+
+    def transform(self, results: dict) -> dict | None:
+        """Load ``results['img_path']``.
+
+        Raises:
+            UnreadablePictureError: If the file is missing or no picture.
+        """
+        path = results['img_path']
+        try:
+            return super().transform(results)
+        # Decoders raise nearly anything, mmcv an AssertionError.
+        except Exception as error:
+            raise unreadable(path, error) from error
 
 
 @TRANSFORMS.register_module()
@@ -62,10 +90,7 @@ class LoadUprightImage(LoadImageFromFile):
         # Decoders raise nearly anything on broken data (struct.error,
         # ValueError, SyntaxError, DecompressionBombError, ...).
         except Exception as error:
-            # Pillow names its buffer by an address that changes.
-            text = re.sub(r' <_io\.BytesIO object at 0x\w+>', '', str(error))
-            reason = f'{type(error).__name__}: {text}'
-            raise UnreadablePictureError(path, reason) from error
+            raise unreadable(path, error) from error
         results['img'] = mmcv.rgb2bgr(np.asarray(rgb))
         results['img_shape'] = results['ori_shape'] = rgb.size[::-1]
         return results

@@ -1,31 +1,31 @@
-"""Hooks: what watches a run."""
+"""Hooks: what guards a run, watches it, and shows it."""
 
 from .agreement_hook import AgreementHook
+from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .collapse_hook import CollapseHook
 from .compile_layers_hook import CompileLayersHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .initial_val_hook import InitialValHook
 from .mask_analysis_hook import MaskAnalysisHook
-from .mask_panel_hook import MaskPanelHook
+from .panel_hook import PanelHook
 from .preemption_hook import PreemptionHook
-from .pretrained_hook import PretrainedHook
 from .run_summary_hook import RunSummaryHook
+from .skipped_steps_hook import SkippedStepsHook
 from .throughput_hook import ThroughputHook
 from .unreadable_picture_hook import UnreadablePictureHook
-from .whole_checkpoint_hook import WholeCheckpointHook
 
 __all__ = [
     'AgreementHook',
+    'AtomicCheckpointHook',
     'CollapseHook',
     'CompileLayersHook',
     'DeferredRuntimeInfoHook',
     'InitialValHook',
     'MaskAnalysisHook',
-    'MaskPanelHook',
+    'PanelHook',
     'PreemptionHook',
-    'PretrainedHook',
     'RunSummaryHook',
+    'SkippedStepsHook',
     'ThroughputHook',
     'UnreadablePictureHook',
-    'WholeCheckpointHook',
 ]

@@ -5,15 +5,19 @@ import math
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+from mmpretrain.utils import get_ori_model
+
+from ...models import PretrainMethod
 
 
 @HOOKS.register_module()
 class CollapseHook(Hook):
     """Warn when the projected features say nothing any more.
 
-    Looks at the log's ``align_std``, the features' standard deviation over
-    the batch (1 if they fill the sphere evenly, 0 if all are the same), and
-    at ``align_acc``, after every epoch but the first.
+    Looks at the values that the method names, after every epoch but the
+    first: the features' standard deviation over the batch
+    (``spread_value``, 1 if they fill the sphere evenly, 0 if all are the
+    same), and the share of own pictures found (``accuracy_value``).
 
     Args:
         min_std: Below this the features have collapsed, in (0, 1).
@@ -24,21 +28,28 @@ class CollapseHook(Hook):
 
     def after_train_epoch(self, runner) -> None:
         """Look at the epoch's means."""
-        scalars = runner.message_hub.log_scalars
-        if runner.epoch == 0 or 'train/align_std' not in scalars:
+        model = get_ori_model(runner.model)
+        if runner.epoch == 0 or not isinstance(model, PretrainMethod):
             return
-        window = len(runner.train_dataloader)
-        spread = scalars['train/align_std'].mean(window)
-        accuracy = scalars['train/align_acc'].mean(window)
+        spread = self._mean(runner, model.spread_value)
+        accuracy = self._mean(runner, model.accuracy_value)
         keys = runner.train_dataloader.batch_size * get_world_size()
-        if not spread >= self.min_std:
+        if spread < self.min_std:
             runner.logger.warning(
-                'The projected features have collapsed: align_std '
-                f'{spread:.3f} < {self.min_std}. A lower learning rate or '
-                'model.align_head.loss_weight may help'
+                'The projected features have collapsed: '
+                f'{model.spread_value} {spread:.3f} < {self.min_std}. A lower '
+                'learning rate or weight of the contrast may help'
             )
-        elif accuracy < 1.5 / keys and not math.isnan(accuracy):
+        elif accuracy < 1.5 / keys:
             runner.logger.warning(
-                f'The alignment is at chance: align_acc {accuracy:.4f} with '
-                f'{keys} keys. A lower learning rate may help'
+                f'The contrast is at chance: {model.accuracy_value} '
+                f'{accuracy:.4f} with {keys} keys. A lower learning rate may '
+                'help'
             )
+
+    def _mean(self, runner, name: str | None) -> float:
+        """Over the epoch; nan, which is below nothing, if not logged."""
+        buffer = runner.message_hub.log_scalars.get(f'train/{name}')
+        if buffer is None:
+            return math.nan
+        return buffer.mean(len(runner.train_dataloader))

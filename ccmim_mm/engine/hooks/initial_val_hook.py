@@ -1,7 +1,10 @@
 """Evaluation before the first step."""
 
 from mmengine.hooks import Hook
-from mmpretrain.registry import HOOKS
+from mmengine.registry import HOOKS
+
+from ..points import recall
+from ..runner.resumable_loops import ResumableEpochTrainLoop
 
 
 @HOOKS.register_module()
@@ -19,8 +22,10 @@ class InitialValHook(Hook):
         if runner.val_loop is None:
             return
         loop = runner.train_loop
-        due = loop.epoch % loop.val_interval == 0
-        past = runner.message_hub.runtime_info.get('frozen_features', [])
-        done = any(point['iter'] == runner.iter for point in past)
-        if (due or loop.epoch == loop.max_epochs) and not done:
+        due = runner.iter == 0
+        if isinstance(loop, ResumableEpochTrainLoop) and loop.at_start:
+            due = loop.epoch % loop.val_interval == 0
+            due |= loop.epoch == loop.max_epochs
+        past = recall(runner.message_hub, 'frozen_features')
+        if due and all(point['iter'] != runner.iter for point in past):
             runner.val_loop.run()

@@ -5,19 +5,20 @@ import math
 import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmpretrain.registry import HOOKS
+from mmengine.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from torch import Tensor
 
+from ...datasets.fixed_pictures import load_fixed_pictures
 from ...evaluation import (
     effective_rank,
     feature_std,
     object_cover,
     on_object,
+    undisturbed,
 )
-from ...models import CCMIM, top_masked_share
-from ..runner.undisturbed import undisturbed
-from .fixed_pictures import load_fixed_pictures
+from ...models import MaskedMethod, features_of, top_masked_share
+from ..points import remember
 
 
 @HOOKS.register_module()
@@ -25,14 +26,17 @@ class MaskAnalysisHook(Hook):
     """Measure attention, masks and features with every evaluation.
 
     On fixed pictures, without touching the training's random numbers or
-    BatchNorm statistics:
+    BatchNorm statistics. Of any model, by the features that it gives:
+
+    - ``std_cls, std_mean, rank_cls, rank_mean``: their spread and effective
+      rank.
+
+    And of a method that masks:
 
     - ``score_std``: standard deviation of the scores over a picture's
-      patches; the release's noise has 0.289;
+      patches; the ccMIM release's noise has 0.289;
     - ``top_masked``: share of the most attended patches that are masked
       (see :func:`ccmim_mm.models.top_masked_share`);
-    - ``std_cls, std_mean, rank_cls, rank_mean``: spread and effective rank
-      of the features;
     - with label maps (:class:`LoadLabelMap` in the pipeline)
       ``object_share`` of the patches, ``object_attention`` and
       ``object_masked``: the share of the attention, and of what is masked,
@@ -69,11 +73,12 @@ class MaskAnalysisHook(Hook):
         self.batch = load_fixed_pictures(
             self.dataset, self.num_pictures, self.seed
         )
+        model = get_ori_model(runner.model)
         samples = self.batch['data_samples']
-        if 'gt_seg_map' in samples[0]:
+        if 'gt_seg_map' in samples[0] and isinstance(model, MaskedMethod):
             # On all ranks, so that maps that do not fit stop all of them.
             maps = [torch.as_tensor(s.gt_seg_map).squeeze() for s in samples]
-            grid = math.isqrt(get_ori_model(runner.model).num_patches)
+            grid = math.isqrt(model.num_patches)
             self.cover = object_cover(torch.stack(maps), grid)
 
     @master_only
@@ -83,38 +88,41 @@ class MaskAnalysisHook(Hook):
             return
         model = get_ori_model(runner.model)
         with undisturbed(model):
-            measures = self.measure(model)
+            batch = model.data_preprocessor(self.batch, False)
+            inputs = batch['inputs'].split(128)
+            measures = self.measure_features(model, inputs)
+            if isinstance(model, MaskedMethod):
+                measures = self.measure_masks(model, inputs) | measures
         runner.visualizer.add_scalars(measures, step=runner.iter)
         runner.logger.info(
             'Attention and masks  '
             + '  '.join(f'{k}: {v:.3f}' for k, v in measures.items())
         )
-        hub = runner.message_hub
-        history = hub.runtime_info.get('mask_analysis', [])
-        point = dict(iter=runner.iter, **measures)
-        hub.update_info('mask_analysis', [*history, point])
+        remember(runner, 'mask_analysis', measures)
 
-    def measure(self, model: CCMIM) -> dict[str, float]:
-        """All measures of a model in evaluation mode."""
-        batch = model.data_preprocessor(self.batch, False)
-        inputs = batch['inputs'].split(128)
-        tokens = torch.cat([model.extract_feat(x)[0] for x in inputs])
-        scores = torch.cat(
-            [model.backbone.score(model.backbone.embed(x)) for x in inputs]
-        )
+    def measure_features(
+        self, model: torch.nn.Module, inputs: tuple[Tensor, ...]
+    ) -> dict[str, float]:
+        """Spread and rank of the features, of a model in evaluation mode."""
+        found = [features_of(model, part) for part in inputs]
+        features = {k: torch.cat([f[k] for f in found]) for k in found[0]}
+        return {f'std_{k}': feature_std(v) for k, v in features.items()} | {
+            f'rank_{k}': effective_rank(v) for k, v in features.items()
+        }
+
+    def measure_masks(
+        self, model: MaskedMethod, inputs: tuple[Tensor, ...]
+    ) -> dict[str, float]:
+        """What it attends to and hides, of a method in evaluation mode."""
+        scores = torch.cat([model.attention(part) for part in inputs])
         generator = torch.Generator().manual_seed(self.seed)
         shape = (self.draws * len(scores), scores.shape[1])
         noise = torch.rand(shape, generator=generator).to(scores.device)
         repeated = scores.repeat(self.draws, 1)
         mask = model.mask_sampler(repeated, noise).mask
-        cls, mean = tokens[:, 0], tokens[:, 1:].mean(1)
         measures = dict(
             score_std=scores.std(1, correction=0).mean().item(),
             top_masked=top_masked_share(repeated, mask).item(),
-            std_cls=feature_std(cls),
-            std_mean=feature_std(mean),
-            rank_cls=effective_rank(cls),
-            rank_mean=effective_rank(mean),
         )
         if self.cover is not None:
             cover = self.cover.to(scores.device)

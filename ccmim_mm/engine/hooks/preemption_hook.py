@@ -10,13 +10,17 @@ import torch.distributed as torch_dist
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+from mmengine.runner import EpochBasedTrainLoop
 
-from ..files import write_whole
+from ...checkpoints import write_atomic
+from ..runner.resumable_loops import ResumableEpochTrainLoop
 
 #: What a preempted process exits with (EX_TEMPFAIL: try again later).
 #: torchrun reports 1 whatever a worker's code was, hence the marker file.
 EXIT_CODE = 75
 MARKER = 'preempted'
+#: The checkpoint of a stop; the next regular one takes its place.
+PREEMPTED = 'preempted.pth'
 
 
 @HOOKS.register_module()
@@ -24,8 +28,10 @@ class PreemptionHook(Hook):
     """On SIGTERM, SIGINT or SIGUSR1 finish the step, save and exit.
 
     All ranks stop after the same step, whichever was signalled first. The
-    work dir then has a file ``preempted``, which a resume removes. A second
-    signal interrupts at once.
+    work dir then has ``preempted.pth`` and a file ``preempted``, which a
+    resume removes. A second signal interrupts at once. mmengine's own epoch
+    loop cannot go on within an epoch: there the last checkpoint is what the
+    run goes on from, and nothing is saved.
     """
 
     # Before the logger and the checkpoints.
@@ -59,8 +65,7 @@ class PreemptionHook(Hook):
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Stop here if any rank was asked to, and a step is complete."""
-        accumulation = runner.optim_wrapper._accumulative_counts
-        if (runner.iter + 1) % accumulation == 0 and self._asked():
+        if runner.optim_wrapper.should_update() and self._asked():
             self._stop(runner)
 
     def _remember(self, number: int, frame) -> None:
@@ -85,23 +90,31 @@ class PreemptionHook(Hook):
         """Save within the epoch, leave the marker, exit."""
         done = runner.iter + 1
         name = signal.Signals(self.received or 0).name
-        filename = f'iter_{done}.pth'
-        runner.save_checkpoint(
-            runner.work_dir,
-            filename,
-            meta=dict(epoch=runner.epoch, iter=done),
-            by_epoch=False,
-            backend_args=dict(backend='whole'),
+        loop = runner.train_loop
+        replays = isinstance(loop, EpochBasedTrainLoop) and not isinstance(
+            loop, ResumableEpochTrainLoop
         )
+        if replays:
+            said = 'nothing saved within the epoch'
+        else:
+            said = f'saved {PREEMPTED} at iteration {done}'
+            runner.save_checkpoint(
+                runner.work_dir,
+                PREEMPTED,
+                meta=dict(epoch=runner.epoch, iter=done),
+                by_epoch=False,
+                backend_args=dict(backend='atomic'),
+            )
         if is_main_process():
-            path = Path(runner.work_dir, filename)
-            last = Path(runner.work_dir, 'last_checkpoint')
-            write_whole(str(path).encode(), last)
+            if not replays:
+                path = Path(runner.work_dir, PREEMPTED)
+                last = Path(runner.work_dir, 'last_checkpoint')
+                write_atomic(str(path).encode(), last)
             marker = Path(runner.work_dir, MARKER)
-            write_whole(f'{name} at iteration {done}\n'.encode(), marker)
+            write_atomic(f'{name} at iteration {done}\n'.encode(), marker)
         runner.logger.info(
-            f'{name}: saved {filename}, exiting with {EXIT_CODE}; --resume '
-            'goes on from there'
+            f'{name}: {said}, exiting with {EXIT_CODE}; --resume goes on from '
+            'the newest checkpoint'
         )
         if self.group is not None:
             # Nobody leaves before the file is there.

@@ -5,57 +5,57 @@ from pathlib import Path
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmpretrain.registry import HOOKS
+from mmengine.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
-from ...visualization import plot_curves
-
-CURVES = ('loss_rec', 'align_ce', 'align_acc', 'top_masked', 'lr')
+from ...models import PretrainMethod
+from ...visualization import plot_curves, training_rows
+from ..points import recall
 
 
 @HOOKS.register_module()
 class RunSummaryHook(Hook):
     """At the end, plot the curves and say what happened and what is next.
 
-    Writes ``curves.png`` and ``summary.json`` into the work dir.
-
-    Args:
-        config: The config's path, to print commands that work.
-        data: The data folder, likewise.
+    Writes ``curves.png``, of the log's values over all starts of the run,
+    and ``summary.json`` into the work dir.
     """
 
     # After the last evaluation and the last checkpoint.
     priority = 'VERY_LOW'
 
-    def __init__(self, config: str = 'CONFIG', data: str = 'DIR') -> None:
-        self.config = config
-        self.data = data
-
     @master_only
     def after_train(self, runner) -> None:
         """Write the curves and the summary."""
         hub = runner.message_hub
-        scalars = {
-            name: hub.get_scalar(f'train/{name}').data[0]
-            for name in CURVES
-            if f'train/{name}' in hub.log_scalars
-        }
-        evaluations = hub.runtime_info.get('frozen_features', [])
+        model = get_ori_model(runner.model)
+        kind = type(model) if isinstance(model, PretrainMethod) else None
+        evaluations = recall(hub, 'frozen_features')
         work_dir = Path(runner.work_dir)
-        plot_curves(scalars, evaluations, work_dir / 'curves.png')
+        plot_curves(
+            training_rows(work_dir),
+            (kind or PretrainMethod).curves,
+            evaluations,
+            work_dir / 'curves.png',
+        )
         last = hub.runtime_info.get('last_ckpt')
+        last = last and str(work_dir / last)
         summary = dict(
             checkpoint=last,
             epochs=runner.epoch,
             iterations=runner.iter,
             evaluations=evaluations,
-            mask_analysis=hub.runtime_info.get('mask_analysis', []),
+            mask_analysis=recall(hub, 'mask_analysis'),
         )
         text = json.dumps(summary, indent=2)
         (work_dir / 'summary.json').write_text(text + '\n')
-        runner.logger.info('\n'.join(self._lines(work_dir, last, evaluations)))
+        lines = self._lines(work_dir, last, evaluations)
+        lines += self._next(runner, last)
+        runner.logger.info('\n'.join(lines))
 
+    @staticmethod
     def _lines(
-        self, work_dir: Path, checkpoint: str | None, evaluations: list[dict]
+        work_dir: Path, checkpoint: str | None, evaluations: list[dict]
     ) -> list[str]:
         lines = ['Finished.']
         if evaluations:
@@ -69,11 +69,27 @@ class RunSummaryHook(Hook):
         lines += [
             f'  checkpoint  {checkpoint}',
             f'  curves      {work_dir / "curves.png"}',
-            f'  panels      {work_dir / "panels"}',
+        ]
+        if (work_dir / 'panels').is_dir():
+            lines.append(f'  panels      {work_dir / "panels"}')
+        return lines
+
+    @staticmethod
+    def _next(runner, checkpoint: str | None) -> list[str]:
+        """Commands that work, of this project's tools."""
+        config = runner.cfg.filename or 'CONFIG'
+        data = runner.cfg.get('data_root', 'DIR')
+        judge = f'features     python tools/extract_features.py {config} ' + (
+            f'{checkpoint} {data} features.npz'
+        )
+        if runner.val_loop is not None:
+            judge = (
+                f'judge it     python tools/test.py {config} {checkpoint} '
+                f'--data {data}'
+            )
+        return [
             'Next:',
-            f'  judge it     python tools/test.py {self.config} '
-            f'{checkpoint} --data {self.data}',
-            f'  go on        python tools/train.py {self.config} --data '
+            f'  {judge}',
+            f'  go on        python tools/train.py {config} --data '
             f'YOUR_PICTURES --pretrained {checkpoint}',
         ]
-        return lines

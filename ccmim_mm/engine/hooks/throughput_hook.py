@@ -5,7 +5,7 @@ import resource
 from mmengine.device import is_cuda_available
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmpretrain.registry import HOOKS
+from mmengine.registry import HOOKS
 
 
 @HOOKS.register_module()
@@ -18,8 +18,9 @@ class ThroughputHook(Hook):
     the allocator's peak itself.
     """
 
-    # After IterTimerHook (NORMAL) has taken the times, before LoggerHook.
-    priority = 60
+    # After IterTimerHook (NORMAL) has taken the times, before LoggerHook
+    # (BELOW_NORMAL): between the two there is no name.
+    priority = 55
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
@@ -28,9 +29,8 @@ class ThroughputHook(Hook):
         hub = runner.message_hub
         seconds = hub.get_scalar('train/time').current()
         waited = hub.get_scalar('train/data_time').current()
-        inputs = data_batch['inputs']
-        views = inputs if isinstance(inputs, list) else [inputs]
-        pictures = sum(len(view) for view in views) * get_world_size()
+        samples = data_batch.get('data_samples') or data_batch['inputs']
+        pictures = len(samples) * get_world_size()
         hub.update_scalar('train/imgs_per_s', pictures / seconds)
         hub.update_scalar('train/data_wait', waited / seconds)
         if not is_cuda_available():

@@ -5,15 +5,15 @@ from pathlib import Path
 import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size
 from mmengine.hooks import Hook
-from mmpretrain.registry import HOOKS
+from mmengine.registry import HOOKS
 
 
 @HOOKS.register_module()
 class UnreadablePictureHook(Hook):
     """Count the pictures that were replaced, list them, stop at too many.
 
-    The dataset replaces what it cannot read and sends the paths along; see
-    :class:`ccmim_mm.datasets.PictureFolder`. Each file is warned about once
+    A :class:`ccmim_mm.datasets.Seeded` dataset replaces what it cannot read
+    and sends the paths along. Each file is warned about once
     and listed with its reason in ``bad_images.txt`` in the work dir (of
     further ranks ``bad_images_rankN.txt``); the sum over all ranks stands in
     every epoch's log as ``unreadable`` (replacements so far).
@@ -33,11 +33,30 @@ class UnreadablePictureHook(Hook):
         self.pictures = 0
         self.seen: set[str] = set()
 
+    def before_train(self, runner) -> None:
+        """Go on counting where a run that is resumed had come to."""
+        info = runner.message_hub.runtime_info
+        self.count = info.get(self._key, 0)
+        self.pictures = info.get(f'{self._key}_of', 0)
+        path = self._path(runner)
+        if path.is_file():
+            self.seen.update(path.read_text('utf-8').splitlines())
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Keep the count of this rank."""
+        counts = {self._key: self.count, f'{self._key}_of': self.pictures}
+        runner.message_hub.update_info_dict(counts)
+        checkpoint['message_hub']['runtime_info'].update(counts)
+
+    @property
+    def _key(self) -> str:
+        return f'unreadable_rank{get_rank()}'
+
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Take the failures out of the batch."""
-        samples = data_batch['data_samples']
+        samples = data_batch.get('data_samples') or ()
         self.pictures += len(samples)
         failures = [f for s in samples for f in s.get('unreadable', ())]
         if failures:
@@ -65,7 +84,9 @@ class UnreadablePictureHook(Hook):
         """Warn about each file once, and list it."""
         new = [f for f in dict.fromkeys(failures) if f not in self.seen]
         self.seen.update(new)
-        with open(self._path(runner), 'a', encoding='utf-8') as file:
+        with self._path(runner).open(
+            'a', encoding='utf-8', errors='backslashreplace'
+        ) as file:
             for failure in new:
                 runner.logger.warning(f'Unreadable, replaced: {failure}')
                 file.write(f'{failure}\n')

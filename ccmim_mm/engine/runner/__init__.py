@@ -1,12 +1,13 @@
-"""Loops."""
+"""The runner, and the loops of training and evaluation."""
 
-from .ccmim_runner import CCMIMRunner
 from .frozen_feature_loop import FrozenFeatureLoop, FrozenFeatureTestLoop
-from .pretrain_loop import PretrainLoop
+from .resilient_runner import ResilientRunner
+from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 
 __all__ = [
-    'CCMIMRunner',
     'FrozenFeatureLoop',
     'FrozenFeatureTestLoop',
-    'PretrainLoop',
+    'ResilientRunner',
+    'ResumableEpochTrainLoop',
+    'ResumableIterTrainLoop',
 ]

@@ -2,14 +2,19 @@
 
 import torch
 from mmengine.dist import all_gather, broadcast_object_list, is_main_process
+from mmengine.registry import LOOPS
 from mmengine.runner import BaseLoop
-from mmpretrain.registry import LOOPS
 from mmpretrain.utils import get_ori_model
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ...evaluation import knn_accuracy, linear_probe_accuracy
-from .undisturbed import undisturbed
+from ...evaluation import (
+    knn_accuracy,
+    linear_probe_accuracy,
+    undisturbed,
+)
+from ...models import features_of
+from ..points import remember
 
 
 @LOOPS.register_module()
@@ -18,13 +23,15 @@ class FrozenFeatureLoop(BaseLoop):
 
     Features of the bank (training pictures) and the queries (validation
     pictures), unmasked and centre-cropped, are extracted on all ranks; rank
-    0 classifies. Both the CLS token and the mean of the patches are judged,
-    since methods differ in where they keep what they know. Neither the
-    training's random numbers nor its BatchNorm statistics are touched.
+    0 classifies. Every feature that the model gives is judged (of a ViT the
+    CLS token and the mean of the patches, since methods differ in where they
+    keep what they know), for any model that :func:`features_of` knows.
+    Neither the training's random numbers nor its BatchNorm statistics are
+    touched.
 
-    The results (``knn_cls, knn_mean, linear_cls, linear_mean``, percent)
-    are also kept with their iteration as ``frozen_features`` in the message
-    hub, so they outlive a resume.
+    The results (``knn_cls``, ``linear_cls``, ..., percent) are also kept
+    with their iteration as ``frozen_features`` in the message hub, so they
+    outlive a resume.
 
     Args:
         runner: The runner.
@@ -64,7 +71,7 @@ class FrozenFeatureLoop(BaseLoop):
         """Evaluate once.
 
         Returns:
-            ``knn_cls, knn_mean, linear_cls, linear_mean``, in percent.
+            ``knn_*`` and ``linear_*`` of each feature, in percent.
         """
         call_hook = self.runner.call_hook
         call_hook(f'before_{self.stage}')
@@ -86,7 +93,7 @@ class FrozenFeatureLoop(BaseLoop):
                         ),
                     }
             broadcast_object_list(metrics)
-        self._remember(metrics[0])
+        remember(self.runner, 'frozen_features', metrics[0])
         call_hook(f'after_{self.stage}_epoch', metrics=metrics[0])
         call_hook(f'after_{self.stage}')
         return metrics[0]
@@ -94,22 +101,23 @@ class FrozenFeatureLoop(BaseLoop):
     def _extract(
         self, dataloader: DataLoader
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Features ``cls`` and ``mean``, each ``(N, C)``, labels ``(N,)``."""
+        """Features by name, each ``(N, C)``, and labels ``(N,)``."""
         model = get_ori_model(self.runner.model)
-        cls, mean, labels = [], [], []
+        found: dict[str, list[Tensor]] = {}
+        labels: list[Tensor] = []
         for batch in dataloader:
             batch = model.data_preprocessor(batch, False)
-            tokens = model(**batch, mode='tensor')[0]
-            cls.append(tokens[:, 0])
-            mean.append(tokens[:, 1:].mean(1))
+            for name, part in features_of(model, batch['inputs']).items():
+                found.setdefault(name, []).append(part)
             labels += [sample.gt_label for sample in batch['data_samples']]
         total = len(dataloader.dataset)  # type: ignore[arg-type]
-        gathered = dict(
-            cls=_gather_strided(torch.cat(cls), total),
-            mean=_gather_strided(torch.cat(mean), total),
-        )
-        local = torch.cat(labels).to(cls[0].device)
-        return gathered, _gather_strided(local, total)
+        features = {}
+        for name in list(found):
+            # One at a time, for what is joined is there twice.
+            joined = torch.cat(found.pop(name))
+            features[name] = _gather_strided(joined, total)
+        local = torch.cat(labels).to(joined.device)
+        return features, _gather_strided(local, total)
 
     def _in_bank_classes(self, labels: Tensor) -> Tensor:
         """Number the queries' classes by name as the bank's, -1 if new."""
@@ -122,12 +130,6 @@ class FrozenFeatureLoop(BaseLoop):
                 f'{known[:3]}...: name the class folders alike'
             )
         return torch.tensor(table, device=labels.device)[labels]
-
-    def _remember(self, metrics: dict[str, float]) -> None:
-        hub = self.runner.message_hub
-        history = hub.runtime_info.get('frozen_features', [])
-        point = dict(iter=self.runner.iter, **metrics)
-        hub.update_info('frozen_features', [*history, point])
 
 
 @LOOPS.register_module()
@@ -144,5 +146,7 @@ def _gather_strided(local: Tensor, total: int) -> Tensor:
         local: Rank r's rows r, r + W, r + 2W, ..., equally many on each.
         total: Rows of the dataset.
     """
-    ranks = torch.stack(all_gather(local.contiguous()), dim=1)
-    return ranks.flatten(0, 1)[:total]
+    ranks = all_gather(local.contiguous())
+    if len(ranks) == 1:
+        return local[:total]
+    return torch.stack(ranks, dim=1).flatten(0, 1)[:total]

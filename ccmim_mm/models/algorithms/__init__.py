@@ -1,5 +1,22 @@
 """Pre-training algorithms."""
 
-from .ccmim import CCMIM, Reconstruction
+from .base import (
+    Curve,
+    PretrainMethod,
+    features_of,
+    patch_features_of,
+    pool,
+)
+from .ccmim import CCMIM, Explanation
+from .masked_method import MaskedMethod
 
-__all__ = ['CCMIM', 'Reconstruction']
+__all__ = [
+    'CCMIM',
+    'Curve',
+    'Explanation',
+    'MaskedMethod',
+    'PretrainMethod',
+    'features_of',
+    'patch_features_of',
+    'pool',
+]

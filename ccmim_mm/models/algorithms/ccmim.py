@@ -3,37 +3,34 @@
 from contextlib import nullcontext
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from ..task_modules import (
-    build_mask_sampler,
-    sample_masked,
-    top_masked_share,
-)
+from ..task_modules import mask_indices, sample_masked, top_masked_share
+from .base import Curve
+from .masked_method import MaskedMethod
 
 
-class Reconstruction(NamedTuple):
-    """What the model hides, attends to and predicts, for pictures to see.
+class Explanation(NamedTuple):
+    """What the model attends to, hides and predicts.
 
     Attributes:
         scores: ``(B, L)`` attention scores of the patches.
         mask: ``(B, L)``, 1 = masked.
         images: ``(B, 3, H, W)`` predicted pictures in the range of the
-            normalised input; every patch, visible ones included.
+            normalised input, every patch, visible ones included; None if
+            the head predicts no pixels.
     """
 
     scores: Tensor
     mask: Tensor
-    images: Tensor
+    images: Tensor | None
 
 
 @MODELS.register_module()
-class CCMIM(BaseSelfSupervisor):
+class CCMIM(MaskedMethod):
     """Masked image modelling with attention-chosen masks and alignment.
 
     Implements "Contextual Image Masking Modeling via Synergized Contrasting
@@ -43,18 +40,18 @@ class CCMIM(BaseSelfSupervisor):
     with that of the hidden ones.
 
     Args:
-        backbone: The encoder, a :class:`CCMIMViT`.
-        neck: The decoder, a :class:`CCMIMPretrainDecoder`.
-        head: The reconstruction head, a :class:`CCMIMPretrainHead`.
+        backbone: The encoder, a :class:`MaskedViT`.
+        neck: The decoder, a :class:`MaskedPretrainDecoder`.
+        head: The reconstruction head, a :class:`MaskedPretrainHead`.
         mask_sampler: Chooses the masked patches; see ``mask_samplers``.
         align_head: The alignment head. None trains without contrast, and
             with ``RandomMaskSampler`` that is MAE.
         align_patches: How many of the masked patches, drawn at random, the
             masked branch reads. None is all of them, as released; fewer
-            are an approximation that saves time.
+            are an approximation that saves time (chosen here).
         masked_grad: Let the alignment's gradient into the masked branch
-            too, of the keys of the own rank alone; the release does not,
-            and so needs no graph there.
+            too, of the keys of the own rank alone (chosen here); the release
+            does not, and so needs no graph there.
         data_preprocessor: Normalises pictures on the device.
         init_cfg: Initialisation config.
 
@@ -63,6 +60,19 @@ class CCMIM(BaseSelfSupervisor):
             the mask ratio leaves no patch visible, or fewer masked than
             ``align_patches``.
     """
+
+    # An MAE checkpoint has no projector, a bare encoder no decoder.
+    may_be_new = ('align_head.', 'neck.')
+    spread_value, accuracy_value = 'align_std', 'align_acc'
+    curves = (
+        Curve('reconstruction loss', 'MSE', ('loss_rec',)),
+        Curve('alignment', 'nats', ('align_ce',)),
+        Curve(
+            'how the alignment and the mask do',
+            'share',
+            ('align_acc', 'top_masked'),
+        ),
+    )
 
     def __init__(
         self,
@@ -80,31 +90,24 @@ class CCMIM(BaseSelfSupervisor):
             backbone=backbone,
             neck=neck,
             head=head,
+            mask_sampler=mask_sampler,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        self.mask_sampler = build_mask_sampler(mask_sampler)
         self.align_head = None
         if align_head is not None:
             self.align_head = MODELS.build(align_head)
         self.align_patches = align_patches
         self.masked_grad = masked_grad
-        self.num_patches = self.backbone.num_patches
         self._check_parts()
 
-    def extract_feat(self, inputs: Tensor) -> tuple[Tensor]:
-        """Features of whole pictures ``(B, 3, H, W)``: ``((B, L+1, C),)``."""
-        return self.backbone(inputs)
-
     def loss(
-        self, inputs: Tensor | list[Tensor], data_samples: list[DataSample]
+        self, inputs: Tensor, data_samples: list[DataSample]
     ) -> dict[str, Tensor]:
         """One training step's losses (section 3 of the paper, as released).
 
         Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``; or several crops
-                of each picture, a list of such tensors, which an alignment
-                never tells apart as different pictures.
+            inputs: Normalised pictures, ``(B, 3, H, W)``.
             data_samples: One a picture; a ``mask_noise`` field ``(L,)`` in
                 them, uniform in [0, 1), replaces the noise drawn here.
 
@@ -113,7 +116,6 @@ class CCMIM(BaseSelfSupervisor):
             objective; ``align_ce``, ``align_acc``, ``align_std`` and
             ``top_masked`` (see :func:`top_masked_share`) for the log.
         """
-        inputs, num_views = self.stack_views(inputs)
         noise = self.mask_noise(inputs, data_samples)
         losses = {}
 
@@ -133,98 +135,54 @@ class CCMIM(BaseSelfSupervisor):
 
         # 6. Align; as released the masked half has no gradient, so no graph.
         if self.align_head is not None:
-            ids_masked = sample_masked(ids, noise, self.align_patches)
+            ids_masked = sample_masked(ids, self.align_patches)
             with nullcontext() if self.masked_grad else torch.no_grad():
                 masked_cls = self.backbone.encode_cls(tokens, ids_masked)
-            losses |= self.align_head.loss(
-                visible[:, 0], masked_cls, num_views
-            )
+            losses |= self.align_head.loss(visible[:, 0], masked_cls)
         return losses
 
+    def check_batch(self, batch_size: int) -> None:
+        """Refuse a batch that the alignment cannot learn from."""
+        if self.align_head is not None:
+            self.align_head.check_batch(batch_size)
+
     @torch.no_grad()
-    def reconstruct(self, inputs: Tensor, noise: Tensor) -> Reconstruction:
+    def explain(
+        self, inputs: Tensor, seed: int = 0, mask: Tensor | None = None
+    ) -> Explanation:
         """Mask pictures and predict them back, for a person to look at.
 
         Args:
             inputs: Normalised pictures, ``(B, 3, H, W)``.
-            noise: ``(B, L)`` uniform noise in [0, 1) for the mask.
+            seed: Seed of the masks.
+            mask: ``(B, L)``, 1 = masked, in place of a sampled one; of every
+                picture as many patches.
         """
         tokens = self.backbone.embed(inputs)
         scores = self.backbone.score(tokens)
-        ids = self.mask_sampler(scores, noise)
+        if mask is None:
+            generator = torch.Generator().manual_seed(seed)
+            noise = torch.rand(scores.shape, generator=generator)
+            ids = self.mask_sampler(scores, noise.to(scores.device))
+        else:
+            ids = mask_indices(mask.to(scores.device))
         visible = self.backbone.encode(tokens, ids.ids_visible)
-        pred = self.neck.predict_all(visible, ids.ids_restore).float()
-        if self.head.norm_pix:
-            patches = self.head.patchify(inputs)
-            var, mean = torch.var_mean(patches, dim=-1, keepdim=True)
-            pred = pred * (var + 1e-6).sqrt() + mean
-        return Reconstruction(scores, ids.mask, self.head.unpatchify(pred))
+        pred = self.neck.predict_all(visible, ids.ids_restore)
+        return Explanation(
+            scores, ids.mask, self.head.to_pictures(pred, inputs)
+        )
 
-    def compile_layers(self, backend: str = 'inductor') -> None:
-        """Compile every transformer layer, of encoder and decoder.
-
-        Args:
-            backend: ``torch.compile``'s backend.
-        """
-        self.backbone.compile_layers(backend)
-        for layer in self.neck.decoder_blocks:
-            layer.compile(backend=backend, dynamic=False)
-
-    @staticmethod
-    def stack_views(inputs: Tensor | list[Tensor]) -> tuple[Tensor, int]:
-        """One batch ``(V * P, 3, H, W)`` of V crops of each of P pictures.
-
-        Args:
-            inputs: ``(P, 3, H, W)``, or V of them.
-
-        Raises:
-            TypeError: If the pictures were collated into a list.
-        """
-        if isinstance(inputs, Tensor):
-            return inputs, 1
-        if inputs[0].ndim != 4:
-            raise TypeError(
-                'got the pictures as a list, expected one tensor: set '
-                "train_dataloader.collate_fn=dict(type='default_collate')"
-            )
-        return torch.cat(inputs), len(inputs)
-
-    def mask_noise(
-        self, inputs: Tensor, data_samples: list[DataSample] | None
-    ) -> Tensor:
-        """The noise that the masks are drawn from.
-
-        Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``; of several crops
-                each, first all first crops, then all second ones.
-            data_samples: One a picture, with or without a ``mask_noise``
-                field ``(L,)``, of V crops ``(V, L)``.
-
-        Returns:
-            ``(B, L)`` in [0, 1): carried by the pictures, or drawn here.
-
-        Raises:
-            ValueError: If the noise is not of length L.
-        """
-        shape = (len(inputs), self.num_patches)
-        carried = [
-            s.mask_noise for s in data_samples or () if 'mask_noise' in s
-        ]
-        if not carried:
-            return torch.rand(shape, device=inputs.device)
-        noise = torch.from_numpy(np.stack(carried, axis=-2))
-        noise = noise.reshape(-1, noise.shape[-1])
-        if noise.shape != shape:
-            raise ValueError(
-                f'the pictures carry mask noise of shape '
-                f'{tuple(noise.shape)} but the model needs {shape}: set '
-                f'num_patches={shape[1]} in the PackCCMIMInputs of the '
-                'training pipeline'
-            )
-        if inputs.is_cuda:
-            # Only a pinned source is copied without waiting.
-            noise = noise.pin_memory()
-        return noise.to(inputs.device, non_blocking=True)
+    def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
+        """Attention, mask and prediction, see the parent."""
+        scores, mask, images = self.explain(inputs, seed)
+        hidden = self.head.unpatchify(
+            mask[..., None].expand(-1, -1, 3 * self.head.patch_size**2)
+        )
+        panel = dict(attention=scores, masked=inputs * (1 - hidden))
+        if images is not None:
+            panel['predicted'] = images
+            panel['pasted'] = inputs * (1 - hidden) + images * hidden
+        return panel
 
     def _check_parts(self) -> None:
         """Refuse parts that do not fit, naming the fix."""
@@ -239,12 +197,6 @@ class CCMIM(BaseSelfSupervisor):
             raise ValueError(
                 f'model.head.patch_size={self.head.patch_size} but the '
                 f'encoder has patches of {patch_size}: set it to {patch_size}'
-            )
-        if self.mask_sampler.num_visible(patches) < 1:
-            raise ValueError(
-                f'model.mask_sampler.mask_ratio='
-                f'{self.mask_sampler.mask_ratio} leaves none of {patches} '
-                f'patches visible: at most {1 - 1 / patches:.4f} leaves one'
             )
         masked = patches - self.mask_sampler.num_visible(patches)
         if self.align_patches not in (None, *range(1, masked + 1)):

@@ -1,6 +1,6 @@
 """Encoders."""
 
-from .ccmim_vit import CCMIMViT
+from .masked_vit import MaskedViT
 from .windowed_vit import WindowedViT
 
-__all__ = ['CCMIMViT', 'WindowedViT']
+__all__ = ['MaskedViT', 'WindowedViT']

@@ -8,7 +8,7 @@ from mmengine.registry import MODELS
 from mmpretrain.models import ViTSAM
 from torch import Tensor
 
-from .windowed_layer import WindowedLayer
+from ..layers.windowed_layer import WindowedLayer
 
 #: Width, layers and heads by name; the FFN is four times as wide.
 ARCHS = dict(

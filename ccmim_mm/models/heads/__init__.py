@@ -1,6 +1,6 @@
 """Heads: what turns features into losses."""
 
 from .ccmim_align_head import CCMIMAlignHead
-from .ccmim_pretrain_head import CCMIMPretrainHead
+from .masked_pretrain_head import MaskedPretrainHead
 
-__all__ = ['CCMIMAlignHead', 'CCMIMPretrainHead']
+__all__ = ['CCMIMAlignHead', 'MaskedPretrainHead']

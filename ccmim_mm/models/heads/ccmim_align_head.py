@@ -71,7 +71,7 @@ class CCMIMAlignHead(BaseModule):
         return F.normalize(self.projector((cls_token,))[0].float(), dim=1)
 
     def loss(
-        self, visible_cls: Tensor, masked_cls: Tensor, num_views: int = 1
+        self, visible_cls: Tensor, masked_cls: Tensor
     ) -> dict[str, Tensor]:
         """Compute the alignment loss.
 
@@ -79,8 +79,6 @@ class CCMIMAlignHead(BaseModule):
             visible_cls: CLS tokens of the visible patches, ``(B, C)``.
             masked_cls: CLS tokens of the masked patches, ``(B, C)``, of the
                 same pictures in the same order.
-            num_views: Crops of each picture in the batch, first all first
-                crops. Other crops of the same picture are no negatives.
 
         Returns:
             ``loss_align``, weighted, ``loss_weight * 2T * CE``, and for the
@@ -101,16 +99,9 @@ class CCMIMAlignHead(BaseModule):
         gathered = all_gather(own_keys.detach())
         gathered[rank] = own_keys
         keys = torch.cat(gathered)
-        rows = torch.arange(batch, device=keys.device)
-        labels = rows + batch * rank
+        labels = torch.arange(batch, device=keys.device) + batch * rank
         with torch.autocast(queries.device.type, enabled=False):
             logits = queries @ keys.T / self.temperature
-            if num_views > 1:
-                picture = rows % (batch // num_views)
-                same = picture[:, None] == picture
-                same.fill_diagonal_(False)
-                own = logits[:, batch * rank : batch * (rank + 1)]
-                own.masked_fill_(same, -torch.inf)
             ce = F.cross_entropy(logits, labels)
         spread = queries.detach().std(0, correction=0).mean()
         accuracy = (logits.argmax(1) == labels).float().mean()

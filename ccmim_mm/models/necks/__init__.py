@@ -1,6 +1,6 @@
 """Decoders and pyramids."""
 
-from .ccmim_pretrain_decoder import CCMIMPretrainDecoder
+from .masked_pretrain_decoder import MaskedPretrainDecoder
 from .simple_feature_pyramid import SimpleFeaturePyramid
 
-__all__ = ['CCMIMPretrainDecoder', 'SimpleFeaturePyramid']
+__all__ = ['MaskedPretrainDecoder', 'SimpleFeaturePyramid']

@@ -8,6 +8,7 @@ from .mask_samplers import (
     RandomMaskSampler,
     TopKMaskSampler,
     build_mask_sampler,
+    mask_indices,
     sample_masked,
     top_masked_share,
 )
@@ -20,6 +21,7 @@ __all__ = [
     'RandomMaskSampler',
     'TopKMaskSampler',
     'build_mask_sampler',
+    'mask_indices',
     'sample_masked',
     'top_masked_share',
 ]

@@ -87,14 +87,7 @@ class BaseMaskSampler(metaclass=ABCMeta):
         noise = noise.float()
         scores = noise if scores is None else scores.float()
         order = self.priority(scores, noise).argsort(dim=1, stable=True)
-        ids_restore = order.argsort(dim=1)
-        num_visible = self.num_visible(order.shape[1])
-        return MaskIndices(
-            ids_visible=order[:, :num_visible],
-            ids_masked=order[:, num_visible:],
-            ids_restore=ids_restore,
-            mask=(ids_restore >= num_visible).float(),
-        )
+        return _indices(order, self.num_visible(order.shape[1]))
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(mask_ratio={self.mask_ratio})'
@@ -185,17 +178,11 @@ def top_masked_share(scores: Tensor, mask: Tensor, top: float = 0.1) -> Tensor:
     return mask.gather(1, scores.topk(count, dim=1).indices).mean()
 
 
-def sample_masked(
-    ids: MaskIndices, noise: Tensor, count: int | None
-) -> Tensor:
+def sample_masked(ids: MaskIndices, count: int | None) -> Tensor:
     """Some of the masked patches, uniformly at random.
-
-    Drawn from the low half of the noise's 24 bits, which is independent of
-    the high half that drew the mask: a function of the noise still.
 
     Args:
         ids: The mask.
-        noise: ``(B, L)`` uniform noise in [0, 1), multiples of ``2**-24``.
         count: How many, in [1, L - V]; None is all of them.
 
     Returns:
@@ -203,6 +190,37 @@ def sample_masked(
     """
     if count is None:
         return ids.ids_masked
-    draw = (noise.gather(1, ids.ids_masked) * 4096.0) % 1.0
-    chosen = draw.argsort(dim=1, stable=True)[:, :count]
+    shape, device = ids.ids_masked.shape, ids.ids_masked.device
+    chosen = torch.rand(shape, device=device).argsort(dim=1)[:, :count]
     return ids.ids_masked.gather(1, chosen)
+
+
+def mask_indices(mask: Tensor) -> MaskIndices:
+    """The indices of a mask that somebody has painted.
+
+    Args:
+        mask: ``(B, L)``, 1 = masked.
+
+    Raises:
+        ValueError: If not every picture has as many visible patches, at
+            least one.
+    """
+    masked = mask.bool()
+    counts = set((~masked).sum(1).tolist())
+    if len(counts) != 1 or counts == {0}:
+        raise ValueError(
+            f'a mask must leave as many patches visible in every picture, at '
+            f'least one; these leave {sorted(counts)}'
+        )
+    return _indices(masked.float().argsort(dim=1, stable=True), *counts)
+
+
+def _indices(order: Tensor, num_visible: int) -> MaskIndices:
+    """A mask from the patches in order, ``(B, L)``, visible ones first."""
+    ids_restore = order.argsort(dim=1)
+    return MaskIndices(
+        ids_visible=order[:, :num_visible],
+        ids_masked=order[:, num_visible:],
+        ids_restore=ids_restore,
+        mask=(ids_restore >= num_visible).float(),
+    )

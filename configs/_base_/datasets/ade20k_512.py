@@ -1,9 +1,10 @@
 # ADE20K, 150 classes, crops of 512 x 512; as mmseg has it.
+# Of every loader; the runner joins it, and finds other layouts.
 data_root = 'data/ade/ADEChallengeData2016'
 crop_size = (512, 512)
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadReadableImage'),
     dict(type='LoadAnnotations', reduce_zero_label=True),
     dict(
         type='RandomResize',
@@ -17,7 +18,7 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadReadableImage'),
     dict(type='Resize', scale=(2048, 512), keep_ratio=True),
     # After resizing: the truth keeps its size.
     dict(type='LoadAnnotations', reduce_zero_label=True),
@@ -26,7 +27,7 @@ test_pipeline = [
 # tools/test.py --tta: six scales, each also flipped
 tta_model = dict(type='SegTTAModel')
 tta_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadReadableImage'),
     dict(
         type='TestTimeAug',
         transforms=[
@@ -50,14 +51,17 @@ train_dataloader = dict(
     num_workers=4,
     persistent_workers=True,
     pin_memory=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='SeededInfiniteSampler', shuffle=True),
     dataset=dict(
-        type='ADE20KDataset',
-        data_root=data_root,
-        data_prefix=dict(
-            img_path='images/training', seg_map_path='annotations/training'
+        type='Seeded',
+        dataset=dict(
+            type='ADE20KDataset',
+            data_prefix=dict(
+                img_path='images/training',
+                seg_map_path='annotations/training',
+            ),
+            pipeline=train_pipeline,
         ),
-        pipeline=train_pipeline,
     ),
 )
 val_dataloader = dict(
@@ -67,7 +71,6 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='ADE20KDataset',
-        data_root=data_root,
         data_prefix=dict(
             img_path='images/validation', seg_map_path='annotations/validation'
         ),

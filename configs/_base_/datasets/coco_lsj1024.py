@@ -1,11 +1,12 @@
 # COCO instances, large-scale jitter to 1,024 x 1,024 (arXiv 2012.07177). What
 # is smaller is padded by the model's data preprocessor, which remembers where
 # the picture ends.
+# Of every loader; the runner joins it, and finds other layouts.
 data_root = 'data/coco'
 image_size = (1024, 1024)
 
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadReadableImage'),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(type='RandomFlip', prob=0.5),
     dict(
@@ -25,7 +26,7 @@ train_pipeline = [
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
+    dict(type='LoadReadableImage'),
     dict(type='Resize', scale=image_size, keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(
@@ -45,14 +46,16 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     pin_memory=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='SeededInfiniteSampler', shuffle=True),
     dataset=dict(
-        type='CocoDataset',
-        data_root=data_root,
-        ann_file='annotations/instances_train2017.json',
-        data_prefix=dict(img='train2017/'),
-        filter_cfg=dict(filter_empty_gt=True, min_size=32),
-        pipeline=train_pipeline,
+        type='Seeded',
+        dataset=dict(
+            type='CocoDataset',
+            ann_file='annotations/instances_train2017.json',
+            data_prefix=dict(img='train2017/'),
+            filter_cfg=dict(filter_empty_gt=True, min_size=32),
+            pipeline=train_pipeline,
+        ),
     ),
 )
 val_dataloader = dict(
@@ -62,7 +65,6 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='CocoDataset',
-        data_root=data_root,
         ann_file='annotations/instances_val2017.json',
         data_prefix=dict(img='val2017/'),
         test_mode=True,
@@ -71,7 +73,7 @@ val_dataloader = dict(
 )
 val_evaluator = dict(
     type='CocoMetric',
-    ann_file=f'{data_root}/annotations/instances_val2017.json',
+    ann_file='annotations/instances_val2017.json',
     metric=['bbox', 'segm'],
 )
 test_dataloader = val_dataloader

@@ -1,3 +1,5 @@
+# Of every loader, the bank and the hooks that look at pictures; the runner
+# finds train/ and val/ in it.
 data_root = 'data/imagenet'
 
 data_preprocessor = dict(
@@ -20,7 +22,7 @@ train_pipeline = [
     ),
     dict(type='RandomFlip', prob=0.5),
     # The patches of the model's input: (224 / 16)^2
-    dict(type='PackCCMIMInputs', num_patches=196),
+    dict(type='PackMaskedInputs', num_patches=196),
 ]
 
 eval_pipeline = [
@@ -45,9 +47,10 @@ train_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='SeededSampler', shuffle=True),
     dataset=dict(
-        type='PictureFolder',
-        data_root=f'{data_root}/train',
-        pipeline=train_pipeline,
+        type='Seeded',
+        dataset=dict(
+            type='PictureFolder', split='train', pipeline=train_pipeline
+        ),
     ),
 )
 
@@ -59,11 +62,14 @@ bank_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='SeededSampler', shuffle=False, seed=0),
     dataset=dict(
-        type='PictureFolder',
-        data_root=f'{data_root}/train',
-        with_label=True,
-        max_pictures=50_000,
-        pipeline=eval_pipeline,
+        type='Seeded',
+        dataset=dict(
+            type='PictureFolder',
+            split='train',
+            with_label=True,
+            max_pictures=50_000,
+            pipeline=eval_pipeline,
+        ),
     ),
 )
 val_dataloader = dict(
@@ -73,11 +79,14 @@ val_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='SeededSampler', shuffle=False, seed=0),
     dataset=dict(
-        type='PictureFolder',
-        data_root=f'{data_root}/val',
-        with_label=True,
-        max_pictures=50_000,
-        pipeline=eval_pipeline,
+        type='Seeded',
+        dataset=dict(
+            type='PictureFolder',
+            split='val',
+            with_label=True,
+            max_pictures=50_000,
+            pipeline=eval_pipeline,
+        ),
     ),
 )
 val_cfg = dict(type='FrozenFeatureLoop', bank_dataloader=bank_dataloader)
@@ -87,5 +96,5 @@ test_cfg = dict(type='FrozenFeatureTestLoop', bank_dataloader=bank_dataloader)
 test_evaluator = []
 
 panel_dataset = dict(
-    type='PictureFolder', data_root=f'{data_root}/val', pipeline=eval_pipeline
+    type='PictureFolder', split='val', pipeline=eval_pipeline
 )

@@ -1,7 +1,7 @@
 model = dict(
     type='CCMIM',
     backbone=dict(
-        type='CCMIMViT',
+        type='MaskedViT',
         arch='base',
         img_size=224,
         patch_size=16,
@@ -11,7 +11,7 @@ model = dict(
     # Also GumbelMaskSampler, TopKMaskSampler, RandomMaskSampler (MAE).
     mask_sampler=dict(type='AdditiveNoiseMaskSampler', mask_ratio=0.75),
     neck=dict(
-        type='CCMIMPretrainDecoder',
+        type='MaskedPretrainDecoder',
         num_patches=196,
         patch_size=16,
         embed_dim=768,
@@ -20,7 +20,7 @@ model = dict(
         decoder_num_heads=16,
     ),
     head=dict(
-        type='CCMIMPretrainHead',
+        type='MaskedPretrainHead',
         patch_size=16,
         norm_pix=True,
         loss=dict(type='PixelReconstructionLoss', criterion='L2'),

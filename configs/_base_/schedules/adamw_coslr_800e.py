@@ -6,7 +6,8 @@
 #
 # 1,281,167 pictures / 1,024 = 1,251 iterations, 313 steps an epoch.
 optim_wrapper = dict(
-    type='OptimWrapper',
+    # bf16 on a GPU that has it; precision='fp32' or 'bf16' says which.
+    type='FiniteOptimWrapper',
     accumulative_counts=4,
     optimizer=dict(
         type='AdamW',
@@ -40,7 +41,7 @@ param_scheduler = [
     ),
 ]
 
-train_cfg = dict(type='PretrainLoop', max_epochs=800, val_interval=20)
+train_cfg = dict(type='ResumableEpochTrainLoop', max_epochs=800, val_interval=20)
 
 # Counts processes x batch, and not the accumulation: 8 x 128.
 auto_scale_lr = dict(base_batch_size=1024)

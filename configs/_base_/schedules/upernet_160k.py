@@ -1,6 +1,6 @@
 # 8 GPUs x 2 pictures = 16 a step, lr 1e-4 for those.
 optim_wrapper = dict(
-    type='OptimWrapper',
+    type='FiniteOptimWrapper',
     constructor='BackboneLayerDecayConstructor',
     optimizer=dict(
         type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05
@@ -29,7 +29,7 @@ param_scheduler = [
     ),
 ]
 train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=160000, val_interval=16000
+    type='ResumableIterTrainLoop', max_iters=160000, val_interval=16000
 )
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -5,7 +5,9 @@ max_iters = 184375
 milestones = [163889, 177546]
 
 optim_wrapper = dict(
-    type='OptimWrapper',
+    type='FiniteOptimWrapper',
+    # In bf16 boxes would be 4 pixels apart at 1,024.
+    modules=['backbone', 'neck'],
     constructor='BackboneLayerDecayConstructor',
     optimizer=dict(
         type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.1
@@ -30,7 +32,7 @@ param_scheduler = [
     ),
 ]
 train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=max_iters, val_interval=9219
+    type='ResumableIterTrainLoop', max_iters=max_iters, val_interval=9219
 )
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

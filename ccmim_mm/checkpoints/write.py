@@ -1,13 +1,17 @@
-"""Files that are whole or absent."""
+"""Files that are complete or absent."""
 
+import io
 import os
 import tempfile
 from pathlib import Path
 
+import torch
 from mmengine.fileio import LocalBackend, register_backend
+from safetensors.torch import save
+from torch import Tensor
 
 
-def write_whole(content: bytes, path: str | Path) -> None:
+def write_atomic(content: bytes, path: str | Path) -> None:
     """Write a file beside its place and move it there when it is complete.
 
     Whatever happens meanwhile, the path holds the old content or the new.
@@ -35,9 +39,31 @@ def write_whole(content: bytes, path: str | Path) -> None:
 
 
 def remove_parts(folder: str | Path) -> None:
-    """Remove what a process that was killed left of :func:`write_whole`."""
+    """Remove what a process that was killed left of :func:`write_atomic`."""
     for path in Path(folder).glob('.*.part'):
         path.unlink(missing_ok=True)
+
+
+def save_state_dict(
+    state: dict[str, Tensor], path: str | Path, key: str = 'state_dict'
+) -> None:
+    """Write parameters, completely or not at all.
+
+    Args:
+        state: Parameters by name.
+        path: The file; one called ``.safetensors`` becomes such a one.
+        key: What the dict around them calls them.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    if Path(path).suffix == '.safetensors':
+        copies = {name: value.contiguous() for name, value in state.items()}
+        write_atomic(save(copies), path)
+        return
+    buffer = io.BytesIO()
+    torch.save({key: state}, buffer)
+    write_atomic(buffer.getvalue(), path)
 
 
 def _umask() -> int:
@@ -47,12 +73,12 @@ def _umask() -> int:
     return umask
 
 
-class WholeFileBackend(LocalBackend):
-    """mmengine's local backend, writing with :func:`write_whole`."""
+class AtomicFileBackend(LocalBackend):
+    """mmengine's local backend, writing with :func:`write_atomic`."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write a file, whole or not at all."""
-        write_whole(obj, filepath)
+        """Write a file, completely or not at all."""
+        write_atomic(obj, filepath)
 
 
-register_backend('whole', WholeFileBackend, force=True)
+register_backend('atomic', AtomicFileBackend, force=True)

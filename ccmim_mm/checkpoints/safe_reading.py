@@ -4,6 +4,8 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,30 +96,42 @@ def check_archive(path: str | Path) -> None:
         raise ValueError(f'{path} is broken: the checksum of {changed} fails')
 
 
-def read_safely_everywhere(trust: bool = False) -> None:
-    """Have mmengine read checkpoints this way, wherever it reads any.
+@contextmanager
+def safe_init_cfg(trust: bool = False) -> Iterator[None]:
+    """Let ``init_cfg=dict(type='Pretrained', ...)`` read this way, meanwhile.
 
-    Its own reader falls back to running code where a file asks for it.
+    mmengine's own reader falls back to running code where a file asks for
+    it. Its table of readers is put back afterwards.
 
     Args:
         trust: Let files run code.
     """
+    before = dict(CheckpointLoader._schemes)
+    readers = dict.fromkeys(before, _refuse)
+    readers |= {
+        '': partial(_read_local, trust=trust),
+        'https://': partial(_read_https, trust=trust),
+    }
+    try:
+        for prefix, reader in readers.items():
+            CheckpointLoader.register_scheme(prefix, reader, force=True)
+        yield
+    finally:
+        for prefix, reader in before.items():
+            CheckpointLoader.register_scheme(prefix, reader, force=True)
 
-    def local(filename: str, map_location: Any = 'cpu') -> Any:
-        return read_safely(filename, map_location or 'cpu', trust=trust)
 
-    def https(filename: str, map_location: Any = 'cpu') -> Any:
-        folder = Path(torch.hub.get_dir(), 'checkpoints')
-        folder.mkdir(parents=True, exist_ok=True)
-        cached = folder / Path(filename).name
-        if not cached.is_file():
-            torch.hub.download_url_to_file(filename, str(cached))
-        return local(str(cached), map_location)
+def _read_local(filename: str, map_location: Any = 'cpu', trust=False) -> Any:
+    return read_safely(filename, map_location or 'cpu', trust=trust)
 
-    for prefix in CheckpointLoader._schemes:
-        CheckpointLoader.register_scheme(prefix, _refuse, force=True)
-    CheckpointLoader.register_scheme('', local, force=True)
-    CheckpointLoader.register_scheme('https://', https, force=True)
+
+def _read_https(filename: str, map_location: Any = 'cpu', trust=False) -> Any:
+    folder = Path(torch.hub.get_dir(), 'checkpoints')
+    folder.mkdir(parents=True, exist_ok=True)
+    cached = folder / Path(filename).name
+    if not cached.is_file():
+        torch.hub.download_url_to_file(filename, str(cached))
+    return _read_local(str(cached), map_location, trust)
 
 
 def _refuse(filename: str, map_location: Any = None) -> None:

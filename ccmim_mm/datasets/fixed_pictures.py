@@ -1,9 +1,9 @@
 """The same pictures throughout a run, for hooks that look at them."""
 
 import torch
-from mmpretrain.registry import DATASETS
+from mmengine.registry import DATASETS
 
-from ...datasets import SampleKey
+from .seeded import SampleKey, Seeded
 
 
 def load_fixed_pictures(dataset_cfg: dict, count: int, seed: int) -> dict:
@@ -22,6 +22,8 @@ def load_fixed_pictures(dataset_cfg: dict, count: int, seed: int) -> dict:
         ``data_samples``.
     """
     dataset = DATASETS.build(dataset_cfg)
+    if not isinstance(dataset, Seeded):
+        dataset = Seeded(dataset)
     total = len(dataset)
     count = min(count, total)
     rows = [i * total // count for i in range(count)]

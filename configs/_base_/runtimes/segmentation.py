@@ -1,18 +1,19 @@
-default_scope = 'mmseg'
-custom_imports = dict(imports=['ccmim_mm'], allow_failed_imports=False)
+_base_ = '../guards.py'
 
-randomness = dict(seed=0, diff_rank_seed=True)
+default_scope = 'mmseg'
+randomness = dict(seed=0)
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
 )
 default_hooks = dict(
+    runtime_info=dict(type='DeferredRuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='AtomicCheckpointHook',
         by_epoch=False,
         interval=16000,
         max_keep_ckpts=3,

@@ -1,21 +1,18 @@
-_base_ = 'mmpretrain::_base_/default_runtime.py'
+_base_ = ['mmpretrain::_base_/default_runtime.py', '../guards.py']
 
-custom_imports = dict(imports=['ccmim_mm'], allow_failed_imports=False)
-
-randomness = dict(seed=0, diff_rank_seed=True)
+randomness = dict(seed=0)
 
 default_hooks = dict(
     runtime_info=dict(type='DeferredRuntimeInfoHook'),
     logger=dict(interval=50),
-    checkpoint=dict(type='WholeCheckpointHook', interval=10, max_keep_ckpts=3),
+    checkpoint=dict(
+        type='AtomicCheckpointHook', interval=10, max_keep_ckpts=3
+    ),
 )
 
 custom_hooks = [
-    dict(type='AgreementHook'),
-    dict(type='PreemptionHook'),
+    *_base_.custom_hooks,
     dict(type='CollapseHook'),
-    dict(type='ThroughputHook'),
-    dict(type='UnreadablePictureHook'),
     dict(type='InitialValHook'),
     dict(type='RunSummaryHook'),
 ]

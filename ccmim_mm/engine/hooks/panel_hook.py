@@ -2,26 +2,26 @@
 
 from pathlib import Path
 
-import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmpretrain.registry import HOOKS
+from mmengine.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from PIL import Image
-from torch import Tensor
 
-from ...visualization import draw_panel
-from ..runner.undisturbed import undisturbed
-from .fixed_pictures import load_fixed_pictures
+from ...datasets.fixed_pictures import load_fixed_pictures
+from ...evaluation import undisturbed
+from ...models import PretrainMethod
+from ...visualization import draw_panel, to_pixels
 
 
 @HOOKS.register_module()
-class MaskPanelHook(Hook):
+class PanelHook(Hook):
     """Draw a panel of fixed pictures before training and while it runs.
 
-    The panels go to ``panels/`` in the work dir and to the visualizer, that
-    is to TensorBoard or W&B where those are set up. The training's random
-    numbers and BatchNorm statistics are not touched.
+    What it shows is the method's ``panel``. The panels go to ``panels/`` in
+    the work dir and to the visualizer, that is to TensorBoard or W&B where
+    those are set up. The training's random numbers and BatchNorm statistics
+    are not touched.
 
     Args:
         dataset: Where the pictures come from.
@@ -59,27 +59,23 @@ class MaskPanelHook(Hook):
 
     @master_only
     def draw(self, runner, epoch: int) -> None:
-        """Draw one panel."""
+        """Draw one panel, if the method has one."""
         model = get_ori_model(runner.model)
-        preprocessor = model.data_preprocessor
+        panel = {}
         with undisturbed(model):
-            inputs = preprocessor(self.batch, False)['inputs']
-            generator = torch.Generator().manual_seed(self.seed)
-            noise = torch.rand(
-                len(inputs), model.num_patches, generator=generator
-            )
-            result = model.reconstruct(inputs, noise.to(inputs.device))
-
-            def to_pixels(images: Tensor) -> Tensor:
-                return images * preprocessor.std + preprocessor.mean
-
-            panel = draw_panel(
-                to_pixels(inputs),
-                result.scores,
-                result.mask,
-                to_pixels(result.images),
-            )
+            inputs = model.data_preprocessor(self.batch, False)['inputs']
+            if isinstance(model, PretrainMethod):
+                panel = model.panel(inputs, self.seed)
+        if not panel:
+            if epoch == 0:
+                name = type(model).__name__
+                runner.logger.info(f'No panels: {name} has nothing to show')
+            return
+        shown = dict(picture=inputs) | panel
+        drawn = draw_panel(
+            {k: to_pixels(v, model.data_preprocessor) for k, v in shown.items()}
+        )
         folder = Path(runner.work_dir, 'panels')
         folder.mkdir(exist_ok=True)
-        Image.fromarray(panel).save(folder / f'epoch_{epoch:04d}.png')
-        runner.visualizer.add_image('mask_panel', panel, step=runner.iter)
+        Image.fromarray(drawn).save(folder / f'epoch_{epoch:04d}.png')
+        runner.visualizer.add_image('panel', drawn, step=runner.iter)

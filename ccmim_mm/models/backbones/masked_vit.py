@@ -1,42 +1,46 @@
-"""The encoder of ccMIM: a plain ViT with its steps laid open."""
+"""A plain ViT whose steps lie open: embed, score, encode what is chosen."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal, Self
 
+import numpy as np
 import torch
+from mmengine.model import ModuleList
+from mmengine.registry import MODELS as ROOT_MODELS
 from mmpretrain.models import MAEViT, VisionTransformer
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..utils import (
-    cls_attention,
-    gather_tokens,
-    layer_at,
-    layer_with_cls_row,
-)
+from ..layers import gather_tokens
+from ..layers.partial_layer import NO_ROWS
+
+CLS_ROW = slice(0, 1)
 
 
 @MODELS.register_module()
-class CCMIMViT(MAEViT):
+class MaskedViT(MAEViT):
     """ViT that embeds, scores and encodes a chosen set of patches.
 
-    The three steps are separate methods, so that the algorithm decides
-    which patches are encoded, how often, and with or without a graph.
-    Parameters carry mmpretrain's names and a checkpoint loads into
+    The steps are separate methods, so that the algorithm decides which
+    patches are encoded, how often, and with or without a graph. Parameters
+    carry mmpretrain's names and a checkpoint loads into
     ``mmpretrain.VisionTransformer`` as it is.
 
     Args:
-        score_layers: ``'all'`` sums the CLS attention over every layer (the
-            release); an integer k over the first k layers only, and nothing
-            behind the k-th row is computed (k = 1: the paper's figure).
-        with_cp: Recompute activations in the backward pass instead of
-            storing them (activation checkpointing).
         arch: See :class:`mmpretrain.models.VisionTransformer`.
         img_size: Side of the (square) input, in pixels.
         patch_size: Side of a patch, in pixels; divides ``img_size``.
+        score_layers: ``'all'`` sums the CLS attention over every layer (the
+            ccMIM release); an integer k over the first k layers only, and
+            nothing behind the k-th row is computed (k = 1: its figure).
+        mask_token: Have a learnable token to put in the place of masked
+            patches, see :meth:`encode`.
+        with_cp: Recompute activations in the backward pass instead of
+            storing them (activation checkpointing).
+        layer: Config of a layer; a :class:`PartialLayer` or relative of it.
         drop_path_rate: Stochastic depth rate in [0, 1).
-        layer_cfgs: Overrides of each layer's config.
+        layer_cfgs: Overrides of each layer's arguments.
         patch_cfg: Overrides of the patch embedding's config.
         norm_cfg: Normalisation layer.
         init_cfg: Initialisation config.
@@ -52,7 +56,9 @@ class CCMIMViT(MAEViT):
         img_size: int = 224,
         patch_size: int = 16,
         score_layers: Literal['all'] | int = 'all',
+        mask_token: bool = False,
         with_cp: bool = False,
+        layer: dict = dict(type='PartialLayer'),
         drop_path_rate: float = 0.0,
         layer_cfgs: Sequence[dict] | dict = {},
         patch_cfg: dict = {},
@@ -65,17 +71,36 @@ class CCMIMViT(MAEViT):
                 f'patch_size={patch_size}: set model.backbone.img_size to '
                 f'a multiple, e.g. {img_size // patch_size * patch_size}'
             )
+        settings = arch if isinstance(arch, dict) else self.arch_zoo[arch]
         super().__init__(
-            arch=arch,
+            # The layers are made here, of the config's type.
+            arch=dict(settings, num_layers=0),
+            out_indices=[0],
             img_size=img_size,
             patch_size=patch_size,
-            drop_path_rate=drop_path_rate,
-            layer_cfgs=layer_cfgs,
             patch_cfg=patch_cfg,
             norm_cfg=norm_cfg,
-            # -1 as a list of our own: the parent resolves it in place.
-            out_indices=[-1],
             init_cfg=init_cfg,
+        )
+        self.arch_settings = settings
+        self.num_layers = settings['num_layers']
+        self.out_indices = [self.num_layers - 1]
+        if isinstance(layer_cfgs, dict):
+            layer_cfgs = [layer_cfgs] * self.num_layers
+        rates = np.linspace(0, drop_path_rate, self.num_layers)
+        self.layers = ModuleList(
+            ROOT_MODELS.build(
+                layer
+                | dict(
+                    embed_dims=self.embed_dims,
+                    num_heads=settings['num_heads'],
+                    feedforward_channels=settings['feedforward_channels'],
+                    drop_path_rate=float(rate),
+                    norm_cfg=norm_cfg,
+                )
+                | overrides
+            )
+            for rate, overrides in zip(rates, layer_cfgs, strict=True)
         )
         depth = self.num_layers if score_layers == 'all' else score_layers
         if not 1 <= depth <= self.num_layers:
@@ -83,10 +108,12 @@ class CCMIMViT(MAEViT):
                 f"score_layers={score_layers} must be 'all' or an integer "
                 f'from 1 to {self.num_layers}, the number of layers'
             )
+        self.mask_token = None
+        if mask_token:
+            self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
         self.img_size = img_size
         self.score_layers = depth
         self.with_cp = with_cp
-        self._layer_with_cls_row = layer_with_cls_row
 
     def init_weights(self) -> None:
         """Initialise as MAE does, unless weights are loaded instead."""
@@ -97,6 +124,8 @@ class CCMIMViT(MAEViT):
             VisionTransformer.init_weights(self)
         else:
             super().init_weights()
+            if self.mask_token is not None:
+                nn.init.normal_(self.mask_token, std=0.02)
 
     def train(self, mode: bool = True) -> Self:
         """Switch the mode and return self, which the parent forgets to."""
@@ -138,34 +167,45 @@ class CCMIMViT(MAEViT):
         x = self._prepend_cls(tokens)
         scores = torch.zeros(tokens.shape[:2], device=tokens.device)
         for layer in layers:
-            x, row = self._layer_with_cls_row(layer, x)
+            x, row = layer(x, cls_row=True)
             scores += row
-        return scores + cls_attention(last.attn, last.ln1(x))
+        _, row = last(x, rows=NO_ROWS, cls_row=True)
+        return scores + row
 
-    def encode(self, tokens: Tensor, ids: Tensor) -> Tensor:
-        """Encode the patches at ``ids``, with the CLS token in front.
+    def encode(
+        self,
+        tokens: Tensor,
+        keep: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Encode patches, with the CLS token in front.
 
         Args:
             tokens: All embedded patches, ``(B, L, C)``.
-            ids: ``(B, n)``, in ``[0, L)``.
+            keep: Indices of the patches to encode, ``(B, n)``, in ``[0, L)``;
+                the others are dropped. None keeps all.
+            mask: ``(B, L)``, 1 = masked: the mask token, at the patch's
+                position, stands in its place. None masks none.
 
         Returns:
             ``(B, n + 1, C)`` after the final norm, CLS first.
+
+        Raises:
+            ValueError: For a mask without ``mask_token=True``.
         """
-        x = self._prepend_cls(gather_tokens(tokens, ids))
+        x = self._prepare(tokens, keep, mask)
         return self.norm1(self._run(self.layers, x))
 
-    def encode_cls(self, tokens: Tensor, ids: Tensor) -> Tensor:
-        """The CLS token of :meth:`encode`, ``(B, C)``, for less.
-
-        Args:
-            tokens: All embedded patches, ``(B, L, C)``.
-            ids: ``(B, n)``, in ``[0, L)``.
-        """
+    def encode_cls(
+        self,
+        tokens: Tensor,
+        keep: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """The CLS token of :meth:`encode`, ``(B, C)``, for less."""
         *layers, last = self.layers
-        x = self._prepend_cls(gather_tokens(tokens, ids))
-        x = layer_at(last, self._run(layers, x), slice(0, 1))
-        return self.norm1(x)[:, 0]
+        x = self._run(layers, self._prepare(tokens, keep, mask))
+        return self.norm1(self._call(last, x, CLS_ROW))[:, 0]
 
     def forward(
         self, x: Tensor, mask: bool | None = None
@@ -185,22 +225,33 @@ class CCMIMViT(MAEViT):
             return super().forward(x, mask=True)
         return VisionTransformer.forward(self, x)
 
-    def compile_layers(self, backend: str = 'inductor') -> None:
-        """Compile the layers for the input size, in the score pass too."""
-        for layer in self.layers:
-            layer.compile(backend=backend, dynamic=False)
-        self._layer_with_cls_row = torch.compile(
-            layer_with_cls_row, backend=backend, dynamic=False
-        )
+    def _prepare(
+        self, tokens: Tensor, keep: Tensor | None, mask: Tensor | None
+    ) -> Tensor:
+        """What the first layer sees, ``(B, n + 1, C)``."""
+        if mask is not None:
+            if self.mask_token is None:
+                raise ValueError(
+                    'the encoder has no token to put in the place of masked '
+                    'patches: set model.backbone.mask_token=True'
+                )
+            hidden = mask.to(tokens.dtype).unsqueeze(-1)
+            token = self.mask_token + self.pos_embed[:, 1:]
+            tokens = tokens * (1 - hidden) + token * hidden
+        if keep is not None:
+            tokens = gather_tokens(tokens, keep)
+        return self._prepend_cls(tokens)
 
     def _run(self, layers: Iterable[nn.Module], x: Tensor) -> Tensor:
         """``(B, N, C)`` through some layers."""
         for layer in layers:
-            if self.with_cp and x.requires_grad:
-                x = checkpoint(layer, x, use_reentrant=False)
-            else:
-                x = layer(x)
+            x = self._call(layer, x)
         return x
+
+    def _call(self, layer: nn.Module, x: Tensor, *rows: slice) -> Tensor:
+        if self.with_cp and x.requires_grad:
+            return checkpoint(layer, x, *rows, use_reentrant=False)
+        return layer(x, *rows)
 
     def _prepend_cls(self, tokens: Tensor) -> Tensor:
         """``(B, n, C)`` to ``(B, n + 1, C)`` with the positioned CLS."""

@@ -1,4 +1,7 @@
-"""A checkpoint of tensors, numbers, strings and containers alone."""
+"""A checkpoint that torch reads with ``weights_only=True``.
+
+Of tensors, numbers, strings and containers alone.
+"""
 
 from pathlib import PurePath
 from typing import Any
@@ -11,7 +14,7 @@ from torch import Tensor
 _HISTORY = 'history'
 
 
-def to_plain(value: Any, name: str = 'checkpoint') -> Any:
+def to_weights_only(value: Any, name: str = 'checkpoint') -> Any:
     """Bring a value down to what can be read without running code.
 
     Histories of the log become tensors, numpy's numbers Python's. What has
@@ -42,18 +45,18 @@ def to_plain(value: Any, name: str = 'checkpoint') -> Any:
         return str(value)
     if isinstance(value, dict):
         return {
-            to_plain(k, name): to_plain(v, f'{name}.{k}')
+            to_weights_only(k, name): to_weights_only(v, f'{name}.{k}')
             for k, v in value.items()
         }
     if isinstance(value, list | tuple):
-        plain = [to_plain(v, name) for v in value]
+        plain = [to_weights_only(v, name) for v in value]
         return plain if isinstance(value, list) else tuple(plain)
     print_log(f'{name} is a {type(value).__name__} and is not saved')
     return None
 
 
 def unpack_histories(hub: dict[str, Any]) -> None:
-    """Rebuild the histories of a message hub's plain state, in place."""
+    """Rebuild the histories of a message hub's state, in place."""
     hub['log_scalars'] = {
         name: _history(value) for name, value in hub['log_scalars'].items()
     }
@@ -62,7 +65,8 @@ def unpack_histories(hub: dict[str, Any]) -> None:
 def _history(value: Any) -> Any:
     if not isinstance(value, dict) or _HISTORY not in value:
         return value
-    buffer = HistoryBuffer(max_length=value['max_length'])
-    buffer._log_history = value[_HISTORY].cpu().numpy()
-    buffer._count_history = value['counts'].cpu().numpy()
-    return buffer
+    return HistoryBuffer(
+        value[_HISTORY].cpu().numpy(),
+        value['counts'].cpu().numpy(),
+        max_length=value['max_length'],
+    )

@@ -1,0 +1,185 @@
+"""A pre-trained encoder in memory: pictures in, what it sees out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.registry import MODELS, TRANSFORMS, DefaultScope
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+from ..checkpoints import load_pretrained, read_as_project
+from ..datasets.data_root import leaf
+from ..datasets.transforms.loading import to_rgb
+from ..models import CCMIM, MaskedMethod, features_of, patch_features_of
+from ..models.algorithms import Explanation
+
+#: A picture: its path, one of PIL's, or an RGB array ``(H, W, 3)``, uint8.
+Picture = str | Path | Image.Image | np.ndarray
+
+
+def load_encoder(
+    config: str | Path | Config,
+    checkpoint: str | None = None,
+    options: dict[str, Any] | None = None,
+    device: str | None = None,
+) -> 'Encoder':
+    """Load the encoder of a pre-training config.
+
+    Args:
+        config: The config or its path; its evaluation pipeline is used.
+        checkpoint: Of any format that is known; None leaves it random.
+        options: Overrides of the config, by dotted keys.
+        device: Where it runs; None is a GPU where there is one.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is broken or does not fill the encoder.
+    """
+    cfg = config if isinstance(config, Config) else Config.fromfile(config)
+    cfg.merge_from_dict(options or {})
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(
+            dict(cfg.model, data_preprocessor=cfg.data_preprocessor)
+        )
+        load, *rest = leaf(cfg, 'test').pipeline
+        loading, pipeline = TRANSFORMS.build(load), Compose(rest)
+    model.init_weights()
+    if checkpoint is not None:
+        state, form = read_as_project(checkpoint)
+        account = load_pretrained(model, state)
+        print_log(f'{checkpoint} ({form} names): {account}')
+    return Encoder(model, loading, pipeline, device)
+
+
+class Encoder:
+    """A frozen model, and the pictures as it was judged on them.
+
+    Args:
+        model: The model, a method of this project or any of mmpretrain.
+        loading: The transform that reads a file.
+        pipeline: What follows it, up to packing.
+        device: Where it runs; None is a GPU where there is one.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loading: Any,
+        pipeline: Compose,
+        device: str | None = None,
+    ) -> None:
+        self.model = model.eval().to(device or get_device())
+        self.loading = loading
+        self.pipeline = pipeline
+
+    def load(self, pictures: Picture | Sequence[Picture]) -> Tensor:
+        """Pictures as the model wants them.
+
+        Args:
+            pictures: One, or several.
+
+        Returns:
+            ``(B, 3, H, W)``, normalised, on the model's device.
+
+        Raises:
+            UnreadablePictureError: If a file is no picture.
+            TypeError: For what is no picture at all.
+        """
+        if isinstance(pictures, Picture):
+            pictures = [pictures]
+        packed = [self.pipeline(self._read(p))['inputs'] for p in pictures]
+        return self.normalise(torch.stack(packed))
+
+    def normalise(self, packed: Tensor) -> Tensor:
+        """Packed pictures ``(B, 3, H, W)`` as :meth:`load` has them."""
+        # mmpretrain's preprocessor wants two values.
+        batch = dict(inputs=packed, data_samples=None)
+        return self.model.data_preprocessor(batch, False)['inputs']
+
+    @torch.no_grad()
+    def features(
+        self, inputs: Tensor, names: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
+        """Features of loaded pictures.
+
+        Args:
+            inputs: See :meth:`load`.
+            names: Which; ``patches`` is ``(B, L, C)``. None is all that are
+                ``(B, C)``.
+
+        Returns:
+            By name, on the CPU, fp32.
+
+        Raises:
+            ValueError: If the model has no such features.
+        """
+        found = dict(features_of(self.model, inputs))
+        if names is not None:
+            if 'patches' in names:
+                found['patches'] = patch_features_of(self.model, inputs)
+            if missing := [name for name in names if name not in found]:
+                raise ValueError(
+                    f'{type(self.model).__name__} has the features '
+                    f'{", ".join(found)}, and no {", ".join(missing)}'
+                )
+            found = {name: found[name] for name in names}
+        return {name: value.float().cpu() for name, value in found.items()}
+
+    @torch.no_grad()
+    def attention(self, inputs: Tensor) -> Tensor:
+        """CLS attention to the patches of loaded pictures, ``(B, L)``.
+
+        Raises:
+            ValueError: If the method has none.
+        """
+        if not isinstance(self.model, MaskedMethod):
+            raise self._lacks('attention scores')
+        return self.model.attention(inputs)
+
+    def explain(
+        self, inputs: Tensor, seed: int = 0, mask: Tensor | None = None
+    ) -> Explanation:
+        """Attention, mask and reconstruction of loaded pictures.
+
+        Args:
+            inputs: See :meth:`load`.
+            seed: Seed of the masks.
+            mask: ``(B, L)``, 1 = masked: one that you have painted.
+
+        Raises:
+            ValueError: If the method has none.
+        """
+        if not isinstance(self.model, CCMIM):
+            raise self._lacks('reconstruction')
+        return self.model.explain(inputs, seed, mask)
+
+    def _lacks(self, what: str) -> ValueError:
+        return ValueError(f'{type(self.model).__name__} has no {what}')
+
+    def _read(self, picture: Picture) -> dict:
+        """What loading would make of it."""
+        if isinstance(picture, str | Path):
+            return self.loading(dict(img_path=str(picture)))
+        if isinstance(picture, np.ndarray):
+            picture = Image.fromarray(picture)
+        if not isinstance(picture, Image.Image):
+            raise TypeError(
+                f'a {type(picture).__name__} is no picture: give a path, one '
+                'of PIL or an RGB array (H, W, 3) of uint8'
+            )
+        rgb = to_rgb(ImageOps.exif_transpose(picture))
+        shape = rgb.size[::-1]
+        return dict(
+            img=mmcv.rgb2bgr(np.asarray(rgb)),
+            img_path='',
+            img_shape=shape,
+            ori_shape=shape,
+        )

@@ -1,0 +1,276 @@
+"""Parameters into models, with one account of every tensor."""
+
+import re
+from typing import NamedTuple
+
+from mmpretrain.models import BaseSelfSupervisor
+from torch import Tensor, nn
+
+from ..models.algorithms import PretrainMethod
+
+_TABLE = re.compile(r'(?:.*\.)?pos_embed')
+_NOTHING = re.compile(r'(?!)')
+
+
+class Policy(NamedTuple):
+    """Which tensors may be left over, by their names in the target.
+
+    Attributes:
+        what: The target, for people.
+        prefix: Of the checkpoint's names that are meant for the target.
+        new: The target's tensors that may start fresh.
+        unused: The checkpoint's tensors that may go unused.
+        resize: Whether a position table may come from another size.
+    """
+
+    what: str
+    prefix: str
+    new: re.Pattern
+    unused: re.Pattern
+    resize: bool
+
+
+#: An encoder into a ViT for another task. It may do without the CLS token
+#: and the final norm, and add relative positions, layer scale, and the norm
+#: behind mean-pooled patches.
+INTO_BACKBONE = Policy(
+    what='backbone tensors',
+    prefix='backbone.',
+    new=re.compile(r'.*\.rel_pos_[hw]|.*\.gamma[12]\.\w+|ln2\.\w+'),
+    unused=re.compile(r'cls_token|ln1\.\w+'),
+    resize=True,
+)
+#: A checkpoint to be judged: every tensor of the model must be in it.
+TO_TEST = Policy(
+    what='tensors',
+    prefix='',
+    new=_NOTHING,
+    unused=re.compile(r'(?!backbone\.).*'),
+    resize=False,
+)
+
+
+class Account(NamedTuple):
+    """What became of the tensors.
+
+    Attributes:
+        what: The target, for people.
+        loaded: Names of the target's tensors that were loaded.
+        new: Names of those that start fresh, as they may.
+        unused: The checkpoint's names that are not used, as they may.
+        unexplained: Names of either side that nothing explains.
+        table: ``(from, to)`` sides of the position table, in patches, if it
+            is resized.
+        total: Tensors of the target.
+    """
+
+    what: str
+    loaded: list[str]
+    new: list[str]
+    unused: list[str]
+    unexplained: list[str]
+    table: tuple[int, int] | None
+    total: int
+
+    def __str__(self) -> str:
+        resized = ''
+        if self.table:
+            a, b = self.table
+            resized = f' (pos_embed {a}x{a} -> {b}x{b})'
+        line = (
+            f'loaded {len(self.loaded)} of {self.total} {self.what}'
+            f'{resized}; unused by design: {_summary(self.unused)}; '
+            f'new: {_summary(self.new)}'
+        )
+        if self.unexplained:
+            line += f'; unexplained: {_summary(self.unexplained)}'
+        return line
+
+
+def load_pretrained(
+    model: nn.Module, state: dict[str, Tensor], allow_partial: bool = False
+) -> Account:
+    """Start a model from a pre-trained checkpoint.
+
+    All that fits goes into a pre-training method, whose ``may_be_new`` says
+    what the checkpoint may lack, and the encoder into the backbone of any
+    other model. Tensors of the encoder are never dropped without a word.
+
+    Args:
+        model: The model.
+        state: Parameters by this project's names.
+        allow_partial: Go on where tensors are missing, left over or of
+            another shape without a reason.
+
+    Raises:
+        ValueError: For such a tensor otherwise; nothing was changed then.
+    """
+    if isinstance(model, BaseSelfSupervisor):
+        return load(model, state, into_method(model), allow_partial)
+    return load(model.backbone, state, INTO_BACKBONE, allow_partial)
+
+
+def load_for_test(model: nn.Module, state: dict[str, Tensor]) -> Account:
+    """Load a checkpoint to be judged.
+
+    Args:
+        model: A model, in wrappers of processes or of test-time
+            augmentation or not.
+        state: Parameters by this project's names.
+
+    Raises:
+        ValueError: If a tensor that is judged is missing or does not fit.
+    """
+    while isinstance(inner := getattr(model, 'module', None), nn.Module):
+        model = inner
+    if isinstance(model, BaseSelfSupervisor):
+        return load(model, state, into_method(model))
+    return load(model, state, TO_TEST)
+
+
+def into_method(model: BaseSelfSupervisor) -> Policy:
+    """The policy of a pre-training method, of this project or not."""
+    new = re.compile(r'(?!backbone\.).*')
+    if isinstance(model, PretrainMethod):
+        new = re.compile(f'(?:{"|".join(map(re.escape, model.may_be_new))}).*')
+    return TO_TEST._replace(new=new, resize=True)
+
+
+def load(
+    target: nn.Module,
+    state: dict[str, Tensor],
+    policy: Policy,
+    allow_partial: bool = False,
+) -> Account:
+    """Load what :func:`match` finds; the target resizes its own table."""
+    fits, account = match(target.state_dict(), state, policy, allow_partial)
+    target.load_state_dict(fits, strict=False)
+    return account
+
+
+def match(
+    own: dict[str, Tensor],
+    state: dict[str, Tensor],
+    policy: Policy,
+    allow_partial: bool = False,
+) -> tuple[dict[str, Tensor], Account]:
+    """Find the tensors of a checkpoint that a target takes.
+
+    Args:
+        own: The target's state, on any device, ``meta`` too.
+        state: The checkpoint's parameters.
+        policy: What may be left over.
+        allow_partial: Go on whatever is.
+
+    Returns:
+        The tensors by their names in the target, and what became of each.
+
+    Raises:
+        ValueError: For a tensor that nothing explains, unless allowed.
+    """
+    state = {
+        name.removeprefix(policy.prefix): value
+        for name, value in state.items()
+        if name.startswith(policy.prefix)
+    }
+    fits = {
+        name: value
+        for name, value in state.items()
+        if name in own and _fits(name, value, own[name], policy)
+    }
+    new = [n for n in own if n not in fits]
+    unused = [n for n in state if n not in fits]
+    # A part that is loaded is loaded whole, or it is another one.
+    parts = {_part(n) for n in fits}
+    fresh = [n for n in new if policy.new.fullmatch(n)]
+    explained = [
+        n
+        for n in unused
+        if n in fresh
+        or (
+            n not in own
+            and policy.unused.fullmatch(n)
+            and _part(n) not in parts
+        )
+    ]
+    account = Account(
+        what=policy.what,
+        loaded=list(fits),
+        new=fresh,
+        unused=explained,
+        unexplained=sorted({*new, *unused} - {*fresh, *explained}),
+        table=_resized(state, own),
+        total=len(own),
+    )
+    if not fits or (account.unexplained and not allow_partial):
+        raise ValueError(_complaint(account, own, state))
+    return fits, account
+
+
+def _fits(name: str, value: Tensor, own: Tensor, policy: Policy) -> bool:
+    """Whether a tensor can be loaded; a table need only be as wide."""
+    if policy.resize and _TABLE.fullmatch(name):
+        return value.shape[-1] == own.shape[-1]
+    return value.shape == own.shape
+
+
+def _part(name: str) -> str:
+    """``neck`` of ``neck.decoder_blocks.0.ln1.weight``."""
+    return name.partition('.')[0]
+
+
+def _complaint(
+    account: Account, own: dict[str, Tensor], state: dict[str, Tensor]
+) -> str:
+    names = account.unexplained or list(own)
+    name = names[0]
+    need, found = (
+        tuple(part[name].shape) if name in part else 'nothing'
+        for part in (own, state)
+    )
+    return (
+        f'{len(names)} tensors of model or checkpoint are unexplained, first '
+        f'{name}: the model has {need}, the checkpoint {found}. Is it of the '
+        'same architecture, width and depth? --allow-partial goes on with '
+        'the rest'
+    )
+
+
+def _resized(
+    state: dict[str, Tensor], own: dict[str, Tensor]
+) -> tuple[int, int] | None:
+    """Sides of the encoder's two position tables, if they differ."""
+    for name in ('pos_embed', 'backbone.pos_embed'):
+        if name in state and name in own:
+            a, b = (
+                int((t.numel() // t.shape[-1]) ** 0.5)
+                for t in (state[name], own[name])
+            )
+            return (a, b) if a != b else None
+    return None
+
+
+def _summary(names: list[str]) -> str:
+    """``cls_token, ln1.*, rel_pos_h (12), neck.* (29)``: names by kind."""
+    kinds: dict[str, int] = {}
+    for name in names:
+        added = re.fullmatch(r'.*?(rel_pos_[hw]|gamma[12]).*', name)
+        layer = re.match(r'(?:backbone\.)?layers\.\d+\.', name)
+        part = re.match(r'(?!backbone\.|ln\d)\w+\.', name)
+        if added:
+            kind = added[1]
+        elif found := layer or part:
+            kind = f'{found[0]}*'
+        else:
+            kind = re.sub(r'\.\w+$', '.*', name)
+        kinds[kind] = kinds.get(kind, 0) + 1
+    uncounted = re.compile(r'ln\d.*|.*layers\.\d+\.\*')
+    return (
+        ', '.join(
+            kind
+            if count == 1 or uncounted.fullmatch(kind)
+            else f'{kind} ({count})'
+            for kind, count in kinds.items()
+        )
+        or 'none'
+    )

@@ -1,0 +1,170 @@
+"""The classes of a downstream config, and its data, checked against them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import matplotlib
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+from mmengine.registry import DATASETS
+
+from .checks import (
+    check_class_folders,
+    check_coco,
+    check_label_maps,
+    read_coco,
+)
+from .data_root import kind_of, leaf, leaves
+from .layouts import class_folders
+
+SPLITS = ('train', 'val', 'test')
+#: Data sets whose files are where :mod:`checks` looks for them.
+CHECKED = ('PictureFolder', 'CocoDataset', 'BaseSegDataset', 'ADE20KDataset')
+
+
+def has_classes(cfg: Config) -> bool:
+    """Whether a config trains on annotations."""
+    return kind_of(leaf(cfg, 'train')) != 'pictures'
+
+
+def apply_classes(cfg: Config) -> None:
+    """Find the classes, and give every part of the model their number.
+
+    Configs with a ``classes`` key take any: those named there, or, for
+    None, those of the data. The others keep the classes of their data set.
+
+    Args:
+        cfg: The config with its data applied, changed in place.
+
+    Raises:
+        ValueError: If the classes are unknown, or the model has another
+            number of them.
+    """
+    if 'classes' in cfg:
+        classes = cfg.classes
+        if isinstance(classes, str):
+            classes = classes.split(',')
+        cfg.classes = list(classes or _classes_of_data(cfg))
+        for part in (cfg.model, cfg.get('data_preprocessor')):
+            for holder in find_dicts(part, 'num_classes'):
+                holder.num_classes = len(cfg.classes)
+        if kind_of(leaf(cfg, 'train')) != 'class_folders':
+            meta = dict(
+                classes=cfg.classes, palette=_palette(len(cfg.classes))
+            )
+            for split in SPLITS:
+                for dataset in leaves(cfg[f'{split}_dataloader'].dataset):
+                    dataset.metainfo = meta
+    count = len(_classes(cfg))
+    for holder in find_dicts(cfg.model, 'num_classes'):
+        if holder.num_classes != count:
+            raise ValueError(
+                f'{holder.type} has num_classes={holder.num_classes}, but '
+                f'there are {count} classes: start from one of the configs '
+                'called *_own.py, which take any number'
+            )
+
+
+def check_data(cfg: Config) -> None:
+    """Check the whole data set against the config, on the main process.
+
+    Args:
+        cfg: The config with data and classes applied.
+
+    Raises:
+        FileNotFoundError: If a part is missing.
+        ValueError: Naming the first file and value that is wrong.
+    """
+    if leaf(cfg, 'train').type not in CHECKED:
+        return
+    classes = _classes(cfg)
+    if kind_of(leaf(cfg, 'train')) == 'class_folders':
+        found = _classes_of_data(cfg)
+        if found != list(classes):
+            raise ValueError(
+                f'the class folders are {", ".join(found)}, but the classes '
+                f'of the config {", ".join(classes)}'
+            )
+        return
+    # torchrun's; there is no process group yet.
+    if os.environ.get('RANK', '0') != '0':
+        return
+    for split in SPLITS[:2]:
+        dataset = leaf(cfg, split)
+        root = Path(dataset.data_root)
+        if kind_of(dataset) == 'coco':
+            check_coco(
+                root / dataset.ann_file,
+                root / dataset.data_prefix.img,
+                classes,
+                (cfg.model.get('roi_head') or {}).get('mask_head') is not None,
+            )
+        else:
+            loads = find_dicts(dataset.pipeline, 'reduce_zero_label')
+            check_label_maps(
+                root / dataset.data_prefix.img_path,
+                root / dataset.data_prefix.seg_map_path,
+                dataset.get('img_suffix', '.jpg'),
+                len(classes),
+                any(load.reduce_zero_label for load in loads),
+            )
+    print_log(f'Data of {len(classes)} classes checked: {cfg.data_root}')
+
+
+def _classes(cfg: Config) -> Sequence[str]:
+    """Names of the classes that the config is for."""
+    if cfg.get('classes'):
+        return cfg.classes
+    dataset = leaf(cfg, 'train')
+    if kind_of(dataset) == 'class_folders':
+        return _classes_of_data(cfg)
+    with DATASETS.switch_scope_and_registry(cfg.default_scope) as registry:
+        return registry.get(dataset.type).METAINFO['classes']
+
+
+def _classes_of_data(cfg: Config) -> list[str]:
+    """Names of the classes that the data set has."""
+    dataset = leaf(cfg, 'train')
+    kind = kind_of(dataset)
+    if kind == 'class_folders':
+        return check_class_folders(
+            *(_class_folders(leaf(cfg, split)) for split in SPLITS[:2])
+        )
+    if kind == 'coco':
+        content = read_coco(Path(dataset.data_root, dataset.ann_file))
+        return [category['name'] for category in content['categories']]
+    listed = Path(dataset.data_root, 'classes.txt')
+    if not listed.is_file():
+        raise ValueError(
+            f"no {listed} with the classes' names, one a line, for the "
+            'values 0, 1, ...: write it, or give --cfg-options '
+            'classes="background,cat"'
+        )
+    lines = listed.read_text(encoding='utf-8').splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _class_folders(dataset: ConfigDict) -> Path:
+    split = dataset.get('split')
+    root = dataset.data_root
+    return class_folders(root, split) if split else Path(root)
+
+
+def find_dicts(part: object, key: str) -> Iterator[ConfigDict]:
+    """Every dict within a config's part that has a key."""
+    if isinstance(part, dict):
+        if part.get(key) is not None:
+            yield part
+        for value in part.values():
+            yield from find_dicts(value, key)
+    elif isinstance(part, list | tuple):
+        for value in part:
+            yield from find_dicts(value, key)
+
+
+def _palette(count: int) -> list[tuple[int, ...]]:
+    """Distinct colours, RGB in [0, 255]."""
+    colours = matplotlib.colormaps['tab20'].resampled(count)(range(count))
+    # Tuples: mmdet's visualizer takes a list for a list of colours.
+    return [tuple(c) for c in (colours[:, :3] * 255).astype(int).tolist()]

@@ -1,0 +1,138 @@
+"""What a config's ``data_root`` means to every part that reads data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
+
+from .layouts import Split, find_coco, find_label_maps, find_layout
+
+#: What a data set is annotated with.
+Kind = Literal['pictures', 'class_folders', 'coco', 'label_maps']
+
+
+class Part(NamedTuple):
+    """A data set that a config names.
+
+    Attributes:
+        dataset: Its config, wrappers taken off.
+        split: What it is of.
+        stage: ``train``, ``val`` or ``test`` for a loader's; None for a
+            hook's.
+    """
+
+    dataset: ConfigDict
+    split: Split
+    stage: str | None
+
+
+def leaves(dataset: ConfigDict) -> Iterator[ConfigDict]:
+    """The data sets within wrappers (``Seeded``, ``ConcatDataset``, ...)."""
+    inner = dataset.get('datasets') or [dataset.get('dataset')]
+    if inner == [None]:
+        yield dataset
+        return
+    for part in inner:
+        yield from leaves(part)
+
+
+def leaf(cfg: Config, stage: str) -> ConfigDict:
+    """The first data set of a stage's loader, wrappers taken off."""
+    return next(leaves(cfg[f'{stage}_dataloader'].dataset))
+
+
+def kind_of(dataset: ConfigDict) -> Kind:
+    """What a data set is annotated with, by its config."""
+    if str(dataset.get('ann_file', '')).endswith('.json'):
+        return 'coco'
+    if 'seg_map_path' in (dataset.get('data_prefix') or {}):
+        return 'label_maps'
+    return 'class_folders' if dataset.get('with_label') else 'pictures'
+
+
+def parts(cfg: Config) -> Iterator[Part]:
+    """Every data set of loaders, the evaluation's bank and hooks."""
+    for stage in ('train', 'val', 'test'):
+        split: Split = 'train' if stage == 'train' else 'val'
+        bank = (cfg.get(f'{stage}_cfg') or {}).get('bank_dataloader')
+        loaders = (cfg.get(f'{stage}_dataloader'), split), (bank, 'train')
+        for loader, of in loaders:
+            if loader is not None:
+                for dataset in leaves(loader.dataset):
+                    yield Part(dataset, of, stage)  # type: ignore[arg-type]
+    for hook in cfg.get('custom_hooks') or ():
+        if isinstance(hook.get('dataset'), dict):
+            for dataset in leaves(hook.dataset):
+                yield Part(dataset, 'val', None)
+
+
+def apply_data_root(cfg: Config) -> None:
+    """Give every data set without a ``data_root`` that of the config.
+
+    Where annotations or folders are not at the place that the config names,
+    the usual layouts are looked for. Without labels the evaluation of a
+    pre-training is switched off, and one line says so.
+
+    Args:
+        cfg: The config, changed in place.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or it lacks what the
+            config's task needs.
+    """
+    root = cfg.get('data_root')
+    if root is None:
+        return
+    _switch_evaluation(cfg, root)
+    for dataset, split, stage in parts(cfg):
+        kind = kind_of(dataset)
+        if dataset.get('data_root') is None:
+            dataset.data_root = str(root)
+            if kind == 'coco':
+                _find_coco(dataset, root, split)
+            elif kind == 'label_maps':
+                _find_label_maps(dataset, root, split)
+            elif dataset.get('names_file'):
+                dataset.names_file = str(Path(root, dataset.names_file))
+        evaluator = cfg.get(f'{stage}_evaluator') or {}
+        if kind == 'coco' and 'ann_file' in evaluator:
+            ann_file = Path(dataset.data_root, dataset.ann_file)
+            evaluator.ann_file = str(ann_file)
+
+
+def _switch_evaluation(cfg: Config, root: str) -> None:
+    """Take out the evaluation of frozen features if there are no labels."""
+    kinds = {
+        stage: {kind_of(p.dataset) for p in parts(cfg) if p.stage == stage}
+        for stage in ('train', 'val')
+    }
+    if kinds != dict(train={'pictures'}, val={'class_folders'}):
+        return
+    if all(p.dataset.get('data_root') for p in parts(cfg)):
+        return
+    layout = find_layout(root)
+    if layout.val is None:
+        for stage in ('val', 'test'):
+            for key in ('dataloader', 'cfg', 'evaluator'):
+                cfg[f'{stage}_{key}'] = None
+        print_log(f'No labels ({layout.reason}): kNN and linear probe are off')
+
+
+def _find_coco(dataset: ConfigDict, root: str, split: Split) -> None:
+    folder = (dataset.get('data_prefix') or {}).get('img', '')
+    there = Path(root, dataset.ann_file).is_file()
+    if not (there and Path(root, folder).is_dir()):
+        coco = find_coco(root, split)
+        dataset.ann_file = coco.ann_file
+        dataset.data_prefix = dict(img=f'{coco.pictures}/')
+
+
+def _find_label_maps(dataset: ConfigDict, root: str, split: Split) -> None:
+    if not all(Path(root, f).is_dir() for f in dataset.data_prefix.values()):
+        found = find_label_maps(root, split)
+        dataset.data_prefix = dict(
+            img_path=found.pictures, seg_map_path=found.label_maps
+        )
+        dataset.img_suffix = found.suffix

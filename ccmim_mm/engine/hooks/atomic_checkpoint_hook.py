@@ -1,0 +1,207 @@
+"""Checkpoints that are complete or absent, and pruned only when replaced."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS, RUNNERS
+
+from ...checkpoints import to_weights_only, write_atomic
+from .preemption_hook import PREEMPTED
+
+BACKEND = dict(backend='atomic')
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(Hook):
+    """Saves checkpoints, for runs that must survive.
+
+    A checkpoint appears under its name when it is complete; the ones that it
+    replaces are deleted after that, not before. If saving fails (a full
+    disk), the previous one stays, training goes on, and only several
+    failures in a row stop it. What is saved can be read without running
+    code. Only files that this run wrote into its own work dir are ever
+    deleted; names in a checkpoint are names there.
+
+    Args:
+        interval: Epochs or iterations between checkpoints; -1 saves none
+            but the last.
+        by_epoch: Whether it counts epochs.
+        max_keep_ckpts: Checkpoints to keep, the newest; -1 keeps all.
+        save_last: Save at the end of the training too.
+        save_best: The metric whose best checkpoint is kept beside them;
+            ``auto`` is the first of an evaluation, None keeps none.
+        rule: Whether ``greater`` or ``less`` is better; None is ``less``
+            for losses.
+        max_failures: Failed attempts in a row that stop the run, at least 1.
+
+    Raises:
+        OSError: After so many failures.
+        ValueError: If a checkpoint would fall between the batches of a step.
+    """
+
+    # After all that changes what is saved.
+    priority = 'VERY_LOW'
+
+    def __init__(
+        self,
+        interval: int = -1,
+        by_epoch: bool = True,
+        max_keep_ckpts: int = -1,
+        save_last: bool = True,
+        save_best: str | None = None,
+        rule: str | None = None,
+        max_failures: int = 3,
+    ) -> None:
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self.max_keep_ckpts = max_keep_ckpts
+        self.save_last = save_last
+        self.save_best = save_best
+        self.rule = rule
+        self.max_failures = max_failures
+        self.failures = 0
+
+    def before_run(self, runner) -> None:
+        """Refuse a runner that could not read what is saved here.
+
+        Raises:
+            TypeError: If the config asks for another runner.
+        """
+        wanted = RUNNERS.get(runner.cfg.get('runner_type', 'Runner'))
+        if not isinstance(runner, wanted):
+            raise TypeError(
+                f'the config is for a {wanted.__name__}, this is a '
+                f'{type(runner).__name__}: build it with RUNNERS.build(cfg)'
+            )
+
+    def before_train(self, runner) -> None:
+        """Refuse checkpoints between the batches of one step."""
+        step = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
+        if not self.by_epoch and self.interval > 0 and self.interval % step:
+            raise ValueError(
+                f'a checkpoint every {self.interval} iterations falls '
+                f'between the {step} batches of a step, whose gradients it '
+                'would lose: set default_hooks.checkpoint.interval to a '
+                f'multiple of {step}'
+            )
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Leave tensors, numbers, strings and containers alone."""
+        checkpoint.update(to_weights_only(dict(checkpoint)))
+
+    def after_train_epoch(self, runner) -> None:
+        """Save if an epoch is due."""
+        done = runner.epoch + 1
+        last = self.save_last and done == runner.max_epochs
+        if self.by_epoch and (self._due(done) or last):
+            self._save(runner, f'epoch_{done}.pth')
+
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """Save if an iteration is due."""
+        done = runner.iter + 1
+        last = self.save_last and done == runner.max_iters
+        if not self.by_epoch and (self._due(done) or last):
+            self._save(runner, f'iter_{done}.pth')
+
+    def after_val_epoch(
+        self, runner, metrics: dict[str, float] | None = None
+    ) -> None:
+        """Keep the best."""
+        if self.save_best is None or not metrics or not runner.iter:
+            return
+        name = self.save_best
+        if name == 'auto':
+            name = next(iter(metrics))
+        if name not in metrics:
+            raise ValueError(
+                f'default_hooks.checkpoint.save_best={name!r} is none of '
+                f'{", ".join(metrics)}'
+            )
+        hub, score = runner.message_hub, metrics[name]
+        best = hub.runtime_info.get('best_score')
+        rule = self.rule or ('less' if 'loss' in name else 'greater')
+        if best is not None and (score <= best) == (rule == 'greater'):
+            return
+        kind, done = (
+            ('epoch', runner.epoch) if self.by_epoch else ('iter', runner.iter)
+        )
+        filename = f'best_{name.replace("/", "_")}_{kind}_{done}.pth'
+        before = hub.runtime_info.get('best_checkpoint')
+        told = dict(best_score=score, best_checkpoint=filename)
+        # Already counted when the evaluation comes.
+        meta = dict(epoch=runner.epoch, iter=runner.iter)
+        if self._try(runner, filename, told, meta) and before != filename:
+            _remove(runner, before)
+
+    def _due(self, done: int) -> bool:
+        return self.interval > 0 and done % self.interval == 0
+
+    def _save(self, runner, filename: str) -> None:
+        """Save one of the regular checkpoints, and prune the others."""
+        kept = runner.message_hub.runtime_info.get('checkpoints', [])
+        kept = [name for name in kept if name != filename] + [filename]
+        most = self.max_keep_ckpts if self.max_keep_ckpts > 0 else len(kept)
+        told = dict(checkpoints=kept[-most:], last_ckpt=filename)
+        if not self._try(runner, filename, told, None):
+            return
+        if is_main_process():
+            path = Path(runner.work_dir, filename)
+            last = Path(runner.work_dir, 'last_checkpoint')
+            write_atomic(str(path).encode(), last)
+        for name in (*kept[:-most], PREEMPTED):
+            _remove(runner, name)
+
+    def _try(
+        self, runner, filename: str, told: dict, meta: dict | None
+    ) -> bool:
+        """Save; a failure is one of those that may happen.
+
+        Args:
+            runner: The runner.
+            filename: In the work dir.
+            told: What the message hub is to know if it succeeds.
+            meta: As for the runner's ``save_checkpoint``.
+        """
+        hub = runner.message_hub
+        before = {name: hub.runtime_info.get(name) for name in told}
+        hub.update_info_dict(told)
+        try:
+            runner.save_checkpoint(
+                runner.work_dir,
+                filename,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=BACKEND,
+            )
+        except OSError as error:
+            for name, value in before.items():
+                restore: Callable = hub.update_info
+                restore(name, value) if value else hub.pop_info(name)
+            self.failures += 1
+            if self.failures >= self.max_failures:
+                raise OSError(
+                    f'no checkpoint could be saved {self.failures} times in '
+                    f'a row: {error}; make room in {runner.work_dir}, then '
+                    '--resume'
+                ) from error
+            runner.logger.error(
+                f'Saving failed ({error}); {before.get("last_ckpt")} stays, '
+                f'and training goes on ({self.failures} of '
+                f'{self.max_failures})'
+            )
+            return False
+        self.failures = 0
+        return True
+
+
+def _remove(runner, name: str | None) -> None:
+    """Remove a checkpoint of this run from its work dir, if it is there."""
+    if name and is_main_process():
+        # By its name alone: where it points to is not asked.
+        path = Path(runner.work_dir, Path(name).name)
+        if path.suffix == '.pth' and not path.is_dir():
+            path.unlink(missing_ok=True)

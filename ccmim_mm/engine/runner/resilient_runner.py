@@ -1,0 +1,299 @@
+"""mmengine's runner, for checkpoints that may be broken or hostile."""
+
+import copy
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as torch_dist
+from mmengine.config import Config
+from mmengine.dist import (
+    broadcast_object_list,
+    is_distributed,
+    is_main_process,
+)
+from mmengine.model import (
+    MMDistributedDataParallel,
+    revert_sync_batchnorm,
+)
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from mmpretrain.utils import get_ori_model
+from torch import nn
+from torch.utils.data import DataLoader
+
+from ...checkpoints import (
+    load_for_test,
+    load_pretrained,
+    read_as_project,
+    read_safely,
+    remove_parts,
+    safe_init_cfg,
+    unpack_histories,
+)
+from ...datasets.classes import check_data, has_classes
+from .newest import newest_checkpoint
+from .prepare import prepare
+from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
+
+
+@RUNNERS.register_module()
+class ResilientRunner(Runner):
+    """A runner whose runs are what their config says, however started.
+
+    Named by a config's ``runner_type``, it is what mmpretrain's, mmdet's and
+    this project's tools build. Beside the parent's keys it reads of a
+    config: ``data_root`` (see :func:`apply_data_root`), ``classes``,
+    ``pretrained`` (a checkpoint of any known format to start from, if there
+    is nothing to resume), ``allow_partial`` and ``trust_checkpoint`` (let
+    files run code). Files are checked for being whole, no code in them is
+    run, the config in them is not evaluated, and ``resume`` goes on from the
+    newest checkpoint that is good. A work dir that holds a run is never
+    overwritten. Without a GPU, several processes train on the CPU.
+
+    Args:
+        args: As for mmengine's ``Runner``.
+        kwargs: Likewise.
+    """
+
+    # Of the parent.
+    cfg: Config
+    _resume: bool
+    _load_from: str | None
+
+    def __init__(self, *args, **kwargs) -> None:
+        self._resuming = self._judging = self._checked = False
+        self._loop_state: dict[str, Any] | None = None
+        super().__init__(*args, **kwargs)
+        self.trust = bool(self.cfg.get('trust_checkpoint', False))
+        if is_main_process():
+            remove_parts(self.work_dir)
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> 'ResilientRunner':
+        """Build the runner of a config, whose data are found first.
+
+        Raises:
+            ImportError: If what the task needs is not installed.
+            FileNotFoundError: If the data folder lacks what it needs.
+            ValueError: If classes, annotations or parts do not fit.
+        """
+        return super().from_cfg(prepare(copy.deepcopy(cfg)))
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set the environment up; without a GPU the group is gloo's.
+
+        Raises:
+            ValueError: If there are more processes than GPUs.
+        """
+        gpus = torch.cuda.device_count()
+        processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
+        if gpus and self.distributed and processes > gpus:
+            raise ValueError(
+                f'{processes} processes for {gpus} GPUs: start {gpus}'
+            )
+        if self.distributed and not gpus and not is_distributed():
+            # mmengine's own start wants a GPU, whatever the backend.
+            torch_dist.init_process_group('gloo')
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module):
+        """Wrap the model for several processes, of a CPU too."""
+        if not self.distributed or torch.cuda.is_available():
+            return super().wrap_model(model_wrapper_cfg, model)
+        self.logger.info(
+            f'No GPU: {self.world_size} gloo processes on the CPU'
+        )
+        return MMDistributedDataParallel(
+            # It exists for GPUs alone.
+            revert_sync_batchnorm(model),
+            device_ids=None,
+            # Each process keeps its own BatchNorm statistics, as on GPUs.
+            broadcast_buffers=False,
+            find_unused_parameters=self.cfg.get(
+                'find_unused_parameters', False
+            ),
+        )
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict,
+        seed: int | None = None,
+        diff_rank_seed: bool = False,
+    ) -> DataLoader:
+        """Build a loader as this machine can have it, see the parent."""
+        if isinstance(dataloader, dict):
+            dataloader = copy.deepcopy(dataloader)
+            if not dataloader.get('num_workers'):
+                # torch refuses none that persist.
+                dataloader['persistent_workers'] = False
+            if not torch.cuda.is_available():
+                # It serves the copy to a GPU, and warns without one.
+                dataloader['pin_memory'] = False
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+
+    def check_input(self) -> None:
+        """Check work dir, checkpoint and data before anything long begins.
+
+        Training does so by itself.
+
+        Raises:
+            FileExistsError: If the work dir holds a run and this is another.
+            FileNotFoundError: If a checkpoint is missing.
+            ValueError: If data or checkpoint do not fit.
+        """
+        if self._checked:
+            return
+        self._find_start()
+        if has_classes(self.cfg):
+            check_data(self.cfg)
+        self._checked = True
+
+    def train(self) -> nn.Module:
+        """Train, see the parent, after :meth:`check_input`."""
+        self.check_input()
+        return super().train()
+
+    def val(self) -> dict:
+        """Judge on the validation data, see the parent."""
+        self._judging = True
+        return super().val()
+
+    def test(self) -> dict:
+        """Judge on the test data, see the parent."""
+        self._judging = True
+        return super().test()
+
+    def _find_start(self) -> None:
+        """Decide what the run starts from."""
+        last = Path(self.work_dir, 'last_checkpoint')
+        restarted = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0))
+        if restarted and last.exists():
+            # torchrun started the processes again: not from where they
+            # began, but from what they have saved since.
+            self._resume, self._load_from = True, None
+        if last.exists() and not self._resume:
+            raise FileExistsError(
+                f'{self.work_dir} already holds a run: --resume continues '
+                'it, another --work-dir starts afresh'
+            )
+        if self._resume and self._load_from is None:
+            newest: list[str | None] = [None]
+            if is_main_process():
+                newest[0] = newest_checkpoint(self.work_dir, self.logger)
+            broadcast_object_list(newest)
+            self._load_from = newest[0]
+            if newest[0] is None:
+                self.logger.info('No checkpoint to resume: starting anew')
+                self._resume = False
+        if not self._resume:
+            self._load_from = self._load_from or self.cfg.get('pretrained')
+            if self._load_from:
+                # Whether it fits, before the data are read.
+                self.load_checkpoint(self._load_from)
+
+    def _init_model_weights(self) -> None:
+        with safe_init_cfg(self.trust):
+            super()._init_model_weights()
+        # What was loaded to be checked has been overwritten.
+        self._has_loaded = False
+
+    def resume(self, filename: str, *args, **kwargs) -> None:
+        """Go on from a checkpoint, see the parent.
+
+        Raises:
+            ValueError: If it was made by another number of processes or
+                batch size, and within an epoch.
+        """
+        self._resuming = True
+        try:
+            super().resume(filename, *args, **kwargs)
+        finally:
+            self._resuming = False
+        loop = self.train_loop
+        if isinstance(loop, ResumableEpochTrainLoop | ResumableIterTrainLoop):
+            try:
+                loop.load_state_dict(self._loop_state)
+            except ValueError as error:
+                raise ValueError(f'{filename}: {error}') from None
+
+    def load_checkpoint(
+        self, filename: str, map_location: Any = 'cpu', *args, **kwargs
+    ) -> dict:
+        """Load weights: to go on, to start from, or to be judged.
+
+        Args:
+            filename: The file; of any known format, unless a run resumes.
+            map_location: Where its tensors go.
+            args: Of the parent, not used: every tensor is accounted for.
+            kwargs: Likewise.
+
+        Raises:
+            FileNotFoundError: If it is missing.
+            ValueError: If it is broken, hostile, not finite or of another
+                model.
+        """
+        if self._resuming:
+            checkpoint = self._load_run(filename, map_location)
+        else:
+            state, form = read_as_project(filename, self.trust)
+            if self._judging:
+                account = load_for_test(self.model, state)
+            else:
+                account = load_pretrained(
+                    get_ori_model(self.model),
+                    state,
+                    self.cfg.get('allow_partial', False),
+                )
+            self.logger.info(f'{filename} ({form} names): {account}')
+            checkpoint = dict(state_dict=state)
+        self._has_loaded = True
+        return checkpoint
+
+    def _load_run(self, filename: str, map_location: Any) -> dict:
+        """All weights of a checkpoint of a run, and the rest for the parent.
+
+        Raises:
+            ValueError: If weights are missing, of another shape or not
+                finite.
+        """
+        checkpoint = read_safely(filename, map_location, trust=self.trust)
+        if not {'state_dict', 'message_hub'} <= set(checkpoint):
+            raise ValueError(
+                f'{filename} is of no run that could go on: --pretrained '
+                'starts from its weights'
+            )
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        model = get_ori_model(self.model)
+        try:
+            model.load_state_dict(checkpoint['state_dict'])
+        except RuntimeError as error:
+            lines = [line for line in str(error).split('\n') if line.strip()]
+            raise ValueError(
+                f'{filename} is of another model: {" ".join(lines[1:3])}'
+            ) from None
+        for name, value in model.named_parameters():
+            if not torch.isfinite(value).all():
+                raise ValueError(f'{filename}: {name} is not finite')
+        meta = checkpoint.setdefault('meta', {})
+        # The parent would evaluate it.
+        meta.pop('config', None)
+        self._loop_state = meta.get('loop')
+        unpack_histories(checkpoint['message_hub'])
+        return checkpoint
+
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        *args,
+        meta: dict | None = None,
+        **kwargs,
+    ) -> None:
+        """Save, see the parent; with the loop's place in the data."""
+        meta = dict(meta or {})
+        loop = self.train_loop
+        if isinstance(loop, ResumableEpochTrainLoop | ResumableIterTrainLoop):
+            meta['loop'] = loop.state_dict()
+        super().save_checkpoint(out_dir, filename, *args, meta=meta, **kwargs)

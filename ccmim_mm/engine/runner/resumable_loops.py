@@ -1,0 +1,233 @@
+"""Training loops that resume exactly and anywhere, of any task."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.registry import LOOPS
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+from mmpretrain.utils import get_ori_model
+from torch.utils.data import DataLoader
+
+from ...datasets import ResumableSampler
+from ...models import PretrainMethod
+
+
+class _Resumable:
+    """What both loops do: seed each step, and know their place in the data.
+
+    What is random in a step (drop path, mixup, noise that the data do not
+    bring) is a function of (seed, iteration, rank).
+    """
+
+    runner: Any
+    dataloader: Any
+    sampler: ResumableSampler
+    _iter: int
+    _epoch: int
+
+    def _take_sampler(self) -> None:
+        """Refuse data that cannot start in the middle.
+
+        Raises:
+            ValueError: Naming what can.
+        """
+        sampler = self.dataloader.sampler
+        if not isinstance(sampler, ResumableSampler) or (
+            self.dataloader.batch_size is None
+        ):
+            raise ValueError(
+                f'{type(self).__name__} resumes exactly, and a '
+                f'{type(sampler).__name__} or a batch sampler cannot start '
+                "in the middle: set train_dataloader.sampler.type to 'Seeded"
+                "Sampler' (or 'SeededInfiniteSampler', for iterations) and "
+                "its dataset to dict(type='Seeded', dataset=...)"
+            )
+        self.sampler = sampler
+
+    def run_iter(self, *args) -> None:
+        """Train on one batch; arguments as in mmengine's loops."""
+        entropy = (self.runner.seed, self._iter, get_rank())
+        words = np.random.SeedSequence(entropy).generate_state(2, np.uint64)
+        torch.manual_seed(int(words[0]))
+        np.random.seed(int(words[1]) % 2**32)
+        random.seed(int(words[1]))
+        # Before the hooks, which may save it.
+        self.sampler.advance(self.dataloader.batch_size)
+        super().run_iter(*args)  # type: ignore[misc]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place in the data, for the checkpoint."""
+        return dict(
+            iters_per_epoch=len(self.dataloader),
+            batch_size=self.dataloader.batch_size,
+            sampler=self.sampler.state_dict(),
+        )
+
+
+@LOOPS.register_module()
+class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
+    """mmengine's epoch loop, resuming exactly within an epoch too.
+
+    With ``drop_last`` an epoch is a whole number of steps, so that no
+    accumulated gradients are left over.
+
+    Args:
+        runner: The runner.
+        dataloader: Training samples, under a :class:`ResumableSampler`.
+        max_epochs: Epochs to train.
+        val_begin: First epoch to validate after.
+        val_interval: Epochs between validations; the last is always one.
+        dynamic_intervals: As in the parent.
+
+    Raises:
+        ValueError: If the samples do not fill one step, the sampler cannot
+            start in the middle, or the method refuses the batch.
+    """
+
+    def __init__(
+        self,
+        runner,
+        dataloader: DataLoader | dict,
+        max_epochs: int,
+        val_begin: int = 1,
+        val_interval: int = 1,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(
+            runner,
+            dataloader,
+            max_epochs,
+            val_begin,
+            val_interval,
+            dynamic_intervals,
+        )
+        self._take_sampler()
+        batch_size = self.dataloader.batch_size
+        step = batch_size * runner.cfg.optim_wrapper.get(
+            'accumulative_counts', 1
+        )
+        pictures = len(self.sampler)  # type: ignore[arg-type]
+        if self.dataloader.drop_last:
+            self.sampler.round_to(step)
+            self._max_iters = self._max_epochs * len(self.dataloader)
+        if not len(self.dataloader):
+            raise ValueError(
+                f'{pictures} pictures per process do not fill one step of '
+                f'{step}: set train_dataloader.batch_size, times '
+                f'optim_wrapper.accumulative_counts, to {pictures} or less'
+            )
+        model = get_ori_model(runner.model)
+        if isinstance(model, PretrainMethod):
+            model.check_batch(batch_size)
+
+    @property
+    def at_start(self) -> bool:
+        """Whether nothing of the epoch has been trained on."""
+        return not self.sampler.consumed
+
+    def run_epoch(self) -> None:
+        """Train on what is left of the epoch."""
+        self.sampler.set_epoch(self._epoch)  # type: ignore[attr-defined]
+        done = self.sampler.consumed // self.dataloader.batch_size
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        for idx, batch in enumerate(self.dataloader, start=done):
+            self.run_iter(idx, batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+        """Go on from a checkpoint whose epoch and iteration are set.
+
+        Raises:
+            ValueError: If it lies within an epoch that was cut up in
+                another way.
+        """
+        now = len(self.dataloader)
+        if state is None:
+            if self._iter != self._epoch * now:
+                raise ValueError(
+                    'it does not say where in the data it lies: resume from '
+                    "a checkpoint of an epoch's end"
+                )
+            return
+        self.sampler.load_state_dict(state['sampler'])
+        was = state['iters_per_epoch']
+        if was == now:
+            return
+        if self.sampler.consumed:
+            raise ValueError(
+                f'it lies within an epoch of {was} iterations, here an epoch '
+                f'has {now}: resume with the same data, batch size and '
+                "number of processes, or from an epoch's end"
+            )
+        # At an epoch's end the count of epochs is what holds.
+        self._iter = self._epoch * now
+
+
+@LOOPS.register_module()
+class ResumableIterTrainLoop(_Resumable, IterBasedTrainLoop):
+    """mmengine's iteration loop, resuming exactly.
+
+    Args:
+        runner: The runner.
+        dataloader: Training samples, under a
+            :class:`SeededInfiniteSampler`.
+        max_iters: Iterations to train.
+        val_begin: First iteration to validate after.
+        val_interval: Iterations between validations; the last is always one.
+        dynamic_intervals: As in the parent.
+
+    Raises:
+        ValueError: If the sampler cannot start in the middle.
+    """
+
+    def __init__(
+        self,
+        runner,
+        dataloader: DataLoader | dict,
+        max_iters: int,
+        val_begin: int = 1,
+        val_interval: int = 1000,
+        dynamic_intervals: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__(
+            runner,
+            dataloader,
+            max_iters,
+            val_begin,
+            val_interval,
+            dynamic_intervals,
+        )
+        self._take_sampler()
+        self.dataloader_iterator = _Stream(self.dataloader)
+
+    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+        """Go on from a checkpoint whose iteration is set.
+
+        Raises:
+            ValueError: If the data are others.
+        """
+        if state is None:
+            self.sampler.consumed = self._iter * self.dataloader.batch_size
+        else:
+            self.sampler.load_state_dict(state['sampler'])
+
+
+class _Stream:
+    """Batches of an endless sampler, from where it stands."""
+
+    def __init__(self, dataloader: DataLoader) -> None:
+        self.dataloader = dataloader
+        self.batches: Any = None
+
+    def skip_iter(self, count: int) -> None:
+        """The sampler has its place from the checkpoint."""
+
+    def __next__(self) -> Any:
+        if self.batches is None:
+            self.batches = iter(self.dataloader)
+        return next(self.batches)

@@ -1,0 +1,142 @@
+"""What engine, checkpoints, evaluation and pictures may know of a method."""
+
+from typing import ClassVar, NamedTuple
+
+from mmpretrain.models import BaseSelfSupervisor
+from torch import Tensor, nn
+
+
+class Curve(NamedTuple):
+    """One plot of a run.
+
+    Attributes:
+        title: Over the plot.
+        unit: At its axis.
+        names: The logged values that it shows.
+    """
+
+    title: str
+    unit: str
+    names: tuple[str, ...]
+
+
+class PretrainMethod(BaseSelfSupervisor):
+    """A pre-training algorithm, as the rest of the project sees it.
+
+    A subclass writes ``loss``; everything below has an answer already that
+    serves most methods. Takes the parent's arguments.
+    """
+
+    #: Prefixes of parameters that start fresh where a checkpoint has none.
+    may_be_new: ClassVar[tuple[str, ...]] = ('neck.', 'head.')
+    #: The logged spread of the projections, 0 where all are alike and 1
+    #: where they fill the sphere; its fall is a collapse. None has none.
+    spread_value: ClassVar[str | None] = None
+    #: The logged share of own pictures that the contrast finds, in [0, 1].
+    accuracy_value: ClassVar[str | None] = None
+    #: What ``curves.png`` shows, beside the learning rate.
+    curves: ClassVar[tuple[Curve, ...]] = (Curve('loss', '', ('loss',)),)
+
+    def features(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Features of whole pictures to judge the encoder by.
+
+        Args:
+            inputs: Normalised pictures, ``(B, 3, H, W)``.
+
+        Returns:
+            ``(B, C)`` each, by a name.
+        """
+        return pool(self.extract_feat(inputs))
+
+    def check_batch(self, batch_size: int) -> None:
+        """Refuse a batch that the method cannot learn from.
+
+        Args:
+            batch_size: Pictures per process.
+
+        Raises:
+            ValueError: Naming what to set.
+        """
+
+    def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
+        """What there is to see, by title; nothing if there is nothing.
+
+        Args:
+            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            seed: Of what is random in it.
+
+        Returns:
+            Pictures in the range of ``inputs``, ``(B, 3, H, W)``, or a value
+            a patch, ``(B, L)``.
+        """
+        return {}
+
+
+def features_of(model: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
+    """Features of whole pictures, from any model of mmpretrain.
+
+    Args:
+        model: A method of this project, or any with ``extract_feat``.
+        inputs: Normalised pictures, ``(B, 3, H, W)``.
+
+    Returns:
+        See :func:`pool`.
+    """
+    if isinstance(model, PretrainMethod):
+        return model.features(inputs)
+    return pool(model.extract_feat(inputs))
+
+
+def patch_features_of(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Features of every patch, ``(B, L, C)``, in raster order.
+
+    Args:
+        model: See :func:`features_of`.
+        inputs: Normalised pictures, ``(B, 3, H, W)``.
+
+    Raises:
+        ValueError: If the model has one vector a picture.
+    """
+    output = _last(model.extract_feat(inputs))
+    if output.ndim == 4:
+        return output.flatten(2).transpose(1, 2)
+    if output.ndim == 3:
+        return output[:, 1:]
+    raise ValueError(
+        f'{type(model).__name__} gives one vector a picture and none a patch'
+    )
+
+
+def pool(output: Tensor | tuple | list) -> dict[str, Tensor]:
+    """One vector a picture from what an encoder returns.
+
+    Args:
+        output: Tokens, ``(B, 1 + L, C)``, CLS first; a vector, ``(B, C)``; a
+            map, ``(B, C, H, W)``; or several of one of them, of which the
+            last counts.
+
+    Returns:
+        Of tokens ``cls`` and ``mean`` (of the patches), of a vector ``cls``,
+        of a map ``mean``; ``(B, C)`` each, and no view: a view would keep
+        every token alive.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    output = _last(output)
+    if output.ndim == 3:
+        return dict(cls=output[:, 0].clone(), mean=output[:, 1:].mean(1))
+    if output.ndim == 2:
+        return dict(cls=output)
+    if output.ndim == 4:
+        return dict(mean=output.mean((2, 3)))
+    raise ValueError(
+        f'an encoder returned {tuple(output.shape)}: expected tokens (B, N, '
+        'C), a vector (B, C) or a map (B, C, H, W)'
+    )
+
+
+def _last(output: Tensor | tuple | list) -> Tensor:
+    while isinstance(output, tuple | list):
+        output = output[-1]
+    return output

@@ -1,0 +1,109 @@
+"""Methods that hide patches: their masks, and what they say of themselves."""
+
+import numpy as np
+import torch
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from ..task_modules import BaseMaskSampler, build_mask_sampler
+from .base import PretrainMethod
+
+
+class MaskedMethod(PretrainMethod):
+    """A method with an encoder that embeds and scores, and a mask sampler.
+
+    Args:
+        backbone: The encoder, a :class:`MaskedViT`.
+        neck: The decoder; None has none.
+        head: What turns predictions into a loss; None has none.
+        mask_sampler: Chooses the masked patches; see ``mask_samplers``.
+        data_preprocessor: Normalises pictures on the device.
+        init_cfg: Initialisation config.
+
+    Raises:
+        ValueError: If the mask ratio leaves no patch visible.
+    """
+
+    mask_sampler: BaseMaskSampler
+
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict | None = None,
+        head: dict | None = None,
+        mask_sampler: dict = dict(type='RandomMaskSampler'),
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(
+            backbone=backbone,
+            neck=neck,
+            head=head,
+            data_preprocessor=data_preprocessor,
+            init_cfg=init_cfg,
+        )
+        self.mask_sampler = build_mask_sampler(mask_sampler)
+        self.num_patches: int = self.backbone.num_patches
+        if self.mask_sampler.num_visible(self.num_patches) < 1:
+            raise ValueError(
+                f'model.mask_sampler.mask_ratio='
+                f'{self.mask_sampler.mask_ratio} leaves none of '
+                f'{self.num_patches} patches visible: at most '
+                f'{1 - 1 / self.num_patches:.4f} leaves one'
+            )
+
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor]:
+        """Features of whole pictures ``(B, 3, H, W)``: ``((B, L+1, C),)``."""
+        return self.backbone(inputs)
+
+    def attention(self, inputs: Tensor) -> Tensor:
+        """The encoder's CLS attention to the patches of whole pictures.
+
+        Args:
+            inputs: Normalised pictures, ``(B, 3, H, W)``.
+
+        Returns:
+            ``(B, L)``, see :meth:`MaskedViT.score`.
+        """
+        return self.backbone.score(self.backbone.embed(inputs))
+
+    def mask_noise(
+        self, inputs: Tensor, data_samples: list[DataSample] | None
+    ) -> Tensor:
+        """The noise that the masks are drawn from.
+
+        Args:
+            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            data_samples: One a picture, with or without a ``mask_noise``
+                field ``(L,)``.
+
+        Returns:
+            ``(B, L)`` in [0, 1): carried by the pictures, or drawn here.
+
+        Raises:
+            TypeError: If the pictures were collated into a list.
+            ValueError: If the noise is not of length L.
+        """
+        if not isinstance(inputs, Tensor):
+            raise TypeError(
+                'got the pictures as a list, expected one tensor: set '
+                "train_dataloader.collate_fn=dict(type='default_collate')"
+            )
+        shape = (len(inputs), self.num_patches)
+        carried = [
+            s.mask_noise for s in data_samples or () if 'mask_noise' in s
+        ]
+        if not carried:
+            return torch.rand(shape, device=inputs.device)
+        noise = torch.from_numpy(np.stack(carried))
+        if noise.shape != shape:
+            raise ValueError(
+                f'the pictures carry mask noise of shape '
+                f'{tuple(noise.shape)} but the model needs {shape}: set '
+                f'num_patches={shape[1]} in the PackMaskedInputs of the '
+                'training pipeline'
+            )
+        if inputs.is_cuda and torch.cuda.is_available():
+            # Only a pinned source is copied without waiting.
+            noise = noise.pin_memory()
+        return noise.to(inputs.device, non_blocking=True)
