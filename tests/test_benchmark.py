@@ -12,10 +12,10 @@ from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ccmim_mm.benchmark.contenders import NAMES, build_contender, resize
-from ccmim_mm.benchmark.flops import counted_flops, step_flops
-from ccmim_mm.benchmark.timing import alternate, timed
-from ccmim_mm.benchmark.transcription import PlainCCMIM
+from benchmarks.contenders import NAMES, build_contender, resize
+from benchmarks.flops import counted_flops, step_flops
+from benchmarks.timing import alternate, timed
+from benchmarks.transcription import PlainCCMIM
 
 CONFIG = str(ROOT / 'tests/tiny_config.py')
 main = runpy.run_path(str(ROOT / 'tools/benchmark.py'))['main']

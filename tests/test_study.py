@@ -17,7 +17,7 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
-from ccmim_mm.study import (
+from studies import (
     Run,
     execute,
     expand,
@@ -25,9 +25,9 @@ from ccmim_mm.study import (
     select,
     write_report,
 )
-from ccmim_mm.study.execute import child_environment
-from ccmim_mm.study.results import COLUMNS, picture_gflops
-from ccmim_mm.study.statistics import final_values, paired, spread
+from studies.execute import child_environment
+from studies.results import COLUMNS, picture_gflops
+from studies.statistics import final_values, paired, spread
 
 GRIDS = sorted(ROOT.glob('configs/study/grid_*.py'))
 TINY = ROOT / 'tests/tiny_grid.py'

@@ -52,8 +52,8 @@ def main(argv: list[str] | None = None) -> None:
     from mmengine.registry import init_default_scope
 
     import ccmim_mm  # noqa: F401 - registers the modules
-    from ccmim_mm.benchmark import commands
-    from ccmim_mm.benchmark.contenders import resize
+    from benchmarks import commands
+    from benchmarks.contenders import resize
 
     logging.disable(logging.WARNING)
     init_default_scope('mmpretrain')

@@ -11,7 +11,8 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
-from ..datasets.listing import list_pictures
+from ccmim_mm.datasets.listing import list_pictures
+
 from .memory import resident_mib
 
 

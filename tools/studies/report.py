@@ -5,7 +5,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..engine.files import write_whole
+from ccmim_mm.engine.files import write_whole
+
 from .plots import plot_differences, plot_loop, plot_progress
 from .results import ACCURACIES, ANALYSED, LOGGED, Row, collect, write_csv
 from .statistics import final_values, paired, spread
@@ -18,7 +19,7 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
     """Write ``results.csv``, ``tables.md`` and the plots.
 
     Args:
-        grid: See :func:`ccmim_mm.study.load_grid`.
+        grid: See :func:`studies.load_grid`.
         root: Work dir of the study.
         out: Folder to write to.
 

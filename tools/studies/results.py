@@ -11,8 +11,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
-from ..benchmark.flops import step_flops
-from ..engine.files import write_whole
+from benchmarks.flops import step_flops
+from ccmim_mm.engine.files import write_whole
+
 from .execute import is_done
 from .grid import Run, expand
 from .scalars import final_top1, training_rows
@@ -39,7 +40,7 @@ def collect(grid: Config, root: Path) -> list[Row]:
     """One row per run and evaluation point, of the runs that ended well.
 
     Args:
-        grid: See :func:`ccmim_mm.study.load_grid`.
+        grid: See :func:`studies.load_grid`.
         root: Work dir of the study.
 
     Returns:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..version import __version__
+from ccmim_mm.version import __version__
 
 
 def environment(device: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from mmengine.hub import get_config
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..models import CCMIM
+from ccmim_mm.models import CCMIM
+
 from .transcription import PlainCCMIM
 
 STOCK = 'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py'

@@ -181,7 +181,7 @@ def data(args: argparse.Namespace, cfg: Config) -> None:
         publish('listing', [row], environment('cpu'), args.json)
     if not args.data:
         return
-    from ..apis import apply_data
+    from ccmim_mm.apis import apply_data
 
     apply_data(cfg, args.data)
     rows = []
