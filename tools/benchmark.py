@@ -22,7 +22,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     step.add_argument('--contender', default='ccmim')
     step.add_argument('--precision', default='fp32', choices=['fp32', 'bf16'])
-    step.add_argument('--compile', action='store_true')
     compare = commands.add_parser(
         'compare', parents=[common], help='all contenders, in turns'
     )
