@@ -1,15 +1,16 @@
 """Tables and plots of a study, from its runs, by one call."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pandas as pd
 from mmengine.config import Config
 
 from ccmim_mm.engine.files import write_whole
 
 from .plots import plot_differences, plot_loop, plot_progress
-from .results import ACCURACIES, ANALYSED, LOGGED, Row, collect, write_csv
-from .statistics import final_values, paired, spread
+from .results import ACCURACIES, ANALYSED, LOGGED, collect
+from .statistics import final_values, interval, paired, spread
 
 JUDGED = (*ACCURACIES, 'finetune')
 COSTS = ('epoch', 'gflops', 'seconds')
@@ -30,24 +31,20 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
         FileNotFoundError: If no run has ended yet.
     """
     rows = collect(grid, root)
-    if not rows:
+    if rows.empty:
         raise FileNotFoundError(
             f'no run in {root} has ended: python tools/study.py run first'
         )
     out.mkdir(parents=True, exist_ok=True)
     written = [out / 'results.csv', out / 'tables.md']
-    write_csv(rows, written[0])
-    sections = ['# Tables\n\nWritten by `tools/study.py report`.\n']
+    text = rows.to_csv(index=False, float_format='%.6g')
+    write_whole(text.encode(), written[0])
+    write_whole(tables(rows, grid.references).encode(), written[1])
     lengths = {
         name: [k for k, v in grid.lengths.items() if v.method == name]
         for name in grid.core
     }
-    for dataset in grid.datasets:
-        here = [row for row in rows if row['dataset'] == dataset]
-        if not here:
-            continue
-        text = tables(here, dataset, grid.references)
-        sections.append(f'## {dataset}\n\n{text}')
+    for dataset, here in rows.groupby('dataset', sort=False):
         paths = [
             out / f'{dataset}_{name}.png'
             for name in ('progress', 'differences', 'loop')
@@ -56,113 +53,93 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
         plot_differences(here, grid.references[0], paths[1])
         plot_loop(here, grid.core, paths[2])
         written += paths
-    write_whole('\n'.join(sections).encode(), written[1])
     return written
 
 
-def tables(rows: list[Row], dataset: str, references: Sequence[str]) -> str:
-    """All tables of a data set, in Markdown.
+def tables(rows: pd.DataFrame, references: Sequence[str]) -> str:
+    """All tables, in Markdown.
 
     Args:
-        rows: Of the data set.
-        dataset: Its name.
+        rows: See :func:`studies.results.collect`.
         references: The methods that the others are compared to.
     """
-    methods = list(dict.fromkeys(row['method'] for row in rows))
-    references = [name for name in references if name in methods]
-    parts = [
-        'Top-1 in % at the end, mean ± standard deviation (seeds):\n\n'
-        + accuracy_table(rows, dataset, methods, references)
-    ]
-    parts += [
-        f'Paired difference to `{reference}`, mean ± half the 95 % interval '
-        '(seeds); bold where it leaves out zero, which by chance alone one '
-        'cell in 20 does:\n\n'
-        + difference_table(rows, dataset, methods, reference)
-        for reference in references
-    ]
-    parts.append(
-        'Cost of the training, and what the method says of itself at the '
-        'end:\n\n'
-        + value_table(rows, dataset, methods, (*COSTS, *LOGGED, *ANALYSED))
-    )
-    return '\n'.join(parts)
+    parts = ['# Tables', 'Written by `tools/study.py report`.']
+    for dataset, here in rows.groupby('dataset', sort=False):
+        final = final_values(here)
+        known = [name for name in references if name in final.index]
+        parts += [
+            f'## {dataset}',
+            'Top-1 in % at the end, mean ± standard deviation (seeds):',
+            accuracy_table(here, known),
+        ]
+        for reference in known:
+            parts += [
+                f'Paired difference to `{reference}`, mean ± half the 95 % '
+                'interval (seeds); bold where it leaves out zero, which by '
+                'chance alone one cell in 20 does:',
+                difference_table(final, reference),
+            ]
+        parts += [
+            'Cost of the training, and what the method says of itself at '
+            'the end:',
+            value_table(final[[*COSTS, *LOGGED, *ANALYSED]]),
+        ]
+    return '\n\n'.join(parts) + '\n'
 
 
-def accuracy_table(
-    rows: list[Row], dataset: str, methods: list[str], references: list[str]
-) -> str:
+def accuracy_table(rows: pd.DataFrame, references: Sequence[str]) -> str:
     """A line per method; first the references before their first step."""
-    start = [row for row in rows if row['iteration'] == 0]
-    lines = [
-        _accuracy_line(start, dataset, m, f'`{m}` before the first step')
-        for m in references
-    ]
-    lines += [_accuracy_line(rows, dataset, m, f'`{m}`') for m in methods]
-    return _table(('method', *JUDGED), lines)
-
-
-def _accuracy_line(
-    rows: list[Row], dataset: str, method: str, label: str
-) -> list[str]:
-    cells = [label]
-    for column in JUDGED:
-        values = final_values(rows, dataset, method, column)
-        cells.append('')
-        if values:
-            mean, std, count = spread(values.values())
-            deviation = f' ± {std:.1f}' if count > 1 else ''
-            cells[-1] = f'{mean:.1f}{deviation} ({count})'
-    return cells
-
-
-def difference_table(
-    rows: list[Row], dataset: str, methods: list[str], reference: str
-) -> str:
-    """A line per method but the reference."""
-    lines = []
-    for method in methods:
-        cells = [f'`{method}`']
-        for column in JUDGED:
-            difference = paired(
-                final_values(rows, dataset, method, column),
-                final_values(rows, dataset, reference, column),
-            )
-            if difference is None:
-                cells.append('')
-            elif difference.seeds == 1:
-                cells.append(f'{difference.mean:+.1f} (1)')
-            else:
-                text = f'{difference.mean:+.1f} ± {difference.half:.1f}'
-                text = f'**{text}**' if difference.is_clear else text
-                cells.append(f'{text} ({difference.seeds})')
-        if method != reference and any(cells[1:]):
-            lines.append(cells)
-    return _table(('method', *JUDGED), lines)
-
-
-def value_table(
-    rows: list[Row], dataset: str, methods: list[str], columns: tuple
-) -> str:
-    """Means at the end, without their spread."""
-    lines = []
-    for method in methods:
-        cells = [f'`{method}`']
-        for column in columns:
-            values = final_values(rows, dataset, method, column)
-            cells.append('')
-            if values:
-                cells[-1] = f'{spread(values.values()).mean:.3g}'
-        if any(cells[1:]):
-            lines.append(cells)
-    measured = [i for i in range(len(columns) + 1) if any(c[i] for c in lines)]
-    header = ('method', *columns)
-    return _table(
-        [header[i] for i in measured],
-        [[c[i] for i in measured] for c in lines],
+    start = _by_method(final_values(rows[rows['iteration'] == 0]), _accuracy)
+    start = start.reindex(references)
+    end = _by_method(final_values(rows), _accuracy)
+    return _markdown(
+        pd.concat(
+            [
+                start.rename('`{}` before the first step'.format),
+                end.rename('`{}`'.format),
+            ]
+        )
     )
 
 
-def _table(header: Sequence[str], lines: list[list[str]]) -> str:
-    rows = [header, ['---'] * len(header), *lines]
-    return ''.join('| ' + ' | '.join(row) + ' |\n' for row in rows)
+def difference_table(final: pd.DataFrame, reference: str) -> str:
+    """A line per method but the reference."""
+    cells = _by_method(paired(final, reference), _difference)
+    cells = cells.drop(reference).dropna(how='all')
+    return _markdown(cells.rename('`{}`'.format))
+
+
+def value_table(final: pd.DataFrame) -> str:
+    """Means at the end, without their spread."""
+    means = final.groupby('method', sort=False).mean()
+    means = means.dropna(how='all').dropna(how='all', axis='columns')
+    cells = means.map('{:.3g}'.format, na_action='ignore')
+    return _markdown(cells.rename('`{}`'.format))
+
+
+def _by_method(
+    values: pd.DataFrame, cell: Callable[[pd.Series], str | None]
+) -> pd.DataFrame:
+    """What is judged: a row per method, whose cells tell of its seeds."""
+    return values.groupby('method', sort=False)[[*JUDGED]].agg(cell)
+
+
+def _accuracy(values: pd.Series) -> str | None:
+    mean, std, seeds = spread(values)
+    deviation = f' ± {std:.1f}' if seeds > 1 else ''
+    return f'{mean:.1f}{deviation} ({seeds})' if seeds else None
+
+
+def _difference(values: pd.Series) -> str | None:
+    mean, half, seeds = difference = interval(values)
+    if seeds < 2:
+        return f'{mean:+.1f} (1)' if seeds else None
+    text = f'{mean:+.1f} ± {half:.1f}'
+    return (
+        f'**{text}** ({seeds})' if difference.is_clear else f'{text} ({seeds})'
+    )
+
+
+def _markdown(cells: pd.DataFrame) -> str:
+    cells = cells.rename_axis('method').fillna('')
+    return cells.to_markdown(tablefmt='github', disable_numparse=True)

@@ -1,19 +1,16 @@
 """Means, spreads and paired differences over seeds."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
+import pandas as pd
 from scipy import stats
-
-from .results import Row
 
 
 class Spread(NamedTuple):
     """Values over seeds.
 
     Attributes:
-        mean: Their mean.
+        mean: Their mean; nan of none.
         std: Standard deviation of the sample; nan of one.
         seeds: How many.
     """
@@ -27,7 +24,7 @@ class Difference(NamedTuple):
     """Differences between two methods at the same seeds.
 
     Attributes:
-        mean: Their mean.
+        mean: Their mean; nan of none.
         half: Half the width of the 95 % interval of the mean (Student's t
             over the seeds); nan of one.
         seeds: How many both have.
@@ -43,32 +40,32 @@ class Difference(NamedTuple):
         return bool(abs(self.mean) > self.half)
 
 
-def final_values(
-    rows: Iterable[Row], dataset: str, method: str, column: str
-) -> dict[int, float]:
-    """The last value of each seed."""
-    values = {}
-    for row in rows:
-        same = (row['dataset'], row['method']) == (dataset, method)
-        if same and row[column] is not None:
-            values[row['seed']] = row[column]
-    return values
+def final_values(rows: pd.DataFrame) -> pd.DataFrame:
+    """The last value in each column, by method and seed.
+
+    Args:
+        rows: Of one data set, see :func:`studies.results.collect`.
+    """
+    seeds = rows.groupby(['method', 'seed'], sort=False)
+    return seeds.last(numeric_only=True)
 
 
-def spread(values: Iterable[float]) -> Spread:
+def paired(final: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Differences of :func:`final_values` to one method's at the same seed.
+
+    They are nan where that has none.
+    """
+    base = final.query('method == @reference').droplevel('method')
+    return final.sub(base.reindex(final.index, level='seed'))
+
+
+def spread(values: pd.Series) -> Spread:
     """Mean and standard deviation of one value per seed."""
-    array = np.array([*values], dtype=float)
-    std = array.std(ddof=1) if len(array) > 1 else np.nan
-    return Spread(float(array.mean()), float(std), len(array))
+    return Spread(values.mean(), values.std(), int(values.count()))
 
 
-def paired(
-    values: dict[int, float], reference: dict[int, float]
-) -> Difference | None:
-    """Differences at the seeds that both have; None if there is none."""
-    seeds = values.keys() & reference.keys()
-    if not seeds:
-        return None
-    mean, std, count = spread(values[s] - reference[s] for s in seeds)
-    quantile = stats.t.ppf(0.975, count - 1) if count > 1 else np.nan
-    return Difference(mean, float(quantile * std / count**0.5), count)
+def interval(differences: pd.Series) -> Difference:
+    """Mean of paired differences and its interval."""
+    count = int(differences.count())
+    half = stats.t.ppf(0.975, count - 1) * differences.sem()
+    return Difference(differences.mean(), float(half), count)
