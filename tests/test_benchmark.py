@@ -11,11 +11,12 @@ from conftest import ROOT, TINY, build
 from mmengine.config import ConfigDict
 from mmengine.registry import init_default_scope
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
-from ccmim_mm.benchmark.contenders import NAMES, build_contender, resize
-from ccmim_mm.benchmark.flops import counted_flops, step_flops
-from ccmim_mm.benchmark.timing import alternate, timed
-from ccmim_mm.benchmark.transcription import PlainCCMIM
+from benchmarks.contenders import NAMES, build_contender
+from benchmarks.flops import step_flops
+from benchmarks.timing import alternate, metered, now
+from benchmarks.transcription import PlainCCMIM
 
 CONFIG = str(ROOT / 'tests/tiny_config.py')
 main = runpy.run_path(str(ROOT / 'tools/benchmark.py'))['main']
@@ -78,31 +79,68 @@ def widen(state):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_analytic_flops_are_what_torch_counts(model_cfg, name):
-    """With attention as matrix products, which the counter knows."""
-    model_cfg = resize(model_cfg, 64)
-    # Wide enough for the products to outweigh what is not counted.
-    contender = build_contender(name, model_cfg, 4, 'cpu', 'fp32')
-    twin = dict(plain='ccmim', mmpretrain_mae='mae').get(name, name)
-    twin = build_contender(twin, model_cfg, 1, 'cpu', 'fp32').model
-    if name == 'plain':
-        for layer in twin.backbone.layers:
-            # The transcription's FFN is four times as wide as the model.
-            layer.ffn.layers[0][0].out_features = 128
-    with sdpa_kernel(SDPBackend.MATH):
-        counted = counted_flops(contender) / 4
-    expected = sum(step_flops(name, twin).values())
-    assert counted == pytest.approx(expected, rel=0.02)
+def test_flops_without_values_are_those_of_a_real_step(model_cfg, name):
+    contender = build_contender(name, model_cfg, 2, 'cpu', 'fp32')
+    with (
+        sdpa_kernel(SDPBackend.MATH),
+        FlopCounterMode(display=False) as counter,
+    ):
+        contender.step()
+    counted = step_flops(name, model_cfg)
+    assert 2 * counted['step'] == counter.get_total_flops()
+    assert counted['step'] == counted['forward'] + counted['backward']
 
 
-def test_a_gradient_into_the_masked_branch_is_counted(model_cfg):
-    model_cfg = resize(model_cfg, 64)
+def test_flops_of_one_layer_by_hand(model_cfg):
+    """16 patches of 8 x 8 x 3 values, 4 of them visible; width 32, FFN 64."""
+    model_cfg.backbone.arch.num_layers = 1
+    flops = step_flops('ccmim', model_cfg)
+    # 16 patches x 192 values x 32.
+    assert flops['embed'] == 196_608
+    # CLS and 4 patches. Query, key, value: 5 x 32 x 96 products; two with
+    # the map: 5 x 5 x 32; output: 5 x 32 x 32; FFN: two of 5 x 32 x 64.
+    assert flops['visible'] == 2 * (15_360 + 2 * 800 + 5_120 + 2 * 10_240)
+    # Read are keys of 17 tokens and the query of CLS: 18 x 32 x 32.
+    assert flops['score'] == 36_864
+    # Of 13 tokens only CLS is wanted: as above, for 1 of 13.
+    assert flops['masked'] == 2 * (27_648 + 2 * 416 + 1_024 + 2 * 2_048)
+
+
+def layer_flops(tokens, width, hidden):
+    products = 4 * tokens * width**2 + 2 * tokens**2 * width
+    return 2 * (products + 2 * tokens * width * hidden)
+
+
+def test_flops_of_the_other_implementations_by_their_sizes(model_cfg):
+    """They encode and decode whole layers."""
+    decoder = 2 * 5 * 32 * 16 + 2 * layer_flops(17, 16, 64)
+    ends = 196_608 + decoder + 2 * 17 * 16 * 192
+    flops = step_flops('mmpretrain_mae', model_cfg)
+    assert flops['forward'] == ends + 3 * layer_flops(5, 32, 64)
+    # FFNs of four times the width; two projections, and logits of a batch
+    # of two.
+    encoder = 3 * sum(layer_flops(n, 32, 128) for n in (17, 5, 13))
+    align = 2 * 2 * (32 * 32 + 32 * 256) + 2 * 2 * 256
+    flops = step_flops('plain', model_cfg)
+    assert flops['forward'] == ends + encoder + align
+
+
+def test_backward_is_twice_the_forward_of_what_has_a_graph(model_cfg):
+    mae = step_flops('mae', model_cfg)
+    # But for the gradient of pixels.
+    trained = mae['visible'] + mae['decoder']
+    assert mae['backward'] == 2 * trained + mae['embed']
+    exact = step_flops('ccmim', model_cfg)
+    projector = 2 * (32 * 32 + 32 * 8)
+    assert exact['backward'] == pytest.approx(
+        mae['backward'] + 2 * projector, rel=1e-3
+    )
     model_cfg['masked_grad'] = True
-    contender = build_contender('ccmim', model_cfg, 4, 'cpu', 'fp32')
-    with sdpa_kernel(SDPBackend.MATH):
-        counted = counted_flops(contender) / 4
-    expected = sum(step_flops('ccmim', contender.model).values())
-    assert counted == pytest.approx(expected, rel=0.02)
+    both = step_flops('ccmim', model_cfg)
+    assert both['forward'] == exact['forward']
+    assert both['backward'] == pytest.approx(
+        exact['backward'] + 2 * (exact['masked'] + projector), rel=1e-3
+    )
 
 
 def test_timing_takes_turns():
@@ -117,7 +155,8 @@ def test_parts_are_timed_and_left_as_they_were(tiny_cfg):
     model = build(tiny_cfg)
     before = dict(vars(model.backbone))
     sums = {}
-    with timed({'score': (model.backbone, 'score')}, 'cpu', sums):
+    parts = {'score': (model.backbone, 'score')}
+    with metered(parts, lambda: now('cpu'), sums):
         model.loss(torch.randn(2, 3, 32, 32), [])
     assert sums['score'] > 0
     assert vars(model.backbone) == before
@@ -150,6 +189,7 @@ def test_step_and_data(tmp_path, picture_folder):
     rows = {row['part']: row for row in result['rows']}
     parts = ('score', 'visible', 'masked', 'decoder', 'backward', 'optimizer')
     assert all(0 < rows[p]['ms'] < rows['step']['ms'] for p in parts)
+    assert all(rows[p]['GFLOP/picture'] > 0 for p in ('embed', *parts[:-1]))
     assert result['setting']['peak_mib'] > 0
     result = figures(
         tmp_path,

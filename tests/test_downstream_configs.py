@@ -11,8 +11,8 @@ from mmengine.registry import DATASETS, MODELS, TRANSFORMS, DefaultScope
 from mmpretrain.registry import MODELS as PRETRAIN_MODELS
 
 from ccmim_mm.apis import find_task
-from ccmim_mm.datasets.demo_scenes import SHAPES
 from ccmim_mm.engine.backbone_loading import match_backbone
+from demo.scenes import SHAPES
 
 FOLDERS = dict(
     classification='classify', detection='detect', segmentation='segment'

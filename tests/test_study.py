@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import ROOT
@@ -17,7 +18,7 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
-from ccmim_mm.study import (
+from studies import (
     Run,
     execute,
     expand,
@@ -25,9 +26,10 @@ from ccmim_mm.study import (
     select,
     write_report,
 )
-from ccmim_mm.study.execute import child_environment
-from ccmim_mm.study.results import COLUMNS, picture_gflops
-from ccmim_mm.study.statistics import final_values, paired, spread
+from studies.execute import child_environment
+from studies.report import tables
+from studies.results import COLUMNS, TYPES, picture_gflops
+from studies.statistics import final_values, interval, paired, spread
 
 GRIDS = sorted(ROOT.glob('configs/study/grid_*.py'))
 TINY = ROOT / 'tests/tiny_grid.py'
@@ -156,27 +158,56 @@ def test_slots_share_gpus_or_cores(monkeypatch):
     assert child_environment(0, 3, 0)['OMP_NUM_THREADS'] == '4'
 
 
+def finals(**methods):
+    """A table like that of final_values: values of one column by seed."""
+    values = {(m, s): v for m, seeds in methods.items() for s, v in seeds}
+    index = pd.MultiIndex.from_tuples(values, names=['method', 'seed'])
+    return pd.DataFrame({'x': [*values.values()]}, index)
+
+
 def test_paired_differences():
     """Against Student's t by the book: 2 degrees of freedom, 4.3027."""
-    a, b = {0: 3.0, 1: 5.0, 2: 7.0, 5: 99.0}, {0: 2.0, 1: 3.0, 2: 4.0, 7: 0.0}
-    difference = paired(a, b)
-    assert (difference.mean, difference.seeds) == (2.0, 3)
-    assert difference.half == pytest.approx(4.30265 / 3**0.5, rel=1e-4)
-    assert not difference.is_clear
-    shifted = paired({s: v + 1 for s, v in a.items()}, b)
-    assert shifted.half == difference.half and shifted.is_clear
-    single = paired({0: 1.0}, b)
+    values = [(0, 3.0), (1, 5.0), (2, 7.0), (5, 99.0)]
+    final = finals(
+        a=values,
+        a_more=[(seed, value + 1) for seed, value in values],
+        b=[(0, 2.0), (1, 3.0), (2, 4.0), (7, 0.0)],
+        single=[(0, 1.0)],
+        apart=[(9, 1.0)],
+    )
+
+    def difference(method):
+        return interval(paired(final, 'b').loc[method, 'x'])
+
+    found = difference('a')
+    assert (found.mean, found.seeds) == (2.0, 3)
+    assert found.half == pytest.approx(4.30265 / 3**0.5, rel=1e-4)
+    assert not found.is_clear
+    shifted = difference('a_more')
+    assert shifted.half == pytest.approx(found.half) and shifted.is_clear
+    single = difference('single')
+    assert (single.mean, single.seeds) == (-1.0, 1)
     assert np.isnan(single.half) and not single.is_clear
-    assert paired({9: 1.0}, b) is None
-    assert spread([1.0, 2.0, 3.0]) == (2.0, 1.0, 3)
+    assert difference('apart').seeds == 0
+    assert paired(final, 'not_run').isna().all(axis=None)
+    assert spread(pd.Series([1.0, 2.0, 3.0])) == (2.0, 1.0, 3)
 
 
 def test_final_values_take_the_last_row_that_has_one():
-    def row(seed, value):
-        return dict(dataset='d', method='m', seed=seed, x=value)
+    rows = pd.DataFrame(
+        [(0, 1.0), (0, 2.0), (0, None), (1, 3.0)], columns=['seed', 'x']
+    )
+    final = final_values(rows.assign(dataset='d', method='m'))
+    assert final.loc['m', 'x'].to_dict() == {0: 2.0, 1: 3.0}
 
-    rows = [row(0, 1.0), row(0, 2.0), row(0, None), row(1, 3.0)]
-    assert final_values(rows, 'd', 'm', 'x') == {0: 2.0, 1: 3.0}
+
+def test_the_published_tables_are_of_the_published_results():
+    folder = ROOT / 'docs/study'
+    rows = pd.read_csv(folder / 'results.csv', dtype=TYPES)
+    assert tuple(rows) == COLUMNS
+    grid = load_grid(ROOT / 'configs/study/grid_tiny.py')
+    expected = (folder / 'tables.md').read_text()
+    assert tables(rows, grid.references) == expected
 
 
 @pytest.fixture(scope='module')
@@ -272,9 +303,9 @@ def test_the_report(study, tmp_path):
     )
     assert 0 <= float(end['align_acc']) <= 1 and rows[5]['align_acc'] == ''
     assert 0 <= float(end['finetune']) <= 100 and rows[1]['finetune'] == ''
-    tables = (tmp_path / 'tables.md').read_text()
-    assert 'Paired difference to `ccmim`' in tables
-    assert '| `no_pretraining` |' in tables
+    text = (tmp_path / 'tables.md').read_text()
+    assert 'Paired difference to `ccmim`' in text
+    assert '| `no_pretraining` ' in text
     plots = [path for path in files if path.suffix == '.png']
     assert len(plots) == 3
     for path in plots:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import ROOT, TINY, build
 
-from ccmim_mm.datasets.demo_data import generate_demo
+from demo import generate_demo
 
 CONFIG = 'tests/tiny_config.py'
 

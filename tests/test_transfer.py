@@ -18,9 +18,9 @@ from ccmim_mm.apis import (
     config_for_training,
     extract_features,
 )
-from ccmim_mm.datasets.demo_data import generate_demo
 from ccmim_mm.engine import CCMIMRunner
 from ccmim_mm.engine.checkpoint import load_for_test, read_state_dict
+from demo import generate_demo
 
 # Four layers: a segmentor takes four maps.
 ARCH = TINY['backbone']['arch'] | dict(num_layers=4)

@@ -22,7 +22,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     step.add_argument('--contender', default='ccmim')
     step.add_argument('--precision', default='fp32', choices=['fp32', 'bf16'])
-    step.add_argument('--compile', action='store_true')
     compare = commands.add_parser(
         'compare', parents=[common], help='all contenders, in turns'
     )
@@ -52,8 +51,8 @@ def main(argv: list[str] | None = None) -> None:
     from mmengine.registry import init_default_scope
 
     import ccmim_mm  # noqa: F401 - registers the modules
-    from ccmim_mm.benchmark import commands
-    from ccmim_mm.benchmark.contenders import resize
+    from benchmarks import commands
+    from benchmarks.contenders import resize
 
     logging.disable(logging.WARNING)
     init_default_scope('mmpretrain')

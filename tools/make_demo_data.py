@@ -3,7 +3,7 @@
 import argparse
 import time
 
-from ccmim_mm.datasets.demo_data import generate_demo
+from demo import generate_demo
 
 
 def parse_args() -> argparse.Namespace:

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from .results import ACCURACIES, Row
-from .statistics import final_values, paired, spread
+from .results import ACCURACIES
+from .statistics import final_values, interval, paired
 
 AXES = (
     ('epoch', 'epochs', 1.0),
@@ -29,7 +29,7 @@ LOOP = (
 
 
 def plot_progress(
-    rows: list[Row], lengths: dict[str, list[str]], path: Path
+    rows: pd.DataFrame, lengths: dict[str, list[str]], path: Path
 ) -> None:
     """Accuracy over epochs, FLOPs and time; bars are standard deviations.
 
@@ -45,12 +45,12 @@ def plot_progress(
         for axis, (column, label, unit) in zip(line, AXES, strict=True):
             for place, (method, others) in enumerate(lengths.items()):
                 for name in (method, *others):
-                    x, y, std = _over_seeds(rows, name, column, accuracy)
-                    if len(x):
+                    points = _over_seeds(rows, name, column, accuracy)
+                    if len(points):
                         axis.errorbar(
-                            x * unit,
-                            y,
-                            std,
+                            points['x'] * unit,
+                            points['mean'],
+                            points['std'],
                             label=name,
                             color=f'C{place}',
                             linestyle='-' if name == method else '--',
@@ -63,7 +63,7 @@ def plot_progress(
     figure.savefig(path)
 
 
-def plot_differences(rows: list[Row], reference: str, path: Path) -> None:
+def plot_differences(rows: pd.DataFrame, reference: str, path: Path) -> None:
     """Each method against one: paired differences, 95 % intervals.
 
     Args:
@@ -71,22 +71,17 @@ def plot_differences(rows: list[Row], reference: str, path: Path) -> None:
         reference: The method to compare with.
         path: Of the picture.
     """
-    names = dict.fromkeys(row['method'] for row in rows)
-    methods = [name for name in names if name != reference]
+    differences = paired(final_values(rows), reference)
+    methods = [name for name in rows['method'].unique() if name != reference]
     columns = (*ACCURACIES, 'finetune')
     size = (13, 1.2 + 0.27 * len(methods))
     figure = Figure(figsize=size, dpi=80, layout='constrained')
     axes = figure.subplots(1, len(columns), sharey=True)
-    dataset = rows[0]['dataset']
     for axis, column in zip(axes, columns, strict=True):
-        base = final_values(rows, dataset, reference, column)
         for place, method in enumerate(methods):
-            values = final_values(rows, dataset, method, column)
-            difference = paired(values, base)
-            if difference is None:
-                continue
-            points = [values[s] - base[s] for s in values.keys() & base.keys()]
+            points = differences.loc[method, column].dropna()
             axis.plot(points, [place] * len(points), '.', color='0.7')
+            difference = interval(points)
             if difference.seeds > 1:
                 axis.errorbar(
                     difference.mean,
@@ -104,7 +99,7 @@ def plot_differences(rows: list[Row], reference: str, path: Path) -> None:
     figure.savefig(path)
 
 
-def plot_loop(rows: list[Row], methods: Sequence[str], path: Path) -> None:
+def plot_loop(rows: pd.DataFrame, methods: Sequence[str], path: Path) -> None:
     """Does contrast shape attention, and attention the masks?
 
     Args:
@@ -112,12 +107,10 @@ def plot_loop(rows: list[Row], methods: Sequence[str], path: Path) -> None:
         methods: The methods to draw.
         path: Of the picture.
     """
-    drawn = [row for row in rows if row['method'] in methods]
-    plots = [
-        (title, column)
-        for title, column in LOOP
-        if any(row[column] is not None for row in drawn)
-    ]
+    drawn = rows[rows['method'].isin(methods)].copy()
+    for column in ('object_attention', 'object_masked'):
+        drawn[column] /= drawn['object_share'].replace(0, float('nan'))
+    plots = [(title, name) for title, name in LOOP if drawn[name].count()]
     lines = max(1, math.ceil(len(plots) / 4))
     figure = Figure(figsize=(13, 3 * lines), dpi=80, layout='constrained')
     axes = figure.subplots(lines, 4, squeeze=False).ravel()
@@ -125,10 +118,15 @@ def plot_loop(rows: list[Row], methods: Sequence[str], path: Path) -> None:
         axis.remove()
     for axis, (title, column) in zip(axes, plots, strict=False):
         for place, method in enumerate(methods):
-            x, y, std = _over_seeds(drawn, method, 'epoch', column)
-            if len(x):
+            points = _over_seeds(drawn, method, 'epoch', column)
+            if len(points):
                 axis.errorbar(
-                    x, y, std, label=method, color=f'C{place}', **POINTS
+                    points['x'],
+                    points['mean'],
+                    points['std'],
+                    label=method,
+                    color=f'C{place}',
+                    **POINTS,
                 )
         axis.set(title=title, xlabel='epochs')
         axis.grid(alpha=0.3)
@@ -138,20 +136,13 @@ def plot_loop(rows: list[Row], methods: Sequence[str], path: Path) -> None:
 
 
 def _over_seeds(
-    rows: Sequence[Row], method: str, x: str, y: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows: pd.DataFrame, method: str, x: str, y: str
+) -> pd.DataFrame:
     """Mean of x, mean and standard deviation of y at each evaluation."""
-    points: dict[int, list[tuple[float, float]]] = {}
-    for row in rows:
-        if row['method'] == method and row[y] is not None:
-            value = row[y]
-            if y in ('object_attention', 'object_masked'):
-                value /= row['object_share'] or np.nan
-            points.setdefault(row['iteration'], []).append((row[x], value))
-    means = np.array([np.mean(points[i], axis=0) for i in sorted(points)])
-    means = means.reshape(-1, 2)
-    stds = [spread(y for _, y in points[i]).std for i in sorted(points)]
-    return means[:, 0], means[:, 1], np.array(stds)
+    measured = rows[rows['method'] == method].dropna(subset=[y])
+    return measured.groupby('iteration').agg(
+        x=(x, 'mean'), mean=(y, 'mean'), std=(y, 'std')
+    )
 
 
 def _limits(limits: tuple[float, float]) -> tuple[float, float]:

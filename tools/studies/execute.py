@@ -13,9 +13,10 @@ from pathlib import Path
 
 import torch
 
-from ..apis.data import find_layout
-from ..engine.files import write_whole
-from ..engine.hooks.preemption_hook import EXIT_CODE
+from ccmim_mm.apis.data import find_layout
+from ccmim_mm.engine.files import write_whole
+from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
+
 from .grid import Run
 from .scalars import final_top1
 

@@ -12,7 +12,8 @@ from mmengine.hub import get_config
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..models import CCMIM
+from ccmim_mm.models import CCMIM
+
 from .transcription import PlainCCMIM
 
 STOCK = 'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py'
@@ -41,6 +42,27 @@ class Contender:
     inputs: Tensor
     bf16: bool
     reads: bool
+
+    @property
+    def parts(self) -> dict[str, tuple[Any, str]]:
+        """Object and method of each part of a step, as they follow."""
+        model, parts = self.model, {}
+        if isinstance(model, CCMIM):
+            parts = dict(
+                embed=(model.backbone, 'embed'),
+                score=(model.backbone, 'score'),
+                visible=(model.backbone, 'encode'),
+                decoder=(model.neck, 'forward'),
+                reconstruction=(model.head, 'loss'),
+                masked=(model.backbone, 'encode_cls'),
+            )
+            if model.align_head is not None:
+                parts['align'] = (model.align_head, 'loss')
+        return parts | dict(
+            forward=(self, 'forward'),
+            optimizer=(self.optimizer, 'step'),
+            step=(self, 'step'),
+        )
 
     def forward(self) -> Tensor:
         """The objective, a scalar."""
@@ -145,7 +167,7 @@ def build_contender(
     batch_size: int,
     device: str,
     precision: str,
-    compiled: bool = False,
+    fake: bool = False,
 ) -> Contender:
     """Build one contender.
 
@@ -155,17 +177,15 @@ def build_contender(
         batch_size: Pictures a step.
         device: ``cpu`` or ``cuda``.
         precision: ``fp32`` or ``bf16`` (autocast).
-        compiled: Compile the layers of the project's own models.
+        fake: The tensors have no values: leave out what would read them.
     """
     torch.manual_seed(0)
     with torch.device(device):
         model: Any = _BUILDERS[name](copy.deepcopy(model_cfg))
         size = model_cfg.backbone.img_size
         inputs = torch.randn(batch_size, 3, size, size)
-    if not isinstance(model, PlainCCMIM):
+    if not (fake or isinstance(model, PlainCCMIM)):
         model.init_weights()
-    if compiled and isinstance(model, CCMIM):
-        model.compile_layers()
     own = isinstance(model, CCMIM)
     optimizer = torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad],
@@ -180,5 +200,5 @@ def build_contender(
         optimizer=optimizer,
         inputs=inputs,
         bf16=precision == 'bf16',
-        reads=not own,
+        reads=not (fake or own),
     )

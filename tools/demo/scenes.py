@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .demo_textures import SPLITS, cut_texture, load_regions
+from .textures import SPLITS, cut_texture, load_regions
 
 # Alphabetical, so that the class index equals the index that datasets derive
 # from sorted class folders.

@@ -1,18 +1,16 @@
 """What the runs of a study came to, as one tidy table."""
 
-import csv
-import io
 import json
 from pathlib import Path
+from statistics import median_high
 from typing import Any
 
-import torch
+import pandas as pd
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import MODELS
 
-from ..benchmark.flops import step_flops
-from ..engine.files import write_whole
+from benchmarks.flops import step_flops
+
 from .execute import is_done
 from .grid import Run, expand
 from .scalars import final_top1, training_rows
@@ -33,17 +31,23 @@ COLUMNS = (
     *('dataset', 'method', 'seed', 'epoch', 'iteration', 'pictures'),
     *('gflops', 'seconds', *ACCURACIES, 'finetune', *LOGGED, *ANALYSED),
 )
+#: Of the columns, to read the table with.
+TYPES = {
+    **dict.fromkeys(COLUMNS, 'float64'),
+    **dict.fromkeys(('dataset', 'method'), 'str'),
+    **dict.fromkeys(('seed', 'iteration', 'pictures'), 'Int64'),
+}
 
 
-def collect(grid: Config, root: Path) -> list[Row]:
+def collect(grid: Config, root: Path) -> pd.DataFrame:
     """One row per run and evaluation point, of the runs that ended well.
 
     Args:
-        grid: See :func:`ccmim_mm.study.load_grid`.
+        grid: See :func:`studies.load_grid`.
         root: Work dir of the study.
 
     Returns:
-        Rows with the keys ``COLUMNS``, None where nothing was measured.
+        A table of ``COLUMNS``, nan where nothing was measured.
         ``gflops`` are those of the training so far; ``seconds`` likewise,
         its steps times their median, so that a pause does not count;
         ``finetune`` is top-1 in percent, in the last row of a run.
@@ -58,39 +62,23 @@ def collect(grid: Config, root: Path) -> list[Row]:
                 rows += _pretraining_rows(run, root)
             else:
                 _add_finetuning(rows, run, root)
-    return rows
-
-
-def write_csv(rows: list[Row], path: Path) -> None:
-    """Write the table, six significant digits each."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator='\n')
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(
-            {
-                key: f'{value:.6g}' if isinstance(value, float) else value
-                for key, value in row.items()
-            }
-        )
-    write_whole(buffer.getvalue().encode(), path)
+    return pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
 
 
 def _pretraining_rows(run: Run, root: Path) -> list[Row]:
     work_dir = run.work_dir(root)
     summary = json.loads((work_dir / 'summary.json').read_text())
-    log = training_rows(work_dir)
+    log = pd.DataFrame(training_rows(work_dir)).set_index('iter')
+    step = median_high(log['time'])
     analysis = {p.pop('iter'): p for p in summary.get('mask_analysis', ())}
     cfg = Config.fromfile(run.config)
     cfg.merge_from_dict(run.options)
     batch = cfg.train_dataloader.batch_size
     gflops = picture_gflops(cfg)
-    steps = sorted(row['time'] for row in log)
     rows, previous = [], 0
     for point in summary['evaluations']:
         iteration = point['iter']
-        row: Row = dict.fromkeys(COLUMNS)
-        row |= dict(
+        row: Row = dict(
             dataset=run.dataset,
             method=run.method,
             seed=run.seed,
@@ -98,14 +86,12 @@ def _pretraining_rows(run: Run, root: Path) -> list[Row]:
             iteration=iteration,
             pictures=iteration * batch,
             gflops=gflops * iteration * batch,
-            seconds=iteration * steps[len(steps) // 2],
+            seconds=iteration * step,
         )
         row |= {name: point[name] for name in ACCURACIES}
         row |= analysis.get(iteration, {})
-        since = [r for r in log if previous < r['iter'] <= iteration]
-        for name in LOGGED:
-            values = [r[name] for r in since if name in r]
-            row[name] = sum(values) / len(values) if values else None
+        since = log.loc[previous + 1 : iteration]
+        row |= since.reindex(columns=LOGGED).mean().to_dict()
         rows.append(row)
         previous = iteration
     return rows
@@ -116,8 +102,7 @@ def _add_finetuning(rows: list[Row], run: Run, root: Path) -> None:
     key = (run.dataset, run.method, run.seed)
     own = [r for r in rows if (r['dataset'], r['method'], r['seed']) == key]
     if not own:
-        own = [dict.fromkeys(COLUMNS)]
-        own[0] |= dict(dataset=run.dataset, method=run.method, seed=run.seed)
+        own = [dict(dataset=run.dataset, method=run.method, seed=run.seed)]
         rows += own
     own[-1]['finetune'] = final_top1(run, run.work_dir(root))
 
@@ -125,6 +110,4 @@ def _add_finetuning(rows: list[Row], run: Run, root: Path) -> None:
 def picture_gflops(cfg: Config) -> float:
     """GFLOPs of one training step for one picture, forward and backward."""
     init_default_scope('mmpretrain')
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model)
-    return sum(step_flops('ccmim', model).values()) / 1e9
+    return step_flops('ccmim', cfg.model)['step'] / 1e9

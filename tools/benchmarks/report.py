@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
-from ..version import __version__
+from ccmim_mm.version import __version__
 
 
 def environment(device: str) -> dict[str, Any]:
@@ -36,21 +37,14 @@ def environment(device: str) -> dict[str, Any]:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Rows as a Markdown table; numbers with three significant digits."""
-    columns = list(rows[0])
-    cells = [columns] + [[_cell(row.get(c)) for c in columns] for row in rows]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
-    lines = [
-        '| '
-        + ' | '.join(c.ljust(w) for c, w in zip(line, widths, strict=True))
-        + ' |'
-        for line in cells
-    ]
-    lines.insert(1, '|' + '|'.join('-' * (w + 2) for w in widths) + '|')
-    return '\n'.join(lines)
+    cells = pd.DataFrame(rows).map(_cell)
+    return cells.to_markdown(
+        index=False, tablefmt='github', disable_numparse=True
+    )
 
 
 def _cell(value: Any) -> str:
-    if value is None:
+    if pd.isna(value):
         return ''
     if isinstance(value, float):
         return f'{value:.3g}' if abs(value) < 1000 else f'{value:.0f}'

@@ -16,8 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .demo_scenes import SHAPES, Scene, compose_scene
-from .demo_textures import PHOTOS, SPLITS
+from .scenes import SHAPES, Scene, compose_scene
+from .textures import PHOTOS, SPLITS
 
 _MANIFEST = 'demo_manifest.json'
 # To be raised whenever the same parameters give other files.

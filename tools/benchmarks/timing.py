@@ -11,10 +11,11 @@ import torch
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
 
 
-def synchronize(device: str) -> None:
-    """Wait until the device has done what it was given."""
+def now(device: str) -> float:
+    """Seconds, when the device has done what it was given."""
     if device == 'cuda':
         torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def alternate(
@@ -37,12 +38,11 @@ def alternate(
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for number in range(warmup + repeats):
         for name, task in tasks.items():
-            synchronize(device)
-            start = time.perf_counter()
+            start = now(device)
             task()
-            synchronize(device)
+            passed = now(device) - start
             if number >= warmup:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(passed)
     return seconds
 
 
@@ -62,25 +62,24 @@ def matmul_task(device: str, precision: str, side: int) -> Callable[[], Any]:
 
 
 @contextmanager
-def timed(
-    parts: dict[str, tuple[Any, str]], device: str, into: dict[str, float]
+def metered(
+    parts: dict[str, tuple[Any, str]],
+    read: Callable[[], float],
+    into: dict[str, float],
 ) -> Iterator[None]:
-    """Add up the seconds spent in some methods, waiting around each call.
+    """Add up how far a meter goes during the calls of some methods.
 
     Args:
         parts: Object and method name, by the part's name.
-        device: ``cpu`` or ``cuda``.
+        read: Reads the meter: seconds, FLOPs.
         into: Where the sums go, by the part's name.
     """
 
     def wrap(name: str, method: Callable) -> Callable:
         def call(*args, **kwargs):
-            synchronize(device)
-            start = time.perf_counter()
+            start = read()
             result = method(*args, **kwargs)
-            synchronize(device)
-            passed = time.perf_counter() - start
-            into[name] = into.get(name, 0.0) + passed
+            into[name] = into.get(name, 0) + read() - start
             return result
 
         return call

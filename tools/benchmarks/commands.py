@@ -7,32 +7,16 @@ from typing import Any
 from mmengine.config import Config
 
 from . import growth as growing
-from .contenders import NAMES, Contender, build_contender
+from .contenders import NAMES, build_contender
 from .data import DataRates, listing_cost
-from .flops import counted_flops, step_flops
+from .flops import step_flops
 from .memory import peak_mib
 from .report import environment, publish
-from .timing import alternate, matmul_task, median_ratio, synchronize, timed
+from .timing import alternate, matmul_task, median_ratio, metered, now
 
 #: Side of the square matrices that the machine's rate is measured with: big
 #: enough to fill the device.
 SIDES = dict(cpu=2048, cuda=8192)
-
-
-#: Parts of a step, as they follow each other; ``forward`` sums them up.
-ORDER = (
-    'embed',
-    'score',
-    'visible',
-    'decoder',
-    'reconstruction',
-    'masked',
-    'align',
-    'forward',
-    'backward',
-    'optimizer',
-    'step',
-)
 
 
 def _setting(args: argparse.Namespace, cfg: Config) -> dict[str, Any]:
@@ -45,17 +29,12 @@ def _setting(args: argparse.Namespace, cfg: Config) -> dict[str, Any]:
     )
 
 
-def _flops(name: str, contenders: dict[str, Contender]) -> int:
-    """FLOPs of a contender's step for one picture, analytically."""
-    twin = dict(plain='ccmim', mmpretrain_mae='mae').get(name, name)
-    return sum(step_flops(name, contenders[twin].model).values())
-
-
 def compare(args: argparse.Namespace, cfg: Config) -> None:
     """All contenders in turns, with what they use of the machine."""
     device, batch = args.device, args.batch_size
     side = SIDES[device]
     tasks, all_flops = {}, {}
+    flops = {name: step_flops(name, cfg.model)['step'] for name in NAMES}
     for precision in args.precision:
         built = {
             name: build_contender(name, cfg.model, batch, device, precision)
@@ -65,7 +44,7 @@ def compare(args: argparse.Namespace, cfg: Config) -> None:
         }
         for name, contender in built.items():
             tasks[f'{name} {precision}'] = contender.step
-            all_flops[f'{name} {precision}'] = _flops(name, built) * batch
+            all_flops[f'{name} {precision}'] = flops[name] * batch
         key = f'matmul {precision}'
         tasks[key] = matmul_task(device, precision, side)
         all_flops[key] = 2 * side**3
@@ -108,44 +87,25 @@ def compare(args: argparse.Namespace, cfg: Config) -> None:
 def step(args: argparse.Namespace, cfg: Config) -> None:
     """One contender: milliseconds and FLOPs by part."""
     device = args.device
-    contender = build_contender(
-        args.contender,
-        cfg.model,
-        args.batch_size,
-        device,
-        args.precision,
-        args.compile,
-    )
-    model = contender.model
-    parts = dict(
-        embed=(model.backbone, 'embed'),
-        score=(model.backbone, 'score'),
-        visible=(model.backbone, 'encode'),
-        masked=(model.backbone, 'encode_cls'),
-        decoder=(model.neck, 'forward'),
-        reconstruction=(model.head, 'loss'),
-        forward=(contender, 'forward'),
-        optimizer=(contender.optimizer, 'step'),
-        step=(contender, 'step'),
-    )
-    if model.align_head is not None:
-        parts['align'] = (model.align_head, 'loss')
+    what = (args.contender, cfg.model, args.batch_size, device, args.precision)
+    contender = build_contender(*what)
+    parts = contender.parts
     runs: list[dict[str, float]] = []
     rate = matmul_task(device, args.precision, SIDES[device])
     for _ in range(3):
         contender.step()
     for _ in range(args.repeats):
         sums: dict[str, float] = {}
-        with timed(parts, device, sums):
+        with metered(parts, lambda: now(device), sums):
             contender.step()
         sums['backward'] = sums['step'] - sums['forward'] - sums['optimizer']
         runs.append(sums)
     times = alternate(dict(matmul=rate), device, args.repeats)['matmul']
     matmul = 2 * SIDES[device] ** 3 / statistics.median(times)
-    flops = step_flops(args.contender, model)
-    flops['step'] = sum(flops.values())
-    rows = []
-    for name in sorted((*parts, 'backward'), key=ORDER.index):
+    flops = step_flops(args.contender, cfg.model)
+    rows, names = [], [*parts]
+    names.insert(names.index('optimizer'), 'backward')
+    for name in names:
         ms = statistics.median(run.get(name, 0.0) for run in runs) * 1e3
         row = dict(part=name, ms=ms, **{'GFLOP/picture': None, 'share': None})
         if flops.get(name):
@@ -153,23 +113,11 @@ def step(args: argparse.Namespace, cfg: Config) -> None:
             total = flops[name] * args.batch_size
             row['share'] = total / (ms / 1e3) / matmul
         rows.append(row)
-    synchronize(device)
-    counted = counted_flops(contender) / args.batch_size
-    rows.append({'part': "torch's counter", 'GFLOP/picture': counted / 1e9})
     setting = _setting(args, cfg) | dict(
         contender=args.contender,
         precision=args.precision,
-        compiled=args.compile,
         matmul_gflops=round(matmul / 1e9),
-        peak_mib=round(
-            peak_mib(
-                args.contender,
-                cfg.model,
-                args.batch_size,
-                device,
-                args.precision,
-            )
-        ),
+        peak_mib=round(peak_mib(*what)),
     )
     publish(f'step {args.contender}', rows, setting, args.json)
 
@@ -181,7 +129,7 @@ def data(args: argparse.Namespace, cfg: Config) -> None:
         publish('listing', [row], environment('cpu'), args.json)
     if not args.data:
         return
-    from ..apis import apply_data
+    from ccmim_mm.apis import apply_data
 
     apply_data(cfg, args.data)
     rows = []

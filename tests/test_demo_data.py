@@ -12,14 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ccmim_mm.datasets.demo_data import generate_demo
-from ccmim_mm.datasets.demo_scenes import (
+from demo import generate_demo
+from demo.scenes import (
     SHAPES,
     compose_scene,
     shape_alpha,
     unit_contours,
 )
-from ccmim_mm.datasets.demo_textures import (
+from demo.textures import (
     PHOTOS,
     load_regions,
     photo_columns,
@@ -138,7 +138,7 @@ def test_foreign_folder_is_never_overwritten(tmp_path, manifest):
 
 def test_failed_run_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        'ccmim_mm.datasets.demo_data._write_all',
+        'demo.data._write_all',
         lambda root, *_: [root.mkdir(), 1 / 0],
     )
     with pytest.raises(ZeroDivisionError):

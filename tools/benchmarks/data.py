@@ -11,7 +11,8 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
-from ..datasets.listing import list_pictures
+from ccmim_mm.datasets.listing import list_pictures
+
 from .memory import resident_mib
 
 
@@ -85,11 +86,7 @@ class DataRates:
     def pipeline(self) -> float:
         """Pictures per second that the training loader delivers."""
         start = time.perf_counter()
-        done = 0
-        for batch in self.loader:
-            inputs = batch['inputs']
-            views = inputs if isinstance(inputs, list) else [inputs]
-            done += sum(len(view) for view in views)
+        done = sum(len(batch['inputs']) for batch in self.loader)
         return done / (time.perf_counter() - start)
 
 

@@ -1,0 +1,145 @@
+"""Tables and plots of a study, from its runs, by one call."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+from mmengine.config import Config
+
+from ccmim_mm.engine.files import write_whole
+
+from .plots import plot_differences, plot_loop, plot_progress
+from .results import ACCURACIES, ANALYSED, LOGGED, collect
+from .statistics import final_values, interval, paired, spread
+
+JUDGED = (*ACCURACIES, 'finetune')
+COSTS = ('epoch', 'gflops', 'seconds')
+
+
+def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
+    """Write ``results.csv``, ``tables.md`` and the plots.
+
+    Args:
+        grid: See :func:`studies.load_grid`.
+        root: Work dir of the study.
+        out: Folder to write to.
+
+    Returns:
+        The files written.
+
+    Raises:
+        FileNotFoundError: If no run has ended yet.
+    """
+    rows = collect(grid, root)
+    if rows.empty:
+        raise FileNotFoundError(
+            f'no run in {root} has ended: python tools/study.py run first'
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    written = [out / 'results.csv', out / 'tables.md']
+    text = rows.to_csv(index=False, float_format='%.6g')
+    write_whole(text.encode(), written[0])
+    write_whole(tables(rows, grid.references).encode(), written[1])
+    lengths = {
+        name: [k for k, v in grid.lengths.items() if v.method == name]
+        for name in grid.core
+    }
+    for dataset, here in rows.groupby('dataset', sort=False):
+        paths = [
+            out / f'{dataset}_{name}.png'
+            for name in ('progress', 'differences', 'loop')
+        ]
+        plot_progress(here, lengths, paths[0])
+        plot_differences(here, grid.references[0], paths[1])
+        plot_loop(here, grid.core, paths[2])
+        written += paths
+    return written
+
+
+def tables(rows: pd.DataFrame, references: Sequence[str]) -> str:
+    """All tables, in Markdown.
+
+    Args:
+        rows: See :func:`studies.results.collect`.
+        references: The methods that the others are compared to.
+    """
+    parts = ['# Tables', 'Written by `tools/study.py report`.']
+    for dataset, here in rows.groupby('dataset', sort=False):
+        final = final_values(here)
+        known = [name for name in references if name in final.index]
+        parts += [
+            f'## {dataset}',
+            'Top-1 in % at the end, mean ± standard deviation (seeds):',
+            accuracy_table(here, known),
+        ]
+        for reference in known:
+            parts += [
+                f'Paired difference to `{reference}`, mean ± half the 95 % '
+                'interval (seeds); bold where it leaves out zero, which by '
+                'chance alone one cell in 20 does:',
+                difference_table(final, reference),
+            ]
+        parts += [
+            'Cost of the training, and what the method says of itself at '
+            'the end:',
+            value_table(final[[*COSTS, *LOGGED, *ANALYSED]]),
+        ]
+    return '\n\n'.join(parts) + '\n'
+
+
+def accuracy_table(rows: pd.DataFrame, references: Sequence[str]) -> str:
+    """A line per method; first the references before their first step."""
+    start = _by_method(final_values(rows[rows['iteration'] == 0]), _accuracy)
+    start = start.reindex(references)
+    end = _by_method(final_values(rows), _accuracy)
+    return _markdown(
+        pd.concat(
+            [
+                start.rename('`{}` before the first step'.format),
+                end.rename('`{}`'.format),
+            ]
+        )
+    )
+
+
+def difference_table(final: pd.DataFrame, reference: str) -> str:
+    """A line per method but the reference."""
+    cells = _by_method(paired(final, reference), _difference)
+    cells = cells.drop(reference).dropna(how='all')
+    return _markdown(cells.rename('`{}`'.format))
+
+
+def value_table(final: pd.DataFrame) -> str:
+    """Means at the end, without their spread."""
+    means = final.groupby('method', sort=False).mean()
+    means = means.dropna(how='all').dropna(how='all', axis='columns')
+    cells = means.map('{:.3g}'.format, na_action='ignore')
+    return _markdown(cells.rename('`{}`'.format))
+
+
+def _by_method(
+    values: pd.DataFrame, cell: Callable[[pd.Series], str | None]
+) -> pd.DataFrame:
+    """What is judged: a row per method, whose cells tell of its seeds."""
+    return values.groupby('method', sort=False)[[*JUDGED]].agg(cell)
+
+
+def _accuracy(values: pd.Series) -> str | None:
+    mean, std, seeds = spread(values)
+    deviation = f' ± {std:.1f}' if seeds > 1 else ''
+    return f'{mean:.1f}{deviation} ({seeds})' if seeds else None
+
+
+def _difference(values: pd.Series) -> str | None:
+    mean, half, seeds = difference = interval(values)
+    if seeds < 2:
+        return f'{mean:+.1f} (1)' if seeds else None
+    text = f'{mean:+.1f} ± {half:.1f}'
+    return (
+        f'**{text}** ({seeds})' if difference.is_clear else f'{text} ({seeds})'
+    )
+
+
+def _markdown(cells: pd.DataFrame) -> str:
+    cells = cells.rename_axis('method').fillna('')
+    return cells.to_markdown(tablefmt='github', disable_numparse=True)
