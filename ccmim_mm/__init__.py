@@ -10,8 +10,14 @@ from ._stack import check_stack, quiet_imports
 
 check_stack()
 with quiet_imports():
-    from . import checkpoints, datasets, engine, evaluation, models
-    from . import visualization
+    from . import (
+        checkpoints,
+        datasets,
+        engine,
+        evaluation,
+        models,
+        visualization,
+    )
 
 from .version import __version__
 

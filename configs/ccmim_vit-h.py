@@ -12,6 +12,4 @@ model = dict(
 
 train_pipeline = _base_.train_pipeline
 train_pipeline[-1]['num_patches'] = 256
-train_dataloader = dict(
-    dataset=dict(dataset=dict(pipeline=train_pipeline))
-)
+train_dataloader = dict(dataset=dict(dataset=dict(pipeline=train_pipeline)))

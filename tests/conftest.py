@@ -11,7 +11,7 @@ from mmpretrain.structures import DataSample
 from PIL import Image
 
 import ccmim_mm  # noqa: F401 - registers the modules
-from ccmim_mm.engine.converters import convert
+from ccmim_mm.checkpoints import convert
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,7 +52,7 @@ def release_state(model) -> dict[str, torch.Tensor]:
 
 
 def samples(noise: torch.Tensor) -> list[DataSample]:
-    """Data samples that carry mask noise, ``(B, L)`` or ``(P, V, L)``."""
+    """Data samples that carry mask noise, ``(B, L)``."""
     found = [DataSample() for _ in noise]
     for sample, row in zip(found, noise.numpy(), strict=True):
         sample.set_field(row, 'mask_noise')

@@ -164,18 +164,9 @@ def project(state, cls):
     return x / x.norm(dim=1, keepdim=True)
 
 
-def align(queries, keys, offset=0, temperature=0.5, views=1):
-    """2T * cross entropy of each query against its key among all.
-
-    Of several views per picture only the own one is a key.
-    """
+def align(queries, keys, offset=0, temperature=0.5):
+    """2T * cross entropy of each query against its key among all."""
     logits = queries @ keys.T / temperature
-    pictures = len(keys) // views
-    for i in range(len(queries)):
-        for view in range(views):
-            other = (i + offset + view * pictures) % len(keys)
-            if other != i + offset:
-                logits[i, other] = -math.inf
     own = torch.arange(len(queries)) + offset
     log_p = logits - torch.logsumexp(logits, dim=1, keepdim=True)
     return -2 * temperature * log_p[torch.arange(len(queries)), own].mean()
@@ -190,7 +181,6 @@ def step(
     depth=3,
     heads=4,
     ranks=1,
-    views=1,
     masked_grad=False,
 ):
     """Both losses and the order of one step.
@@ -220,12 +210,7 @@ def step(
         # Keys that came from other ranks carry no graph.
         gathered = [k if i == r else k.detach() for i, k in enumerate(keys)]
         parts.append(
-            align(
-                project(state, part),
-                torch.cat(gathered),
-                offset=r * size,
-                views=views,
-            )
+            align(project(state, part), torch.cat(gathered), offset=r * size)
         )
     return dict(
         loss_rec=rec,

@@ -3,25 +3,20 @@
 from conftest import ROOT
 
 from ccmim_mm.apis import config_for_training
-from ccmim_mm.engine import CCMIMRunner
+from ccmim_mm.engine import ResilientRunner
 
 
 def config(data, work_dir, epochs=2, options=(), **run_options):
-    cfg = config_for_training(
-        ROOT / 'tests/tiny_config.py',
-        data,
-        {'train_cfg.max_epochs': epochs, **dict(options)},
-        'cpu',
-        work_dir=str(work_dir),
-        **run_options,
-    )
+    options = {'train_cfg.max_epochs': epochs, **dict(options)}
+    path = ROOT / 'tests/tiny_config.py'
+    cfg = config_for_training(path, options, data, work_dir, **run_options)
     # No name: a Runner's instances are global, by name.
-    cfg.experiment_name = work_dir.name + str(epochs)
+    cfg.experiment_name = f'{work_dir}{epochs}'
     return cfg
 
 
 def train(*args, **kwargs):
-    runner = CCMIMRunner.from_cfg(config(*args, **kwargs))
+    runner = ResilientRunner.from_cfg(config(*args, **kwargs))
     runner.train()
     return runner
 
@@ -33,6 +28,6 @@ def history(runner, name):
 def bare(cfg):
     """The config without evaluation and pictures, for runs that are many."""
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    left_out = ('MaskPanelHook', 'InitialValHook', 'RunSummaryHook')
+    left_out = ('PanelHook', 'InitialValHook', 'RunSummaryHook')
     cfg.custom_hooks = [h for h in cfg.custom_hooks if h.type not in left_out]
     return cfg

@@ -7,6 +7,8 @@ from mmengine.config import Config
 from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import DATASETS, MODELS, OPTIM_WRAPPERS, TRANSFORMS
 
+from ccmim_mm.datasets.data_root import leaf, leaves
+
 CONFIGS = ROOT / 'configs'
 DOWNSTREAM = {'classification', 'detection', 'segmentation'}
 PATHS = [
@@ -50,18 +52,17 @@ def test_the_model_builds_and_is_what_the_name_says(cfg):
 def test_pipelines_fit_the_model(cfg):
     config = cfg[1]
     backbone = config.model.backbone
-    train = config.train_dataloader.dataset.pipeline
+    train = leaf(config, 'train').pipeline
     patches = (backbone.img_size // backbone.patch_size) ** 2
     assert train[-1].num_patches == patches == config.model.neck.num_patches
-    views = [t.transforms[0] for t in train if t.type == 'MultiView']
-    (crop,) = (t for t in sum(views, train) if 'RandomResizedCrop' in t.type)
+    (crop,) = (t for t in train if t.type == 'RandomResizedCrop')
     assert crop.scale == backbone.img_size
-    panel = next(h for h in config.custom_hooks if h.type == 'MaskPanelHook')
+    panel = next(h for h in config.custom_hooks if h.type == 'PanelHook')
     evals = [
-        config.val_dataloader.dataset,
-        config.test_dataloader.dataset,
-        config.val_cfg.bank_dataloader.dataset,
-        config.test_cfg.bank_dataloader.dataset,
+        leaf(config, 'val'),
+        leaf(config, 'test'),
+        *leaves(config.val_cfg.bank_dataloader.dataset),
+        *leaves(config.test_cfg.bank_dataloader.dataset),
         panel.dataset,
     ]
     for dataset in evals:
@@ -105,7 +106,7 @@ def test_weight_decay_spares_biases_and_one_dimensional_parameters():
     config = load('ccmim_vit-tiny_demo')
     model = MODELS.build(config.model)
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    assert type(wrapper) is OPTIM_WRAPPERS.get('OptimWrapper')
+    assert type(wrapper) is OPTIM_WRAPPERS.get('FiniteOptimWrapper')
     decay = {
         id(p): group['weight_decay']
         for group in wrapper.optimizer.param_groups

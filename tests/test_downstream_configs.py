@@ -10,12 +10,12 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, TRANSFORMS, DefaultScope
 from mmpretrain.registry import MODELS as PRETRAIN_MODELS
 
-from ccmim_mm.apis import find_task
-from ccmim_mm.engine.backbone_loading import match_backbone
+from ccmim_mm.checkpoints.load import INTO_BACKBONE, match
+from ccmim_mm.datasets.data_root import kind_of, leaf
 from demo.scenes import SHAPES
 
 FOLDERS = dict(
-    classification='classify', detection='detect', segmentation='segment'
+    classification='class_folders', detection='coco', segmentation='label_maps'
 )
 PATHS = [
     str(path.relative_to(ROOT / 'configs').with_suffix(''))
@@ -64,7 +64,7 @@ def case(request):
 
 def test_the_scope_is_that_of_the_folder(case):
     name, cfg, _ = case
-    assert find_task(cfg) == FOLDERS[name.partition('/')[0]]
+    assert kind_of(leaf(cfg, 'train')) == FOLDERS[name.partition('/')[0]]
     assert cfg.custom_imports.imports == ['ccmim_mm']
 
 
@@ -76,13 +76,13 @@ def test_a_checkpoint_of_its_size_fills_the_backbone(case):
         DefaultScope.overwrite_default_scope('mmpretrain'),
     ):
         encoder = PRETRAIN_MODELS.build(load(PRETRAINING[size]).model)
-    _, report = match_backbone(
-        model.backbone.state_dict(), encoder.state_dict()
+    _, report = match(
+        model.backbone.state_dict(), encoder.state_dict(), INTO_BACKBONE
     )
     # Three tensors for the patches and positions, twelve a layer; CLS token
     # and final norm as the task has it.
     assert len(report.loaded) >= 3 + 12 * DEPTHS[size]
-    assert not report.partial
+    assert not report.unexplained
     task = name.partition('/')[0]
     assert bool(report.new) == (task == 'detection' or 'finetune' in name)
 
@@ -133,7 +133,7 @@ def test_data_sets_and_transforms_exist(case):
     _, cfg, _ = case
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         for split in ('train', 'val', 'test'):
-            dataset = cfg[f'{split}_dataloader'].dataset
+            dataset = leaf(cfg, split)
             with DATASETS.switch_scope_and_registry(None) as registry:
                 assert registry.get(dataset.type) is not None
             for transform in dataset.pipeline:

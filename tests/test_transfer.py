@@ -18,8 +18,9 @@ from ccmim_mm.apis import (
     config_for_training,
     extract_features,
 )
-from ccmim_mm.engine import CCMIMRunner
-from ccmim_mm.engine.checkpoint import load_for_test, read_state_dict
+from ccmim_mm.checkpoints import load_for_test, read_state_dict
+from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.runner.prepare import prepare
 from demo import generate_demo
 
 # Four layers: a segmentor takes four maps.
@@ -91,14 +92,20 @@ def checkpoint(tmp_path_factory):
 def configured(name, data, work_dir, overrides, **kwargs):
     cfg = config_for_training(
         ROOT / f'configs/{name}.py',
-        data,
         {**NO_WORKERS, **overrides},
-        'cpu',
-        work_dir=str(work_dir),
+        data,
+        work_dir,
         **kwargs,
     )
     cfg.experiment_name = f'{name}{work_dir}'
     return cfg
+
+
+def started(cfg):
+    """The runner, as far as it gets before the first step."""
+    runner = ResilientRunner.from_cfg(cfg)
+    runner.check_input()
+    return runner
 
 
 @pytest.mark.parametrize('name', CASES)
@@ -109,7 +116,7 @@ def test_train_and_evaluate_from_a_checkpoint(
     cfg = configured(
         name, demo, tmp_path, overrides, pretrained=str(checkpoint)
     )
-    runner = CCMIMRunner.from_cfg(cfg)
+    runner = ResilientRunner.from_cfg(cfg)
     runner.train()
     before = read_state_dict(checkpoint)['backbone.layers.1.attn.qkv.weight']
     assert runner.iter == 2
@@ -130,16 +137,15 @@ def test_train_and_evaluate_from_a_checkpoint(
     show_dir = tmp_path / 'shown'
     cfg = config_for_testing(
         ROOT / f'configs/{name}.py',
-        demo,
+        str(saved),
         {**NO_WORKERS, **overrides},
-        'cpu',
-        work_dir=str(tmp_path / 'test'),
+        demo,
+        tmp_path / 'test',
         show_dir=str(show_dir),
     )
     cfg.experiment_name = f'test{name}{tmp_path}'
     cfg.visualizer.name = cfg.experiment_name
-    tester = CCMIMRunner.from_cfg(cfg)
-    load_for_test(tester.model, read_state_dict(saved))
+    tester = ResilientRunner.from_cfg(cfg)
     metrics = tester.test()
     expected = scalars[f'val/{metric}'].current()
     assert metrics[metric] == pytest.approx(expected, abs=1e-4)
@@ -148,35 +154,31 @@ def test_train_and_evaluate_from_a_checkpoint(
 
 def test_several_scales(demo, tmp_path):
     name = 'segmentation/upernet_vit-tiny_demo'
+    saved = tmp_path / 'segmentor.pth'
+    options = {**NO_WORKERS, **SEGMENT}
+    plain = configured(name, demo, tmp_path, SEGMENT)
+    model = ResilientRunner.from_cfg(plain).model
+    model.init_weights()
+    torch.save(dict(state_dict=model.state_dict()), saved)
+    path = ROOT / f'configs/{name}.py'
     cfg = config_for_testing(
-        ROOT / f'configs/{name}.py',
-        demo,
-        {**NO_WORKERS, **SEGMENT},
-        'cpu',
-        work_dir=str(tmp_path),
-        tta=True,
+        path, str(saved), options, demo, tmp_path, tta=True
     )
     cfg.experiment_name = str(tmp_path)
-    runner = CCMIMRunner.from_cfg(cfg)
-    runner.model.init_weights()
-    state = {
-        name.removeprefix('module.'): value.clone()
-        for name, value in runner.model.state_dict().items()
-    }
-    assert load_for_test(runner.model, state).startswith('loaded 1')
+    runner = ResilientRunner.from_cfg(cfg)
     assert 0 <= runner.test()['mIoU'] <= 100
-    name = 'detection/mask-rcnn_vit-tiny_demo'
+    for name, value in runner.model.module.state_dict().items():
+        assert torch.equal(value, model.state_dict()[name]), name
+    path = ROOT / 'configs/detection/mask-rcnn_vit-tiny_demo.py'
     with pytest.raises(ValueError, match='has no tta_model'):
-        config_for_testing(
-            ROOT / f'configs/{name}.py', demo, device='cpu', tta=True
-        )
+        config_for_testing(path, str(saved), data=demo, tta=True)
 
 
 def test_a_checkpoint_with_a_part_missing_is_not_tested(demo, tmp_path):
     name = 'classification/vit-tiny_finetune_demo'
     cfg = configured(name, demo, tmp_path, CLASSIFY)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        runner = CCMIMRunner.from_cfg(cfg)
+        runner = ResilientRunner.from_cfg(cfg)
     state = runner.model.state_dict()
     del state['head.fc.bias']
     with pytest.raises(ValueError, match=r'first head\.fc\.bias: .* nothing'):
@@ -185,9 +187,10 @@ def test_a_checkpoint_with_a_part_missing_is_not_tested(demo, tmp_path):
 
 def test_a_detector_in_bf16_keeps_its_boxes_in_fp32(demo, tmp_path):
     name = 'detection/mask-rcnn_vit-tiny_demo'
-    cfg = configured(name, demo, tmp_path, DETECT, amp='bf16')
+    options = {**DETECT, 'optim_wrapper.precision': 'bf16'}
+    cfg = configured(name, demo, tmp_path, options)
     assert cfg.optim_wrapper.modules == ['backbone', 'neck']
-    runner = CCMIMRunner.from_cfg(cfg)
+    runner = ResilientRunner.from_cfg(cfg)
     seen = {}
     layer = runner.model.backbone.layers[0].attn.qkv
     layer.register_forward_hook(lambda *a: seen.update(within=a[2].dtype))
@@ -195,7 +198,7 @@ def test_a_detector_in_bf16_keeps_its_boxes_in_fp32(demo, tmp_path):
         lambda _, args: seen.update(heads=args[0].dtype)
     )
     wrapper = runner.build_optim_wrapper(cfg.optim_wrapper)
-    batch = next(iter(runner.build_dataloader(cfg.train_dataloader)))
+    batch = next(iter(runner.build_dataloader(runner.cfg.train_dataloader)))
     losses = runner.model.train_step(batch, wrapper)
     assert np.isfinite(float(losses['loss']))
     assert seen == dict(within=torch.bfloat16, heads=torch.float32)
@@ -244,39 +247,35 @@ def test_classes_that_do_not_fit_are_refused(
     name, options, message, demo, tmp_path
 ):
     with pytest.raises(ValueError, match=message):
-        configured(name, demo, tmp_path, options)
+        started(configured(name, demo, tmp_path, options))
 
 
 def test_a_checkpoint_that_does_not_fit_is_refused_before_the_run(
     demo, checkpoint, tmp_path
 ):
     name = 'classification/vit-tiny_finetune_demo'
+    given = dict(pretrained=str(checkpoint))
     with pytest.raises(ValueError, match=r'first cls_token: .*\(1, 1, 128\)'):
-        configured(name, demo, tmp_path, {}, pretrained=str(checkpoint))
+        started(configured(name, demo, tmp_path / 'a', {}, **given))
     deeper = {
         **CLASSIFY,
         'model.backbone.arch': dict(ARCH, _delete_=True, num_layers=5),
     }
-    with pytest.raises(ValueError, match='--allow-partial'):
-        configured(name, demo, tmp_path, deeper, pretrained=str(checkpoint))
-    cfg = configured(
-        name,
-        demo,
-        tmp_path,
-        deeper,
-        pretrained=str(checkpoint),
-        allow_partial=True,
-    )
-    assert cfg.custom_hooks[-1].allow_partial
+    with pytest.raises(ValueError, match=r'tiny\.pth: .*--allow-partial'):
+        started(configured(name, demo, tmp_path / 'b', deeper, **given))
+    given['allow_partial'] = True
+    started(configured(name, demo, tmp_path / 'c', deeper, **given))
 
 
 def test_classes_reach_every_part(demo, tmp_path):
-    cfg = configured('detection/mask-rcnn_vit-b_own', demo, tmp_path, {})
+    name = 'detection/mask-rcnn_vit-b_own'
+    cfg = prepare(configured(name, demo, tmp_path, {}))
     heads = cfg.model.roi_head
     assert heads.bbox_head.num_classes == heads.mask_head.num_classes == 6
     meta = cfg.val_dataloader.dataset.metainfo
     assert len(set(meta['palette'])) == len(meta['classes']) == 6
-    cfg = configured('classification/vit-b_finetune_own', demo, tmp_path, {})
+    name = 'classification/vit-b_finetune_own'
+    cfg = prepare(configured(name, demo, tmp_path, {}))
     assert cfg.model.head.num_classes == 6
     assert cfg.data_preprocessor.num_classes == 6
 
@@ -293,12 +292,8 @@ def test_names_file(demo, tmp_path):
     (demo / 'meta').mkdir(exist_ok=True)
     names = sorted(p.name for p in (demo / 'train').rglob('*.jpg'))[:5]
     (demo / 'meta/1percent.txt').write_text('\n'.join(names))
-    cfg = configured(
-        'classification/vit-b_finetune_1pct_in1k',
-        demo,
-        tmp_path,
-        {'classes': None},
-    )
+    name = 'classification/vit-b_finetune_1pct_in1k'
+    cfg = prepare(configured(name, demo, tmp_path, {'classes': None}))
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     found = [dataset.get_data_info(i)['img_path'] for i in range(5)]
     assert sorted(Path(path).name for path in found) == names

@@ -7,8 +7,9 @@ also a picture of each picture's CLS attention.
 
 import argparse
 
-from command_line import choose_device
 from mmengine.config import Config, DictAction
+
+from command_line import choose_device
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:

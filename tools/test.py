@@ -27,10 +27,10 @@ def main() -> None:
     args['options'] = args.pop('cfg_options')
     from mmengine.registry import RUNNERS
 
-    from ccmim_mm.apis import test_config
+    from ccmim_mm.apis import config_for_testing
 
     try:
-        cfg = test_config(**args)
+        cfg = config_for_testing(**args)
         runner = RUNNERS.build(cfg)
         if runner.cfg.test_cfg is None:
             raise ValueError(f'{cfg.data_root} has no labels to judge by')

@@ -31,10 +31,10 @@ def main() -> None:
     args['options'] = args.pop('cfg_options')
     from mmengine.registry import RUNNERS
 
-    from ccmim_mm.apis import run_config
+    from ccmim_mm.apis import config_for_training
 
     try:
-        runner = RUNNERS.build(run_config(**args))
+        runner = RUNNERS.build(config_for_training(**args))
         runner.check_input()
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None

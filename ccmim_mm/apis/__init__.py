@@ -2,12 +2,12 @@
 
 from .encoder import Encoder, load_encoder
 from .features import extract_features
-from .runs import run_config, test_config
+from .runs import config_for_testing, config_for_training
 
 __all__ = [
     'Encoder',
+    'config_for_testing',
+    'config_for_training',
     'extract_features',
     'load_encoder',
-    'run_config',
-    'test_config',
 ]

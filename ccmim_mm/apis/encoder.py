@@ -76,7 +76,7 @@ class Encoder:
         pipeline: Compose,
         device: str | None = None,
     ) -> None:
-        self.model = model.eval().to(device or get_device())
+        self.model: Any = model.eval().to(device or get_device())
         self.loading = loading
         self.pipeline = pipeline
 

@@ -60,9 +60,7 @@ def extract_features(
     if Path(out).exists():
         raise FileExistsError(f'{out} exists and is left untouched')
     pipeline = leaf(cfg, 'test').pipeline
-    folder = dict(
-        type='PictureFolder', data_root=data_root, pipeline=pipeline
-    )
+    folder = dict(type='PictureFolder', data_root=data_root, pipeline=pipeline)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         pictures = _Readable(DATASETS.build(folder))
     encoder = load_encoder(cfg, checkpoint)

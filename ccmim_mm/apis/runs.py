@@ -12,7 +12,7 @@ from mmengine.config import Config
 from ..datasets.data_root import kind_of, leaf
 
 
-def run_config(
+def config_for_training(
     config: str | Path,
     options: dict[str, Any] | None = None,
     data: str | Path | None = None,
@@ -64,7 +64,7 @@ def run_config(
     return cfg
 
 
-def test_config(
+def config_for_testing(
     config: str | Path,
     checkpoint: str,
     options: dict[str, Any] | None = None,
@@ -92,7 +92,7 @@ def test_config(
         ValueError: If the config has no such test.
     """
     work_dir = work_dir or Path('work_dirs', 'test', Path(config).stem)
-    cfg = run_config(config, options, data, work_dir, launcher)
+    cfg = config_for_training(config, options, data, work_dir, launcher)
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint {checkpoint}')
     cfg.load_from = checkpoint

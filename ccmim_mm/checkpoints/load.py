@@ -1,7 +1,7 @@
 """Parameters into models, with one account of every tensor."""
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor, nn
@@ -88,7 +88,7 @@ class Account(NamedTuple):
 
 
 def load_pretrained(
-    model: nn.Module, state: dict[str, Tensor], allow_partial: bool = False
+    model: Any, state: dict[str, Tensor], allow_partial: bool = False
 ) -> Account:
     """Start a model from a pre-trained checkpoint.
 

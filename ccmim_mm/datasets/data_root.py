@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
@@ -96,7 +96,7 @@ def apply_data_root(cfg: Config) -> None:
                 _find_label_maps(dataset, root, split)
             elif dataset.get('names_file'):
                 dataset.names_file = str(Path(root, dataset.names_file))
-        evaluator = cfg.get(f'{stage}_evaluator') or {}
+        evaluator: Any = cfg.get(f'{stage}_evaluator') or {}
         if kind == 'coco' and 'ann_file' in evaluator:
             ann_file = Path(dataset.data_root, dataset.ann_file)
             evaluator.ann_file = str(ann_file)

@@ -33,7 +33,7 @@ class ResumableSampler(Sampler):
         """Note that so many more samples were trained on."""
         self.consumed += count
 
-    def round_to(self, count: int) -> None:  # noqa: B027 - nothing to round
+    def round_to(self, count: int) -> None:
         """Leave out an epoch's last samples that do not make up as many."""
 
     @abstractmethod

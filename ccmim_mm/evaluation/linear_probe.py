@@ -35,9 +35,7 @@ def linear_probe_accuracy(
         Accuracy in percent, [0, 100].
     """
     mean, std = bank.float().mean(0), bank.float().std(0, unbiased=False)
-    x, test = (
-        (f.float() - mean).div_(std + 1e-6) for f in (bank, queries)
-    )
+    x, test = ((f.float() - mean).div_(std + 1e-6) for f in (bank, queries))
     generator = torch.Generator().manual_seed(seed)
     shape = (int(bank_labels.max()) + 1, x.shape[1])
     weight = torch.randn(shape, generator=generator).mul(0.01).to(x.device)

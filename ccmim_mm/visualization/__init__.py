@@ -1,7 +1,7 @@
 """Pictures of a run."""
 
 from .curves import plot_curves
-from .panel import draw_panel, to_pixels, to_picture
+from .panel import draw_panel, to_picture, to_pixels
 from .scalars import read_scalars, training_rows
 
 __all__ = [

@@ -1,6 +1,7 @@
 """Pictures and what a method makes of them, as one picture."""
 
 import io
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def draw_panel(columns: dict[str, Tensor]) -> np.ndarray:
@@ -32,7 +33,7 @@ def draw_panel(columns: dict[str, Tensor]) -> np.ndarray:
     return _render(list(cells), list(zip(*cells.values(), strict=True)))
 
 
-def to_pixels(images: Tensor, preprocessor: nn.Module) -> Tensor:
+def to_pixels(images: Tensor, preprocessor: Any) -> Tensor:
     """Undo what a data preprocessor did to pictures; ``(B, L)`` stays."""
     if images.ndim != 4:
         return images

@@ -5,7 +5,5 @@ _base_ = 'vit-b_finetune_100e_in1k.py'
 
 # In the data folder
 names_file = 'meta/1percent.txt'
-train_dataloader = dict(
-    dataset=dict(dataset=dict(names_file=names_file))
-)
+train_dataloader = dict(dataset=dict(dataset=dict(names_file=names_file)))
 train_cfg = dict(val_interval=10)

@@ -12,9 +12,7 @@ train_pipeline = _base_.train_pipeline
 train_pipeline[1] = load
 test_pipeline = _base_.test_pipeline
 test_pipeline[2] = load
-train_dataloader = dict(
-    dataset=dict(dataset=dict(pipeline=train_pipeline))
-)
+train_dataloader = dict(dataset=dict(dataset=dict(pipeline=train_pipeline)))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 val_evaluator = dict(metric='bbox')

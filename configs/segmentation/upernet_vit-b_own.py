@@ -20,9 +20,7 @@ tta_pipeline[1]['transforms'][2][0]['reduce_zero_label'] = False
 
 train_dataloader = dict(
     batch_size=8,
-    dataset=dict(
-        dataset=dict(type='BaseSegDataset', pipeline=train_pipeline)
-    ),
+    dataset=dict(dataset=dict(type='BaseSegDataset', pipeline=train_pipeline)),
 )
 val_dataloader = dict(
     dataset=dict(type='BaseSegDataset', pipeline=test_pipeline)

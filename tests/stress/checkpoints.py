@@ -12,7 +12,7 @@ from hostile import (
     good_checkpoint,
 )
 
-from ccmim_mm.engine.checkpoint import read_state_dict
+from ccmim_mm.checkpoints import read_state_dict
 
 
 def check(folder: Path) -> dict:
@@ -56,7 +56,7 @@ def _resume(data: Path, work_dir: Path, path: Path, kind: str) -> None:
 def _read(data: Path, work_dir: Path, path: Path, kind: str) -> None:
     state = read_state_dict(path)
     if kind in ('other shapes', 'a tensor missing'):
-        from ccmim_mm.engine.checkpoint import load_pretrained
+        from ccmim_mm.checkpoints import load_pretrained
 
         try:
             load_pretrained(build(TINY), state)

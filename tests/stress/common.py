@@ -34,20 +34,19 @@ def train(
     from run_helpers import bare
 
     from ccmim_mm.apis import config_for_training
-    from ccmim_mm.engine import CCMIMRunner
+    from ccmim_mm.engine import ResilientRunner
 
     cfg = config_for_training(
         ROOT / 'tests/tiny_config.py',
-        data,
         options,
-        'cpu',
+        data,
+        work_dir,
         launcher,
-        work_dir=str(work_dir),
         resume='auto',
     )
     # No name: a Runner's instances are global, by name.
     cfg.experiment_name = f'{work_dir}{os.getpid()}'
-    CCMIMRunner.from_cfg(bare(cfg)).train()
+    ResilientRunner.from_cfg(bare(cfg)).train()
 
 
 def train_apart(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common import make_pictures, row, train_apart
 
-from ccmim_mm.engine.safe_reading import check_archive
+from ccmim_mm.checkpoints.safe_reading import check_archive
 
 
 def check(folder: Path) -> dict:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from common import make_pictures, row, train_apart
 
-from ccmim_mm.engine.safe_reading import check_archive
+from ccmim_mm.checkpoints.safe_reading import check_archive
 
 # A checkpoint every iteration: much of the time is spent in saving.
 OPTIONS = {

@@ -25,7 +25,7 @@ PIPELINE = [
         interpolation='bicubic',
     ),
     dict(type='mmpretrain.RandomFlip', prob=0.5),
-    dict(type='mmpretrain.PackCCMIMInputs', num_patches=16),
+    dict(type='mmpretrain.PackMaskedInputs', num_patches=16),
 ]
 
 

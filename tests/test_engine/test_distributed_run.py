@@ -1,22 +1,22 @@
 import numpy as np
 from conftest import ROOT
 from dist_helpers import run_ranks
-from mmengine.config import Config
 
-from ccmim_mm.apis import apply_data, apply_device, apply_run_options
-from ccmim_mm.engine import CCMIMRunner
+from ccmim_mm.apis import config_for_training
+from ccmim_mm.engine import ResilientRunner
 
 
 def losses(rank, data, work_dir, launcher, batch_size):
     """Reconstruction losses of one epoch on this rank, and what it judged."""
-    cfg = Config.fromfile(ROOT / 'tests/tiny_config.py')
-    apply_device(cfg, 'cpu', launcher)
-    apply_data(cfg, data)
-    cfg.train_dataloader.batch_size = batch_size
-    cfg.train_cfg.max_epochs = 1
+    options = {
+        'train_dataloader.batch_size': batch_size,
+        'train_cfg.max_epochs': 1,
+    }
+    cfg = config_for_training(
+        ROOT / 'tests/tiny_config.py', options, data, work_dir, launcher
+    )
     cfg.experiment_name = launcher
-    apply_run_options(cfg, str(work_dir))
-    runner = CCMIMRunner.from_cfg(cfg)
+    runner = ResilientRunner.from_cfg(cfg)
     runner.train()
     hub = runner.message_hub
     return (

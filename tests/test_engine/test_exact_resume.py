@@ -15,7 +15,7 @@ from run_helpers import bare, config, history
 
 from ccmim_mm.apis import config_for_training
 from ccmim_mm.datasets import SeededSampler
-from ccmim_mm.engine import CCMIMRunner
+from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 
 LOGGED = ('loss', 'loss_rec', 'loss_align', 'align_acc', 'lr')
@@ -45,7 +45,7 @@ def tiny(data, work_dir, batch_size=8, accumulation=1, **kwargs):
 
 
 def run(cfg, hook=None):
-    runner = CCMIMRunner.from_cfg(cfg)
+    runner = ResilientRunner.from_cfg(cfg)
     if hook is not None:
         runner.register_hook(hook)
     runner.train()
@@ -100,13 +100,14 @@ def test_within_an_epoch_and_at_its_end(
     marker = (tmp_path / 'preempted').read_text()
     assert marker == f'{name} at iteration {iteration + 1}\n'
     saved = (tmp_path / 'last_checkpoint').read_text()
-    assert Path(saved).name == f'iter_{iteration + 1}.pth'
+    assert Path(saved).name == 'preempted.pth'
     # The handlers are gone again.
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     again = tiny(picture_folder, tmp_path, resume='auto')
     again.experiment_name += 'again'
     assert_same_runs(run(again), straight)
-    assert not (tmp_path / 'preempted').exists()
+    # What the next checkpoint replaces is gone.
+    assert not list(tmp_path.glob('preempted*'))
 
 
 def test_with_accumulated_gradients(picture_folder, tmp_path):
@@ -117,7 +118,8 @@ def test_with_accumulated_gradients(picture_folder, tmp_path):
     work_dir = tmp_path / 'stopped'
     # Asked between the two halves of a step, it stops after the second.
     stop(tiny(picture_folder, work_dir, **shape), iteration=4)
-    assert (work_dir / 'iter_6.pth').exists()
+    marker = (work_dir / 'preempted').read_text()
+    assert marker == 'SIGTERM at iteration 6\n'
     cfg = tiny(picture_folder, work_dir, resume='auto', **shape)
     cfg.experiment_name += 'again'
     assert_same_runs(run(cfg), expected)
@@ -130,7 +132,7 @@ def test_a_checkpoint_never_cuts_a_step(picture_folder, tmp_path):
         'optim_wrapper.accumulative_counts': 2,
     }
     with pytest.raises(ValueError, match='to a multiple of 2'):
-        config(picture_folder, tmp_path, options=options)
+        run(bare(config(picture_folder, tmp_path, options=options)))
 
 
 def test_every_step_has_the_gradients_of_its_batches_alone(
@@ -153,11 +155,10 @@ def two_ranks(rank, data, work_dir):
     def cfg(name, **kwargs):
         found = config_for_training(
             ROOT / 'tests/tiny_config.py',
-            data,
             {'train_dataloader.batch_size': 4, 'train_cfg.max_epochs': 2},
-            'cpu',
+            data,
+            Path(work_dir, name.removesuffix('again')),
             'pytorch',
-            work_dir=str(Path(work_dir, name.removesuffix('again'))),
             **kwargs,
         )
         found.experiment_name = name
@@ -210,7 +211,8 @@ def test_ranks_have_as_many_pictures(pictures, monkeypatch):
     for rank in range(4):
         info = lambda rank=rank: (rank, 4)  # noqa: E731
         monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', info)
-        samplers.append(SeededSampler(range(pictures), seed=0, multiple_of=2))
+        samplers.append(SeededSampler(range(pictures), seed=0))
+        samplers[-1].round_to(2)
     lengths = {len(list(sampler)) for sampler in samplers}
     assert (
         lengths == {len(s) for s in samplers} == {-(-pictures // 4) // 2 * 2}
@@ -218,13 +220,21 @@ def test_ranks_have_as_many_pictures(pictures, monkeypatch):
 
 
 def test_the_sampler_goes_on_where_it_was():
-    sampler = SeededSampler(range(10), seed=0, multiple_of=4)
+    sampler = SeededSampler(range(10), seed=0)
+    sampler.round_to(4)
     assert len(sampler) == 8
     sampler.set_epoch(3)
     whole = list(sampler)
     assert len(whole) == 8
-    sampler.start_at(5)
+    sampler.advance(5)
     assert list(sampler) == whole[5:]
-    sampler.start_at(0)
-    sampler.set_epoch(4)
-    assert [k.epoch for k in sampler] == [4] * 8
+    other = SeededSampler(range(10), seed=1)
+    other.round_to(4)
+    other.load_state_dict(sampler.state_dict())
+    other.set_epoch(3)
+    assert list(other) == whole[5:]
+    other.set_epoch(4)
+    assert [k.epoch for k in other] == [4] * 8
+    fewer = SeededSampler(range(9), seed=0)
+    with pytest.raises(ValueError, match='pictures 10, here it is 9'):
+        fewer.load_state_dict(sampler.state_dict())

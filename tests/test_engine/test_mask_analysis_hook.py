@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from run_helpers import config
 
-from ccmim_mm.engine import CCMIMRunner
+from ccmim_mm.engine import ResilientRunner
 
 PIPELINE = [
     dict(type='LoadUprightImage'),
@@ -39,16 +39,16 @@ def config_with_hook(
     data, work_dir, pipeline=PIPELINE, resume=None, **options
 ):
     cfg = config(data, work_dir, options=options, resume=resume)
-    dataset = dict(
-        type='PictureFolder', data_root=str(data / 'val'), pipeline=pipeline
-    )
+    dataset = dict(type='PictureFolder', split='val', pipeline=pipeline)
     hook = dict(type='MaskAnalysisHook', dataset=dataset)
     cfg.custom_hooks = [*cfg.custom_hooks, hook]
     return cfg
 
 
 def analyse(data, work_dir, **options):
-    runner = CCMIMRunner.from_cfg(config_with_hook(data, work_dir, **options))
+    runner = ResilientRunner.from_cfg(
+        config_with_hook(data, work_dir, **options)
+    )
     runner.train()
     summary = json.loads((work_dir / 'summary.json').read_text())
     return runner, summary['mask_analysis']
@@ -92,7 +92,9 @@ def test_topk_masks_what_is_attended(pictures_with_maps, tmp_path):
 
 def test_measuring_does_not_change_the_run(pictures_with_maps, tmp_path):
     runner, _ = analyse(pictures_with_maps, tmp_path / 'with')
-    plain = CCMIMRunner.from_cfg(config(pictures_with_maps, tmp_path / 'w'))
+    plain = ResilientRunner.from_cfg(
+        config(pictures_with_maps, tmp_path / 'w')
+    )
     plain.train()
     expected = plain.model.state_dict()
     for name, value in runner.model.state_dict().items():
@@ -104,7 +106,7 @@ def test_a_missing_map_is_named(pictures_with_maps, tmp_path):
     pipeline += PIPELINE[2:]
     cfg = config_with_hook(pictures_with_maps, tmp_path, pipeline)
     with pytest.raises(FileNotFoundError, match=r'no_maps/val/blue/0\.png'):
-        CCMIMRunner.from_cfg(cfg).train()
+        ResilientRunner.from_cfg(cfg).train()
 
 
 def test_a_map_of_another_size_is_named(picture_folder, tmp_path):
@@ -115,4 +117,4 @@ def test_a_map_of_another_size_is_named(picture_folder, tmp_path):
     Image.new('L', (48, 41)).save(target)
     cfg = config_with_hook(tmp_path, tmp_path / 'run')
     with pytest.raises(ValueError, match=r'0\.png is \(41, 48\)'):
-        CCMIMRunner.from_cfg(cfg).train()
+        ResilientRunner.from_cfg(cfg).train()

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from run_helpers import bare, config
 
-from ccmim_mm.engine import CCMIMRunner, CollapseHook, FiniteOptimWrapper
+from ccmim_mm.engine import CollapseHook, FiniteOptimWrapper, ResilientRunner
 
 
 @pytest.mark.parametrize('fused', [True, False])
@@ -25,14 +25,14 @@ def test_a_broken_gradient_changes_nothing(fused):
     moments = state['exp_avg'].clone()
     for bad in (float('nan'), float('inf')):
         wrapper.update_params((parameters[0] * bad).sum())
+        assert wrapper.broken == 1
     for now, then in zip(parameters, before, strict=True):
         assert torch.equal(now, then)
     assert torch.equal(state['exp_avg'], moments)
     assert state['step'] == 1
-    assert (wrapper.skipped, wrapper.skipped_in_row) == (2, 2)
     wrapper.update_params(sum(p.square().sum() for p in parameters))
     assert not torch.equal(parameters[1], before[1])
-    assert (wrapper.skipped, wrapper.skipped_in_row) == (2, 0)
+    assert wrapper.broken == 0
 
 
 class Spoil(Hook):
@@ -48,7 +48,7 @@ class Spoil(Hook):
 
 def spoiled(data, work_dir, iterations, epochs=2, **options):
     cfg = bare(config(data, work_dir, epochs, options=options))
-    runner = CCMIMRunner.from_cfg(cfg)
+    runner = ResilientRunner.from_cfg(cfg)
     runner.register_hook(Spoil(iterations))
     runner.train()
     return runner
@@ -63,9 +63,11 @@ def test_a_run_goes_on_over_a_broken_batch(picture_folder, tmp_path):
     assert np.isfinite(losses).all()
     for parameter in runner.model.parameters():
         assert torch.isfinite(parameter).all()
-    listed = (tmp_path / 'not_finite_rank0.txt').read_text().split()
-    assert len(listed) == 8
-    assert all(name.endswith('.png') for name in listed)
+    lines = (tmp_path / 'not_finite_rank0.txt').read_text().splitlines()
+    assert lines.count('# loss not finite') == 2
+    listed = {line for line in lines if line.endswith('.png')}
+    # In two epochs the batches have some in common.
+    assert 8 < len(listed) <= 16
 
 
 def test_too_many_in_a_row_stop_it_with_the_last_good_weights(
@@ -77,7 +79,7 @@ def test_too_many_in_a_row_stop_it_with_the_last_good_weights(
             tmp_path,
             set(range(2, 9)),
             epochs=3,
-            **{'default_hooks.runtime_info.max_skipped': 3},
+            **{'custom_hooks.2.max_skipped': 3},
         )
     saved = torch.load(tmp_path / 'last_good.pth', weights_only=True)
     assert saved['meta']['iter'] == 5

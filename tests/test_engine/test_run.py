@@ -11,10 +11,9 @@ from conftest import TINY, build
 from PIL import Image
 from run_helpers import bare, config, history, train
 
-from ccmim_mm.apis import apply_precision
-from ccmim_mm.engine import CCMIMRunner
-from ccmim_mm.engine.checkpoint import load_pretrained, read_state_dict
-from ccmim_mm.engine.runner.undisturbed import undisturbed
+from ccmim_mm.checkpoints import load_pretrained, read_state_dict
+from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.evaluation import undisturbed
 
 
 @pytest.fixture(scope='module')
@@ -85,7 +84,7 @@ def test_resuming_a_finished_run_changes_no_result(picture_folder, tmp_path):
     summary = (tmp_path / 'summary.json').read_text()
     again = config(picture_folder, tmp_path, epochs=1, resume='auto')
     again.experiment_name = 'again'
-    CCMIMRunner.from_cfg(again).train()
+    ResilientRunner.from_cfg(again).train()
     assert (tmp_path / 'summary.json').read_text() == summary
 
 
@@ -94,7 +93,7 @@ def test_watching_does_not_change_the_run(finished, picture_folder, tmp_path):
     cfg = config(picture_folder, tmp_path)
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     cfg.custom_hooks = [h for h in cfg.custom_hooks if 'Panel' not in h.type]
-    runner = CCMIMRunner.from_cfg(cfg)
+    runner = ResilientRunner.from_cfg(cfg)
     runner.train()
     expected = finished[0].model.state_dict()
     for name, value in runner.model.state_dict().items():
@@ -111,10 +110,8 @@ def test_unlabelled_pictures_switch_the_evaluation_off(
 
 
 def test_bf16_has_no_loss_scaler(picture_folder, tmp_path):
-    cfg = config(picture_folder, tmp_path, epochs=1)
-    apply_precision(cfg, 'bf16')
-    runner = CCMIMRunner.from_cfg(cfg)
-    runner.train()
+    options = {'optim_wrapper.precision': 'bf16'}
+    runner = train(picture_folder, tmp_path, epochs=1, options=options)
     assert not hasattr(runner.optim_wrapper, 'loss_scaler')
     assert np.isfinite(history(runner, 'loss_rec')).all()
     assert runner.model.backbone.cls_token.dtype == torch.float32
@@ -133,7 +130,7 @@ def test_unreadable_pictures_are_counted(picture_folder, tmp_path):
 def test_a_picture_that_vanishes_is_replaced(picture_folder, tmp_path):
     data = tmp_path / 'data'
     shutil.copytree(picture_folder / 'train', data)
-    runner = CCMIMRunner.from_cfg(bare(config(data, tmp_path / 'run')))
+    runner = ResilientRunner.from_cfg(bare(config(data, tmp_path / 'run')))
     # Listed already.
     assert len(runner.train_loop.dataloader.dataset) == 24
     (data / 'red' / '3.png').unlink()
@@ -149,11 +146,13 @@ def test_restarted_by_torchrun_it_goes_on_from_the_newest(
     """Not from the checkpoint that the first start was given."""
     work_dir = finished[1]
     first = str(work_dir / 'epoch_1.pth')
-    given = config(picture_folder, work_dir, resume=first)
-    assert given.load_from == first
-    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
-    again = config(picture_folder, work_dir, resume=first)
-    assert again.resume and again.load_from is None
+    cfg = config(picture_folder, work_dir, resume=first)
+    for count, start in ((0, 'epoch_1.pth'), (1, 'epoch_2.pth')):
+        monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', str(count))
+        cfg.experiment_name += 'again'
+        runner = ResilientRunner.from_cfg(cfg)
+        runner.check_input()
+        assert runner._load_from == str(work_dir / start)
 
 
 def test_too_many_unreadable_pictures_stop_the_run(picture_folder, tmp_path):
@@ -165,7 +164,7 @@ def test_too_many_unreadable_pictures_stop_the_run(picture_folder, tmp_path):
     (hook,) = (h for h in cfg.custom_hooks if h.type[:4] == 'Unre')
     hook.update(min_count=3)
     with pytest.raises(OSError, match=r'could not be read \(rank 0\).*1.0%'):
-        CCMIMRunner.from_cfg(cfg).train()
+        ResilientRunner.from_cfg(cfg).train()
 
 
 @pytest.mark.parametrize(
@@ -182,7 +181,7 @@ def test_batches_that_make_no_step(picture_folder, tmp_path, options, message):
 
 def test_a_run_is_not_overwritten(finished, picture_folder):
     with pytest.raises(FileExistsError, match='--resume'):
-        config(picture_folder, finished[1])
+        train(picture_folder, finished[1])
 
 
 def test_pretrained_starts_from_the_checkpoint(
@@ -207,10 +206,13 @@ def test_pretrained_from_mae_with_a_new_projector(tmp_path):
     mae = build(cfg, seed=1)
     torch.save(dict(state_dict=mae.state_dict()), tmp_path / 'mae.pth')
     model = build(copy.deepcopy(TINY), seed=2)
-    report = load_pretrained(model, read_state_dict(tmp_path / 'mae.pth'))
+    state = read_state_dict(tmp_path / 'mae.pth')
+    report = str(load_pretrained(model, state))
     total = len(model.state_dict())
-    assert f'loaded {len(mae.state_dict())} of {total}' in report
-    assert 'align_head' in report and 'not used: 0' in report
+    assert report == (
+        f'loaded {len(mae.state_dict())} of {total} tensors; unused by '
+        f'design: none; new: align_head.* ({total - len(mae.state_dict())})'
+    )
     assert torch.equal(
         model.backbone.layers[1].attn.qkv.weight,
         mae.backbone.layers[1].attn.qkv.weight,
@@ -223,7 +225,8 @@ def test_pretrained_resizes_the_position_table():
     cfg['backbone']['img_size'] = 48
     cfg['neck']['num_patches'] = 36
     report = load_pretrained(build(cfg), state)
-    assert 'new: 1 of neck.*' in report
+    assert str(report).endswith('design: neck.*; new: neck.*')
+    assert report.table == (4, 6)
 
 
 def test_pretrained_refuses_what_does_not_match():

@@ -8,7 +8,7 @@ from dist_helpers import run_ranks
 from mmengine.dist import all_gather
 from torch.nn.parallel import DistributedDataParallel
 
-from ccmim_mm.engine.converters import convert
+from ccmim_mm.checkpoints import convert
 
 BATCH = 4
 

@@ -68,7 +68,7 @@ def main() -> None:
     from mmengine.registry import init_default_scope
     from mmpretrain.registry import DATASETS, MODELS
 
-    from ccmim_mm.engine.checkpoint import load_pretrained, read_state_dict
+    from ccmim_mm.checkpoints import load_pretrained, read_state_dict
 
     cfg = Config.fromfile(args.config)
     cfg.merge_from_dict(args.cfg_options or {})

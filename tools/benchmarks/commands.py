@@ -129,9 +129,10 @@ def data(args: argparse.Namespace, cfg: Config) -> None:
         publish('listing', [row], environment('cpu'), args.json)
     if not args.data:
         return
-    from ccmim_mm.apis import apply_data
+    from ccmim_mm.datasets.data_root import apply_data_root
 
-    apply_data(cfg, args.data)
+    cfg.data_root = args.data
+    apply_data_root(cfg)
     rows = []
     for workers in args.workers:
         rates = DataRates(cfg, workers, args.pictures, args.batch_size)

@@ -52,7 +52,7 @@ class DataRates:
         self, cfg: Config, workers: int, pictures: int, batch_size: int
     ) -> None:
         loader_cfg = cfg.train_dataloader.copy()
-        loader_cfg.dataset.max_pictures = pictures
+        loader_cfg.dataset.dataset.max_pictures = pictures
         dataset = DATASETS.build(loader_cfg.dataset)
         loader_cfg.update(
             dataset=dataset,
@@ -68,7 +68,7 @@ class DataRates:
         count = max(workers, 1)
         (crop,) = (
             t
-            for t in dataset.pipeline.transforms
+            for t in dataset.dataset.pipeline.transforms
             if hasattr(t, 'crop_ratio_range')
         )
         self.shares = [

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from ccmim_mm.apis.data import find_layout
-from ccmim_mm.engine.files import write_whole
+from ccmim_mm.checkpoints import write_atomic
+from ccmim_mm.datasets.layouts import find_layout
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 
 from .grid import Run
@@ -177,7 +177,7 @@ def _run(
             print(f'not run: {run.name}: it is running already', flush=True)
             return False
         record = json.dumps(run.record, indent=2) + '\n'
-        write_whole(record.encode(), work_dir / RECORD)
+        write_atomic(record.encode(), work_dir / RECORD)
         process = subprocess.Popen(
             run.command(root, data_root),
             env=environment,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from mmengine.config import Config
 
-from ccmim_mm.engine.files import write_whole
+from ccmim_mm.checkpoints import write_atomic
 
 from .plots import plot_differences, plot_loop, plot_progress
 from .results import ACCURACIES, ANALYSED, LOGGED, collect
@@ -38,8 +38,8 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     written = [out / 'results.csv', out / 'tables.md']
     text = rows.to_csv(index=False, float_format='%.6g')
-    write_whole(text.encode(), written[0])
-    write_whole(tables(rows, grid.references).encode(), written[1])
+    write_atomic(text.encode(), written[0])
+    write_atomic(tables(rows, grid.references).encode(), written[1])
     lengths = {
         name: [k for k, v in grid.lengths.items() if v.method == name]
         for name in grid.core

@@ -10,10 +10,11 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from benchmarks.flops import step_flops
+from ccmim_mm.visualization import training_rows
 
 from .execute import is_done
 from .grid import Run, expand
-from .scalars import final_top1, training_rows
+from .scalars import final_top1
 
 Row = dict[str, Any]
 

@@ -1,26 +1,10 @@
-"""What mmengine logged of a run."""
+"""What mmengine logged of a fine-tuning."""
 
-import json
 from pathlib import Path
-from typing import Any
+
+from ccmim_mm.visualization import read_scalars
 
 from .grid import Run
-
-
-def read_scalars(work_dir: Path) -> list[dict[str, Any]]:
-    """All rows, over all starts of a run, in the order written."""
-    rows: list[dict[str, Any]] = []
-    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        rows += [json.loads(line) for line in path.read_text().splitlines()]
-    return rows
-
-
-def training_rows(work_dir: Path) -> list[dict[str, Any]]:
-    """Rows of the training by iteration; of steps done twice the later."""
-    rows = {
-        row['iter']: row for row in read_scalars(work_dir) if 'iter' in row
-    }
-    return [rows[iteration] for iteration in sorted(rows)]
 
 
 def final_top1(run: Run, work_dir: Path) -> float | None:

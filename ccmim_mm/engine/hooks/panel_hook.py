@@ -73,7 +73,10 @@ class PanelHook(Hook):
             return
         shown = dict(picture=inputs) | panel
         drawn = draw_panel(
-            {k: to_pixels(v, model.data_preprocessor) for k, v in shown.items()}
+            {
+                k: to_pixels(v, model.data_preprocessor)
+                for k, v in shown.items()
+            }
         )
         folder = Path(runner.work_dir, 'panels')
         folder.mkdir(exist_ok=True)

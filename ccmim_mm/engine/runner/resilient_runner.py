@@ -237,6 +237,12 @@ class ResilientRunner(Runner):
         if self._resuming:
             checkpoint = self._load_run(filename, map_location)
         else:
+            checkpoint = self._load_weights(filename)
+        self._has_loaded = True
+        return checkpoint
+
+    def _load_weights(self, filename: str) -> dict:
+        try:
             state, form = read_as_project(filename, self.trust)
             if self._judging:
                 account = load_for_test(self.model, state)
@@ -246,10 +252,12 @@ class ResilientRunner(Runner):
                     state,
                     self.cfg.get('allow_partial', False),
                 )
-            self.logger.info(f'{filename} ({form} names): {account}')
-            checkpoint = dict(state_dict=state)
-        self._has_loaded = True
-        return checkpoint
+        except ValueError as error:
+            if str(filename) in str(error):
+                raise
+            raise ValueError(f'{filename}: {error}') from None
+        self.logger.info(f'{filename} ({form} names): {account}')
+        return dict(state_dict=state)
 
     def _load_run(self, filename: str, map_location: Any) -> dict:
         """All weights of a checkpoint of a run, and the rest for the parent.

@@ -1,9 +1,9 @@
 """What engine, checkpoints, evaluation and pictures may know of a method."""
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from mmpretrain.models import BaseSelfSupervisor
-from torch import Tensor, nn
+from torch import Tensor
 
 
 class Curve(NamedTuple):
@@ -72,7 +72,7 @@ class PretrainMethod(BaseSelfSupervisor):
         return {}
 
 
-def features_of(model: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
+def features_of(model: Any, inputs: Tensor) -> dict[str, Tensor]:
     """Features of whole pictures, from any model of mmpretrain.
 
     Args:
@@ -87,7 +87,7 @@ def features_of(model: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
     return pool(model.extract_feat(inputs))
 
 
-def patch_features_of(model: nn.Module, inputs: Tensor) -> Tensor:
+def patch_features_of(model: Any, inputs: Tensor) -> Tensor:
     """Features of every patch, ``(B, L, C)``, in raster order.
 
     Args:

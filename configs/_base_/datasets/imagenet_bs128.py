@@ -95,6 +95,4 @@ test_dataloader = val_dataloader
 test_cfg = dict(type='FrozenFeatureTestLoop', bank_dataloader=bank_dataloader)
 test_evaluator = []
 
-panel_dataset = dict(
-    type='PictureFolder', split='val', pipeline=eval_pipeline
-)
+panel_dataset = dict(type='PictureFolder', split='val', pipeline=eval_pipeline)

@@ -41,7 +41,9 @@ param_scheduler = [
     ),
 ]
 
-train_cfg = dict(type='ResumableEpochTrainLoop', max_epochs=800, val_interval=20)
+train_cfg = dict(
+    type='ResumableEpochTrainLoop', max_epochs=800, val_interval=20
+)
 
 # Counts processes x batch, and not the accumulation: 8 x 128.
 auto_scale_lr = dict(base_batch_size=1024)

@@ -10,16 +10,17 @@ import torch
 from mmengine.logging import HistoryBuffer
 from run_helpers import bare, config
 
-from ccmim_mm.engine import CCMIMRunner, files
-from ccmim_mm.engine.plain_state import to_plain, unpack_histories
-from ccmim_mm.engine.runner.ccmim_runner import newest_whole
+from ccmim_mm.checkpoints import write
+from ccmim_mm.checkpoints.weights_only import to_weights_only, unpack_histories
+from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.runner.newest import newest_checkpoint
 
 LOGGER = logging.getLogger('test')
 
 
 def run(cfg, name=''):
     cfg.experiment_name += name
-    runner = CCMIMRunner.from_cfg(cfg)
+    runner = ResilientRunner.from_cfg(cfg)
     runner.train()
     return runner
 
@@ -35,7 +36,7 @@ def failing(monkeypatch):
             raise OSError(28, 'No space left on device')
         replace(source, target)
 
-    monkeypatch.setattr(files.os, 'replace', refuse)
+    monkeypatch.setattr(write.os, 'replace', refuse)
     return full
 
 
@@ -48,7 +49,7 @@ def test_a_run_saves_what_can_be_read_without_code(picture_folder, tmp_path):
     content = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)
     losses = content['message_hub']['log_scalars']['train/loss']
     assert losses['history'].shape == (6,)
-    assert content['meta']['iters_per_epoch'] == 3
+    assert content['meta']['loop']['iters_per_epoch'] == 3
     assert not list(tmp_path.glob('.*'))
 
 
@@ -91,30 +92,33 @@ def test_the_best_stays_until_a_better_one_is_there(
     cfg.default_hooks.checkpoint.update(
         save_best='linear_mean', rule='greater'
     )
-    runner = CCMIMRunner.from_cfg(cfg)
+    runner = ResilientRunner.from_cfg(cfg)
     (hook,) = (h for h in runner.hooks if hasattr(h, 'save_best'))
-    hook.before_train(runner)
-    hook._save_best_checkpoint(runner, dict(linear_mean=1.0))
+    runner.train_loop._epoch, runner.train_loop._iter = 1, 3
+    hook.after_val_epoch(runner, dict(linear_mean=1.0))
     (first,) = names(tmp_path)
-    runner.train_loop._epoch = 1
-    failing.add('best_linear_mean_epoch_1.pth')
-    hook._save_best_checkpoint(runner, dict(linear_mean=2.0))
+    runner.train_loop._epoch = 2
+    failing.add('best_linear_mean_epoch_2.pth')
+    hook.after_val_epoch(runner, dict(linear_mean=2.0))
     assert names(tmp_path) == [first]
     failing.clear()
-    hook._save_best_checkpoint(runner, dict(linear_mean=1.5))
-    assert names(tmp_path) == ['best_linear_mean_epoch_1.pth']
+    # Better than what was saved; the score that was not saved is forgotten.
+    hook.after_val_epoch(runner, dict(linear_mean=1.5))
+    assert names(tmp_path) == ['best_linear_mean_epoch_2.pth']
+    hook.after_val_epoch(runner, dict(linear_mean=1.4))
+    assert names(tmp_path) == ['best_linear_mean_epoch_2.pth']
 
 
-def test_write_whole_leaves_the_old_file(tmp_path, failing):
+def test_write_atomic_leaves_the_old_file(tmp_path, failing):
     path = tmp_path / 'x'
-    files.write_whole(b'old', path)
+    write.write_atomic(b'old', path)
     failing.add('x')
     with pytest.raises(OSError, match='No space'):
-        files.write_whole(b'new', path)
+        write.write_atomic(b'new', path)
     assert path.read_bytes() == b'old'
     assert [p.name for p in tmp_path.iterdir()] == ['x']
     (tmp_path / '.x.1.part').touch()
-    files.remove_parts(tmp_path)
+    write.remove_parts(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ['x']
 
 
@@ -124,26 +128,26 @@ def test_resume_passes_over_what_is_broken(picture_folder, tmp_path):
     os.truncate(last, last.stat().st_size // 2)
     # As after a crash in the writing of it.
     (tmp_path / 'last_checkpoint').write_text('')
-    assert newest_whole(tmp_path, LOGGER) == str(tmp_path / 'epoch_2.pth')
+    assert newest_checkpoint(tmp_path, LOGGER) == str(tmp_path / 'epoch_2.pth')
     cfg = bare(config(picture_folder, tmp_path, epochs=3, resume='auto'))
     runner = run(cfg, 'again')
     assert (runner.epoch, runner.iter) == (3, 9)
-    assert newest_whole(tmp_path, LOGGER) == str(last)
+    assert newest_checkpoint(tmp_path, LOGGER) == str(last)
 
 
 def test_a_work_dir_may_be_moved(picture_folder, tmp_path):
     run(bare(config(picture_folder, tmp_path / 'a', epochs=1)))
     shutil.move(tmp_path / 'a', tmp_path / 'b')
-    found = newest_whole(tmp_path / 'b', LOGGER)
+    found = newest_checkpoint(tmp_path / 'b', LOGGER)
     assert found == str(tmp_path / 'b/epoch_1.pth')
-    assert newest_whole(tmp_path / 'c', LOGGER) is None
+    assert newest_checkpoint(tmp_path / 'c', LOGGER) is None
 
 
 def test_plain_state_there_and_back():
     buffer = HistoryBuffer()
     for i in range(5):
         buffer.update(i / 3, count=i + 1)
-    plain = to_plain(
+    plain = to_weights_only(
         dict(
             log_scalars={'a': buffer},
             numbers=(np.float32(2.5), np.int64(3), True, None),

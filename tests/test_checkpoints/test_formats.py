@@ -7,8 +7,7 @@ import reference
 import torch
 from conftest import ROOT, build, samples
 
-from ccmim_mm.engine.checkpoint import read_state_dict
-from ccmim_mm.engine.converters import convert, detect_format
+from ccmim_mm.checkpoints import convert, detect_format, read_state_dict
 
 TOOL = ROOT / 'tools/convert_checkpoint.py'
 

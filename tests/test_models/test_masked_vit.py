@@ -3,21 +3,29 @@ import reference
 import torch
 from conftest import build, release_state
 from mmpretrain.models import VisionTransformer
-from mmpretrain.models.utils import MultiheadAttention
 
-from ccmim_mm.models.utils import cls_attention, layer_at
+from ccmim_mm.models import PartialLayer
+from ccmim_mm.models.layers.partial_layer import NO_ROWS
 
 
 @pytest.mark.parametrize('bias', [True, False])
 def test_cls_attention_equals_the_explicit_softmax(bias):
     torch.manual_seed(0)
-    attn = MultiheadAttention(24, 3, qkv_bias=bias)
+    layer = PartialLayer(24, 3, 48, qkv_bias=bias)
     x = torch.randn(2, 10, 24) * 3
-    q, k, _ = attn.qkv(x).unflatten(-1, (3, 3, 8)).permute(2, 0, 3, 1, 4)
+    qkv = layer.attn.qkv(layer.ln1(x))
+    q, k, _ = qkv.unflatten(-1, (3, 3, 8)).permute(2, 0, 3, 1, 4)
     full = torch.softmax(q @ k.transpose(-2, -1) / 8**0.5, dim=-1)
-    torch.testing.assert_close(
-        cls_attention(attn, x), full[:, :, 0, 1:].mean(1)
-    )
+    expected = full[:, :, 0, 1:].mean(1)
+    nothing, row = layer(x, rows=NO_ROWS, cls_row=True)
+    assert nothing.shape == (2, 0, 24)
+    torch.testing.assert_close(row, expected)
+    out, row = layer(x, cls_row=True)
+    torch.testing.assert_close(row, expected)
+    torch.testing.assert_close(out, layer(x))
+    some, row = layer(x, rows=slice(2, 4), cls_row=True)
+    torch.testing.assert_close(row, expected)
+    torch.testing.assert_close(some, layer(x)[:, 2:4])
 
 
 def images(seed=0):
@@ -64,7 +72,7 @@ def test_a_layer_at_some_tokens_is_the_layer(tiny_cfg, tokens):
     layer = build(tiny_cfg).backbone.layers[0]
     x = torch.randn(2, 9, 32, requires_grad=True)
     whole = layer(x)[:, tokens]
-    some = layer_at(layer, x, tokens)
+    some = layer(x, rows=tokens)
     torch.testing.assert_close(some, whole)
     (grad,) = torch.autograd.grad(some.square().sum(), x)
     (expected,) = torch.autograd.grad(whole.square().sum(), x)
@@ -125,3 +133,35 @@ def test_masking_as_mae_does(tiny_cfg):
     assert latent.shape == (4, 5, 32)
     assert mask.sum() == 4 * 12
     assert restore.shape == (4, 16)
+
+
+def test_mask_tokens_stand_where_the_patches_were(tiny_cfg):
+    tiny_cfg['backbone']['mask_token'] = True
+    backbone = build(tiny_cfg).backbone
+    tokens = backbone.embed(images())
+    mask = torch.zeros(4, 16)
+    mask[:, [2, 5]] = 1
+    encoded = backbone.encode(tokens, mask=mask)
+    assert encoded.shape == (4, 17, 32)
+    # By hand: the token at the patch's position, instead of the patch.
+    by_hand = tokens.clone()
+    for i in (2, 5):
+        by_hand[:, i] = (
+            backbone.mask_token[0, 0] + backbone.pos_embed[0, 1 + i]
+        )
+    torch.testing.assert_close(encoded, backbone.encode(by_hand))
+    # What is hidden does not matter any more.
+    other = tokens.clone()
+    other[:, [2, 5]] = 9.0
+    torch.testing.assert_close(backbone.encode(other, mask=mask), encoded)
+    torch.testing.assert_close(
+        backbone.encode_cls(tokens, mask=mask), encoded[:, 0]
+    )
+    encoded.sum().backward()
+    assert backbone.mask_token.grad.abs().sum() > 0
+
+
+def test_a_mask_without_a_token_is_refused(tiny_cfg):
+    backbone = build(tiny_cfg).backbone
+    with pytest.raises(ValueError, match='mask_token=True'):
+        backbone.encode(backbone.embed(images()), mask=torch.ones(4, 16))
