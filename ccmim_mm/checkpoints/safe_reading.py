@@ -5,7 +5,6 @@ import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +105,21 @@ def safe_init_cfg(trust: bool = False) -> Iterator[None]:
     Args:
         trust: Let files run code.
     """
+
+    def local(filename: str, map_location: Any = 'cpu') -> Any:
+        return read_safely(filename, map_location or 'cpu', trust=trust)
+
+    def https(filename: str, map_location: Any = 'cpu') -> Any:
+        folder = Path(torch.hub.get_dir(), 'checkpoints')
+        folder.mkdir(parents=True, exist_ok=True)
+        cached = folder / Path(filename).name
+        if not cached.is_file():
+            torch.hub.download_url_to_file(filename, str(cached))
+        return local(str(cached), map_location)
+
     before = dict(CheckpointLoader._schemes)
     readers = dict.fromkeys(before, _refuse)
-    readers |= {
-        '': partial(_read_local, trust=trust),
-        'https://': partial(_read_https, trust=trust),
-    }
+    readers |= {'': local, 'https://': https}
     try:
         for prefix, reader in readers.items():
             CheckpointLoader.register_scheme(prefix, reader, force=True)
@@ -119,19 +127,6 @@ def safe_init_cfg(trust: bool = False) -> Iterator[None]:
     finally:
         for prefix, reader in before.items():
             CheckpointLoader.register_scheme(prefix, reader, force=True)
-
-
-def _read_local(filename: str, map_location: Any = 'cpu', trust=False) -> Any:
-    return read_safely(filename, map_location or 'cpu', trust=trust)
-
-
-def _read_https(filename: str, map_location: Any = 'cpu', trust=False) -> Any:
-    folder = Path(torch.hub.get_dir(), 'checkpoints')
-    folder.mkdir(parents=True, exist_ok=True)
-    cached = folder / Path(filename).name
-    if not cached.is_file():
-        torch.hub.download_url_to_file(filename, str(cached))
-    return _read_local(str(cached), map_location, trust)
 
 
 def _refuse(filename: str, map_location: Any = None) -> None:

@@ -115,10 +115,13 @@ class SeededSampler(DefaultSampler, ResumableSampler):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there; from an epoch's end whatever has changed."""
-        if 0 < state['consumed'] < state['length']:
+        self.seed, self.epoch = state['seed'], state['epoch']
+        if state['consumed'] >= state['length']:
+            self.consumed = len(self)
+            return
+        if state['consumed']:
             self._compare(state, ('pictures', 'processes', 'length'))
-            self.epoch, self.consumed = state['epoch'], state['consumed']
-        self.seed = state['seed']
+        self.consumed = state['consumed']
 
     def __iter__(self) -> Iterator[SampleKey]:
         """Iterate the keys of this rank's pictures in this epoch."""

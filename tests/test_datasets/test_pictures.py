@@ -10,13 +10,14 @@ from torch.utils.data import DataLoader
 from ccmim_mm.datasets import (
     LoadUprightImage,
     PictureFolder,
+    Seeded,
     SeededSampler,
     UnreadablePictureError,
 )
 from ccmim_mm.datasets.listing import _cache_file, list_pictures
 
 PIPELINE = [
-    dict(type='mmpretrain.LoadUprightImage'),
+    dict(type='LoadUprightImage'),
     dict(
         type='mmpretrain.RandomResizedCrop',
         scale=32,
@@ -25,7 +26,7 @@ PIPELINE = [
         interpolation='bicubic',
     ),
     dict(type='mmpretrain.RandomFlip', prob=0.5),
-    dict(type='mmpretrain.PackMaskedInputs', num_patches=16),
+    dict(type='PackMaskedInputs', num_patches=16),
 ]
 
 
@@ -178,7 +179,7 @@ def test_labels(picture_folder):
 
 def epoch(root, number, workers=0, **sampler):
     """Every sample of an epoch by picture, as (inputs, noise)."""
-    data = PictureFolder(str(root), PIPELINE)
+    data = Seeded(PictureFolder(str(root), PIPELINE))
     order = SeededSampler(data, seed=3, **sampler)
     order.set_epoch(number)
     loader = DataLoader(
@@ -230,7 +231,7 @@ def test_an_unreadable_picture_is_replaced_by_the_next(tmp_path):
         Image.new('RGB', (40, 40), (i * 40, 0, 0)).save(tmp_path / f'{i}.png')
     (tmp_path / '2.png').write_bytes(b'broken')
     (tmp_path / '3.png').write_bytes(b'broken too')
-    data = PictureFolder(str(tmp_path), PIPELINE)
+    data = Seeded(PictureFolder(str(tmp_path), PIPELINE))
     keys = list(SeededSampler(data, shuffle=False, seed=0))
     sample = data[keys[2]]
     assert sample['data_samples'].sample_idx == 4
@@ -244,6 +245,6 @@ def test_an_unreadable_picture_is_replaced_by_the_next(tmp_path):
 def test_nothing_readable(tmp_path):
     for i in range(3):
         (tmp_path / f'{i}.png').write_bytes(b'broken')
-    data = PictureFolder(str(tmp_path), PIPELINE)
+    data = Seeded(PictureFolder(str(tmp_path), PIPELINE))
     with pytest.raises(UnreadablePictureError, match='check the data folder'):
         data[next(iter(SeededSampler(data, seed=0)))]

@@ -205,6 +205,17 @@ def test_another_batch_size_goes_on_from_an_epochs_end_alone(
     assert (runner.epoch, runner.iter) == (2, 12)
 
 
+def test_a_stop_in_an_epochs_last_step_is_its_end(picture_folder, tmp_path):
+    """No epoch is trained twice, whatever the batch is afterwards."""
+    stop(tiny(picture_folder, tmp_path), iteration=2)
+    cfg = tiny(picture_folder, tmp_path, batch_size=4, resume='auto')
+    cfg.experiment_name += 'other'
+    runner = run(cfg)
+    assert (runner.epoch, runner.iter) == (2, 12)
+    losses = history(runner, 'loss')
+    assert len(losses) == 3 + 6
+
+
 @pytest.mark.parametrize('pictures', [9, 10, 11, 16])
 def test_ranks_have_as_many_pictures(pictures, monkeypatch):
     samplers = []

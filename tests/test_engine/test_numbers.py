@@ -1,11 +1,13 @@
 """Numbers that are not finite spoil no weights; collapse is seen."""
 
+import copy
 import logging
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from conftest import TINY, build
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from run_helpers import bare, config
@@ -108,6 +110,7 @@ def test_collapse_is_said(spread, accuracy, message, caplog):
         epoch=1,
         message_hub=SimpleNamespace(log_scalars=scalars),
         train_dataloader=Loader(),
+        model=build(copy.deepcopy(TINY)),
         logger=logging.getLogger('collapse'),
     )
     with caplog.at_level('WARNING', 'collapse'):

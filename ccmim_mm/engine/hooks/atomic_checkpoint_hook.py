@@ -132,9 +132,14 @@ class AtomicCheckpointHook(Hook):
         filename = f'best_{name.replace("/", "_")}_{kind}_{done}.pth'
         before = hub.runtime_info.get('best_checkpoint')
         told = dict(best_score=score, best_checkpoint=filename)
-        # Already counted when the evaluation comes.
-        meta = dict(epoch=runner.epoch, iter=runner.iter)
-        if self._try(runner, filename, told, meta) and before != filename:
+        options = dict(
+            # Already counted when the evaluation comes.
+            meta=dict(epoch=runner.epoch, iter=runner.iter),
+            # To be used, not to be trained on.
+            save_optimizer=False,
+            save_param_scheduler=False,
+        )
+        if self._try(runner, filename, told, options) and before != filename:
             _remove(runner, before)
 
     def _due(self, done: int) -> bool:
@@ -146,7 +151,7 @@ class AtomicCheckpointHook(Hook):
         kept = [name for name in kept if name != filename] + [filename]
         most = self.max_keep_ckpts if self.max_keep_ckpts > 0 else len(kept)
         told = dict(checkpoints=kept[-most:], last_ckpt=filename)
-        if not self._try(runner, filename, told, None):
+        if not self._try(runner, filename, told, {}):
             return
         if is_main_process():
             path = Path(runner.work_dir, filename)
@@ -155,16 +160,14 @@ class AtomicCheckpointHook(Hook):
         for name in (*kept[:-most], PREEMPTED):
             _remove(runner, name)
 
-    def _try(
-        self, runner, filename: str, told: dict, meta: dict | None
-    ) -> bool:
+    def _try(self, runner, filename: str, told: dict, options: dict) -> bool:
         """Save; a failure is one of those that may happen.
 
         Args:
             runner: The runner.
             filename: In the work dir.
             told: What the message hub is to know if it succeeds.
-            meta: As for the runner's ``save_checkpoint``.
+            options: Of the runner's ``save_checkpoint``.
         """
         hub = runner.message_hub
         before = {name: hub.runtime_info.get(name) for name in told}
@@ -173,9 +176,9 @@ class AtomicCheckpointHook(Hook):
             runner.save_checkpoint(
                 runner.work_dir,
                 filename,
-                meta=meta,
                 by_epoch=self.by_epoch,
                 backend_args=BACKEND,
+                **options,
             )
         except OSError as error:
             for name, value in before.items():

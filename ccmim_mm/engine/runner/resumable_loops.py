@@ -126,6 +126,8 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
     @property
     def at_start(self) -> bool:
         """Whether nothing of the epoch has been trained on."""
+        if self.sampler.epoch != self._epoch:  # type: ignore[attr-defined]
+            return True
         return not self.sampler.consumed
 
     def run_epoch(self) -> None:
@@ -154,18 +156,18 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
                     "a checkpoint of an epoch's end"
                 )
             return
-        self.sampler.load_state_dict(state['sampler'])
-        was = state['iters_per_epoch']
+        place, was = state['sampler'], state['iters_per_epoch']
+        self.sampler.load_state_dict(place)
         if was == now:
             return
-        if self.sampler.consumed:
+        if place['consumed'] < place['length']:
             raise ValueError(
                 f'it lies within an epoch of {was} iterations, here an epoch '
                 f'has {now}: resume with the same data, batch size and '
                 "number of processes, or from an epoch's end"
             )
         # At an epoch's end the count of epochs is what holds.
-        self._iter = self._epoch * now
+        self._iter = (place['epoch'] + 1) * now
 
 
 @LOOPS.register_module()
