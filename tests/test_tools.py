@@ -51,7 +51,10 @@ def test_help(name):
         (['--device', 'cuda'], '--device cuda, but torch finds no GPU'),
         (['--data', 'docs', '--pretrained', 'no.pth'], 'no checkpoint no.pth'),
         (['--data', 'docs', '--resume', 'no.pth'], 'no checkpoint no.pth'),
-        (['--data', 'docs', '--amp', 'fp16'], '--amp fp16 needs a GPU'),
+        (
+            ['--cfg-options', 'optim_wrapper.precision=fp16'],
+            'optim_wrapper.precision=',
+        ),
     ],
 )
 def test_train_errors(args, message, tmp_path):
@@ -66,7 +69,7 @@ def test_train_errors(args, message, tmp_path):
 def test_test_errors(picture_folder):
     result = tool('test', CONFIG, 'no.pth', '--data', picture_folder)
     assert 'error: no checkpoint no.pth' in result.stderr
-    result = tool('test', CONFIG, 'no.pth', '--data', 'docs')
+    result = tool('test', CONFIG, 'README.md', '--data', 'docs')
     assert 'docs has no labels' in result.stderr
 
 

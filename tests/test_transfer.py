@@ -17,6 +17,7 @@ from ccmim_mm.apis import (
     config_for_testing,
     config_for_training,
     extract_features,
+    load_encoder,
 )
 from ccmim_mm.checkpoints import load_for_test, read_state_dict
 from ccmim_mm.engine import ResilientRunner
@@ -312,6 +313,10 @@ def test_features_of_a_folder(checkpoint, tmp_path):
         Image.fromarray(pixels).save(folder / f'{i}.png')
     (folder / 'broken.jpg').write_bytes(b'no picture')
     cfg = Config.fromfile(ROOT / 'tests/tiny_config.py')
+    # The checkpoint's four layers; three of them would be another network.
+    with pytest.raises(ValueError, match=r'12 tensors .*layers\.3'):
+        load_encoder(cfg, str(checkpoint))
+    cfg.model.backbone.arch.num_layers = 4
     out = tmp_path / 'features.npz'
     args = cfg, str(checkpoint), str(folder), str(out)
     count = extract_features(

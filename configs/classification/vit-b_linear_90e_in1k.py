@@ -53,7 +53,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 randomness = dict(seed=0)
-train_cfg = dict(type='ResumableEpochTrainLoop')
+train_cfg = dict(_delete_=True, type='ResumableEpochTrainLoop', max_epochs=90)
 default_hooks = dict(
     runtime_info=dict(type='DeferredRuntimeInfoHook'),
     checkpoint=dict(type='AtomicCheckpointHook', save_best='auto'),

@@ -1,11 +1,11 @@
 import pytest
 import torch
-from ccmim_mm.models.layers.windowed_layer import FusedRelPosAttention
 from mmengine.registry import MODELS
 from mmpretrain.models import VisionTransformer, ViTSAM
 from mmpretrain.models.backbones.vit_sam import Attention
 
 from ccmim_mm.models import SimpleFeaturePyramid, WindowedViT
+from ccmim_mm.models.layers.windowed_layer import FusedRelPosAttention
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -31,31 +31,31 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def picture_shares(
-    model: torch.nn.Module, dataset, draws: int, maps: Path, root: Path
-) -> np.ndarray:
-    """Share of each picture's object patches that is masked, ``(n,)``."""
+def picture_shares(encoder, data: Path, draws: int) -> np.ndarray:
+    """Share of each picture's object patches that is masked, ``(n,)``.
+
+    Args:
+        encoder: See ``ccmim_mm.apis.load_encoder``.
+        data: The demo data.
+        draws: Masks a picture.
+    """
     from PIL import Image
 
+    from ccmim_mm.datasets.listing import list_pictures
     from ccmim_mm.evaluation import object_cover
 
+    model = encoder.model
     grid = math.isqrt(model.num_patches)
     generator = torch.Generator().manual_seed(0)
+    listing = list_pictures(data / 'val')
     shares = []
-    for i in range(len(dataset)):
-        sample = dataset[i]
-        path = Path(sample['data_samples'].img_path).relative_to(root)
-        label_map = np.array(Image.open((maps / path).with_suffix('.png')))
-        cover = object_cover(torch.from_numpy(label_map)[None], grid)
-        objects = cover[0] > 0.5
+    for path in map(Path, (listing[i] for i in range(len(listing)))):
+        map_file = data / 'label_maps' / 'val' / path.with_suffix('.png')
+        label_map = torch.from_numpy(np.array(Image.open(map_file)))
+        objects = object_cover(label_map[None], grid)[0] > 0.5
         if not objects.any():
             continue
-        batch = dict(
-            inputs=sample['inputs'][None],
-            data_samples=[sample['data_samples']],
-        )
-        inputs = model.data_preprocessor(batch, False)['inputs']
-        scores = model.backbone.score(model.backbone.embed(inputs))
+        scores = encoder.attention(encoder.load(data / 'val' / path))
         noise = torch.rand(draws, model.num_patches, generator=generator)
         mask = model.mask_sampler(scores.expand(draws, -1), noise).mask
         shares.append(mask[:, objects].mean().item())
@@ -65,31 +65,22 @@ def picture_shares(
 def main() -> None:
     """Print the share and its interval."""
     args = parse_args()
-    from mmengine.registry import init_default_scope
-    from mmpretrain.registry import DATASETS, MODELS
+    from ccmim_mm.apis import load_encoder
 
-    from ccmim_mm.checkpoints import load_pretrained, read_state_dict
-
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
-    init_default_scope(cfg.default_scope)
-    cfg.model.data_preprocessor = cfg.data_preprocessor
-    model = MODELS.build(cfg.model).eval()
     try:
-        load_pretrained(model, read_state_dict(args.checkpoint))
+        encoder = load_encoder(
+            args.config, args.checkpoint, args.cfg_options, device='cpu'
+        )
     except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None
-    root = Path(args.data, 'val')
-    cfg.val_dataloader.dataset.data_root = str(root)
-    dataset = DATASETS.build(cfg.val_dataloader.dataset)
-    maps = Path(args.data, 'label_maps', 'val')
-    shares = picture_shares(model, dataset, args.draws, maps, root)
+    shares = picture_shares(encoder, Path(args.data), args.draws)
     half = 1.96 * shares.std(ddof=1) / math.sqrt(len(shares))
     print(
         f'{shares.mean():.4f} of the object patches masked '
         f'(95 % interval {shares.mean() - half:.4f} to '
         f'{shares.mean() + half:.4f}; {len(shares)} pictures x '
-        f'{args.draws} draws; mask ratio {model.mask_sampler.mask_ratio})'
+        f'{args.draws} draws; mask ratio '
+        f'{encoder.model.mask_sampler.mask_ratio})'
     )
 
 

@@ -131,6 +131,10 @@ class ResilientRunner(Runner):
             if not torch.cuda.is_available():
                 # It serves the copy to a GPU, and warns without one.
                 dataloader['pin_memory'] = False
+            if isinstance(dataloader.get('collate_fn'), dict):
+                # Noted in what another library's config brings along; the
+                # parent would hand it to the function.
+                dataloader['collate_fn'].pop('_scope_', None)
         return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def check_input(self) -> None:

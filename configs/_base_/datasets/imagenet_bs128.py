@@ -1,3 +1,5 @@
+_base_ = 'frozen_features.py'
+
 # Of every loader, the bank and the hooks that look at pictures; the runner
 # finds train/ and val/ in it.
 data_root = 'data/imagenet'
@@ -25,19 +27,6 @@ train_pipeline = [
     dict(type='PackMaskedInputs', num_patches=196),
 ]
 
-eval_pipeline = [
-    dict(type='LoadUprightImage'),
-    dict(
-        type='ResizeEdge',
-        scale=256,
-        edge='short',
-        backend='pillow',
-        interpolation='bicubic',
-    ),
-    dict(type='CenterCrop', crop_size=224),
-    dict(type='PackInputs'),
-]
-
 train_dataloader = dict(
     batch_size=128,
     num_workers=8,
@@ -53,46 +42,3 @@ train_dataloader = dict(
         ),
     ),
 )
-
-# Frozen features: kNN and linear probe; the labels serve this alone.
-bank_dataloader = dict(
-    batch_size=128,
-    num_workers=4,
-    pin_memory=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='SeededSampler', shuffle=False, seed=0),
-    dataset=dict(
-        type='Seeded',
-        dataset=dict(
-            type='PictureFolder',
-            split='train',
-            with_label=True,
-            max_pictures=50_000,
-            pipeline=eval_pipeline,
-        ),
-    ),
-)
-val_dataloader = dict(
-    batch_size=128,
-    num_workers=4,
-    pin_memory=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='SeededSampler', shuffle=False, seed=0),
-    dataset=dict(
-        type='Seeded',
-        dataset=dict(
-            type='PictureFolder',
-            split='val',
-            with_label=True,
-            max_pictures=50_000,
-            pipeline=eval_pipeline,
-        ),
-    ),
-)
-val_cfg = dict(type='FrozenFeatureLoop', bank_dataloader=bank_dataloader)
-val_evaluator = []
-test_dataloader = val_dataloader
-test_cfg = dict(type='FrozenFeatureTestLoop', bank_dataloader=bank_dataloader)
-test_evaluator = []
-
-panel_dataset = dict(type='PictureFolder', split='val', pipeline=eval_pipeline)

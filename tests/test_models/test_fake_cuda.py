@@ -1,0 +1,92 @@
+"""A GPU's step on a machine without one: fake tensors on ``cuda``.
+
+They have no values, so whatever waits for one (``.item()``, a comparison, a
+mask that picks rows) raises, and a copy back to the CPU is seen.
+"""
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from test_configs import PATHS
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    FakeTensorMode,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class NothingComesBack(TorchDispatchMode):
+    """No operation makes a CPU tensor of one on the GPU."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        before, after = (
+            [t.device.type for t in tree_leaves(x) if torch.is_tensor(t)]
+            for x in ((args, kwargs), out)
+        )
+        assert not ('cuda' in before and 'cpu' in after), func
+        return out
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """What autocast asks for before it believes in a GPU."""
+    never = 'torch.cuda.amp.common.amp_definitely_not_available'
+    monkeypatch.setattr(never, lambda: False)
+    monkeypatch.setattr('torch.cuda.is_bf16_supported', lambda *_: True)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        yield
+
+
+def step(config, plant=None):
+    """Losses of a step of four pictures, in training mode."""
+    with (
+        torch.device('cuda'),
+        DefaultScope.overwrite_default_scope('mmpretrain'),
+    ):
+        model = MODELS.build(config.model).train()
+        size = model.backbone.img_size
+        inputs = torch.empty(4, 3, size, size)
+    dtypes = set()
+    layer = model.backbone.layers[0].ffn
+    linear = model.neck.decoder_embed
+    linear.register_forward_hook(lambda *a: dtypes.add(a[2].dtype))
+    if plant is not None:
+        model.head.register_forward_pre_hook(plant)
+        layer.register_forward_hook(plant)
+    carried = [DataSample() for _ in range(4)]
+    for sample in carried:
+        noise = np.zeros(model.num_patches, np.float32)
+        sample.set_field(noise, 'mask_noise')
+    with (
+        NothingComesBack(),
+        torch.autocast('cuda', dtype=torch.bfloat16),
+    ):
+        losses = model.loss(inputs, carried)
+    return losses, dtypes
+
+
+@pytest.mark.usefixtures('gpu')
+@pytest.mark.parametrize('path', PATHS)
+def test_a_step_stays_on_the_gpu(path):
+    losses, dtypes = step(Config.fromfile(ROOT / f'configs/{path}.py'))
+    assert 'loss_rec' in losses
+    for name, value in losses.items():
+        assert value.device.type == 'cuda', name
+        assert value.shape == (), name
+    assert torch.bfloat16 in dtypes
+
+
+@pytest.mark.usefixtures('gpu')
+def test_what_waits_for_the_device_is_seen():
+    config = Config.fromfile(ROOT / 'configs/ccmim_vit-tiny_demo.py')
+    with pytest.raises(DataDependentOutputException):
+        step(config, lambda module, args, out: out.sum().item())
+    with pytest.raises(AssertionError, match='copy'):
+        step(config, lambda module, args, out: out.cpu() and None)
