@@ -174,7 +174,7 @@ def test_a_dataset_with_its_own_root_keeps_it(picture_folder, tmp_path):
 def test_what_cannot_start_in_the_middle_is_refused(picture_folder, tmp_path):
     options = {'train_dataloader.sampler': dict(type='DefaultSampler')}
     cfg = config(picture_folder, tmp_path, options=options)
-    with pytest.raises(ValueError, match="DefaultSampler .* 'SeededSampler'"):
+    with pytest.raises(ValueError, match=r"DefaultSampler .* 'SeededSampler'"):
         ResilientRunner.from_cfg(cfg).train()
 
 

@@ -40,12 +40,17 @@ def test_a_broken_gradient_changes_nothing(fused):
 class Spoil(Hook):
     """Make the pictures of some iterations NaN."""
 
-    def __init__(self, iterations):
-        self.iterations = iterations
+    def __init__(self, iterations, stack=True):
+        self.iterations, self.stack = iterations, stack
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         if runner.iter in self.iterations:
-            data_batch['inputs'] = data_batch['inputs'] * float('nan')
+            # One tensor, or a list of them.
+            data_batch['inputs'] = [
+                picture * float('nan') for picture in data_batch['inputs']
+            ]
+            if self.stack:
+                data_batch['inputs'] = torch.stack(data_batch['inputs'])
 
 
 def spoiled(data, work_dir, iterations, epochs=2, **options):

@@ -1,0 +1,198 @@
+"""What keeps a run safe, downstream as in pre-training."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, TINY
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer, MessageHub
+from run_helpers import history
+from test_engine.test_exact_resume import same, stop
+from test_engine.test_numbers import Spoil
+
+from ccmim_mm.apis import config_for_training
+from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.hooks.deferred_runtime_info_hook import cut_histories
+
+CONFIG = 'configs/classification/vit-tiny_finetune_demo.py'
+OPTIONS = {
+    'model.backbone.arch': dict(TINY['backbone']['arch'], _delete_=True),
+    'model.head.in_channels': 32,
+    'train_cfg.max_epochs': 2,
+    'train_cfg.val_interval': 2,
+    'train_dataloader.batch_size': 8,
+    'train_dataloader.num_workers': 0,
+    'val_dataloader.num_workers': 0,
+    'default_hooks.logger.interval': 1,
+    'default_hooks.checkpoint.interval': 1,
+}
+
+
+def classifier(data, work_dir, name='', options=(), **kwargs):
+    """Mixup, CutMix, RandAugment, erasing and drop path: all is random."""
+    cfg = config_for_training(
+        ROOT / CONFIG, {**OPTIONS, **dict(options)}, data, work_dir, **kwargs
+    )
+    cfg.experiment_name = f'guards{work_dir}{name}'
+    return cfg
+
+
+def run(cfg, *hooks):
+    runner = ResilientRunner.from_cfg(cfg)
+    for hook in hooks:
+        runner.register_hook(hook)
+    runner.train()
+    return runner
+
+
+def test_a_fine_tuning_stops_on_what_is_not_finite(picture_folder, tmp_path):
+    cfg = classifier(picture_folder, tmp_path)
+    assert cfg.custom_hooks[2].type == 'SkippedStepsHook'
+    cfg.custom_hooks[2].max_skipped = 2
+    with pytest.raises(FloatingPointError, match='2 steps in a row'):
+        run(cfg, Spoil(range(1, 9), stack=False))
+    saved = torch.load(tmp_path / 'last_good.pth', weights_only=True)
+    assert all(torch.isfinite(v).all() for v in saved['state_dict'].values())
+    lines = (tmp_path / 'not_finite_rank0.txt').read_text().splitlines()
+    assert sum(line.endswith('.png') for line in lines) == 16
+
+
+def test_finite_losses_with_broken_gradients_leave_a_trace(
+    picture_folder, tmp_path
+):
+    class Break(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            weight = runner.model.head.fc.weight
+            if runner.iter == 1:
+                self.handle = weight.register_hook(lambda g: g * np.nan)
+            elif runner.iter == 2:
+                self.handle.remove()
+
+    runner = run(classifier(picture_folder, tmp_path), Break())
+    hub = runner.message_hub
+    assert hub.get_scalar('train/skipped_steps').current() == 1
+    assert len(history(runner, 'loss')) == 6
+    lines = (tmp_path / 'not_finite_rank0.txt').read_text().splitlines()
+    assert lines[0] == '# loss finite'
+    assert sum(line.endswith('.png') for line in lines) == 8
+
+
+def test_a_fine_tuning_resumes_within_an_epoch(picture_folder, tmp_path):
+    straight = run(classifier(picture_folder, tmp_path / 'straight'))
+    stop(classifier(picture_folder, tmp_path / 'b', 'stopped'), iteration=1)
+    resumed = run(
+        classifier(picture_folder, tmp_path / 'b', 'again', resume='auto')
+    )
+    assert resumed.iter == straight.iter == 6
+    assert same(resumed.model.state_dict(), straight.model.state_dict())
+    states = [r.optim_wrapper.state_dict() for r in (resumed, straight)]
+    assert same(*states)
+    for name in ('loss', 'lr'):
+        assert np.array_equal(history(resumed, name), history(straight, name))
+
+
+def test_unreadable_pictures_are_counted_downstream(picture_folder, tmp_path):
+    import shutil
+
+    data = tmp_path / 'data'
+    shutil.copytree(picture_folder, data)
+    (data / 'train/red/3.png').write_bytes(b'broken')
+    runner = run(classifier(data, tmp_path / 'run'))
+    assert runner.message_hub.get_scalar('train/unreadable').current() == 2
+    (line,) = (tmp_path / 'run/bad_images.txt').read_text().splitlines()
+    assert 'red/3.png: UnidentifiedImage' in line
+
+
+def test_the_best_of_another_run_is_left_alone(picture_folder, tmp_path):
+    """Nor any other file that a checkpoint names."""
+    run(classifier(picture_folder, tmp_path / 'a'))
+    (best,) = (tmp_path / 'a').glob('best_*.pth')
+    path = tmp_path / 'a/epoch_1.pth'
+    content = torch.load(path, weights_only=True)
+    precious = tmp_path / 'precious.pth'
+    precious.write_text('mine')
+    content['message_hub']['runtime_info'].update(
+        best_score=-1.0,
+        best_checkpoint=str(precious),
+        checkpoints=[str(precious), str(best)],
+    )
+    torch.save(content, path)
+    cfg = classifier(
+        picture_folder,
+        tmp_path / 'b',
+        options={
+            'default_hooks.checkpoint.max_keep_ckpts': 1,
+            'train_cfg.val_interval': 1,
+        },
+        resume=str(path),
+    )
+    run(cfg)
+    assert precious.read_text() == 'mine'
+    assert best.exists()
+    assert len(list((tmp_path / 'b').glob('best_*.pth'))) == 1
+
+
+#: The tool, in a process that is sent a signal in its fifth iteration.
+SIGNALLED = """
+import os, runpy, signal, sys
+from ccmim_mm.engine import ThroughputHook
+
+def signalled(self, runner, batch_idx, data_batch=None):
+    if runner.iter == 4:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+ThroughputHook.before_train_iter = signalled
+sys.argv = sys.argv[1:]
+sys.path.insert(0, 'tools')
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+
+def test_sigterm_to_the_tool_exits_with_75(picture_folder, tmp_path):
+    """As a user's scheduler does it, to a fine-tuning; then it goes on."""
+    command = [
+        'tools/train.py', CONFIG, '--data', str(picture_folder),
+        '--work-dir', str(tmp_path), '--device', 'cpu', '--resume',
+        '--cfg-options', 'train_cfg.max_epochs=3', 'train_cfg.val_interval=3',
+        'train_dataloader.batch_size=8', 'train_dataloader.num_workers=0',
+    ]  # fmt: skip
+    first = subprocess.run(
+        [sys.executable, '-c', SIGNALLED, *command], cwd=ROOT
+    )
+    assert first.returncode == 75
+    marker = (tmp_path / 'preempted').read_text()
+    assert marker == 'SIGTERM at iteration 5\n'
+    assert subprocess.run([sys.executable, *command], cwd=ROOT).returncode == 0
+    last = torch.load(tmp_path / 'epoch_3.pth', weights_only=True)
+    assert last['meta']['iter'] == 9
+    assert not list(tmp_path.glob('preempted*'))
+
+
+def test_histories_are_cut_once_they_are_long():
+    hub = MessageHub('cut')
+    hub.log_scalars['train/loss'] = HistoryBuffer(range(30), [1] * 30)
+    hub.log_scalars['train/lr'] = HistoryBuffer([1.0], [1])
+    cut_histories(hub, 10)
+    buffer = hub.log_scalars['train/loss']
+    assert buffer.data[0].tolist() == list(range(20, 30))
+    for i in range(5):
+        hub.update_scalar('train/loss', 100 + i)
+    assert len(buffer.data[0]) == 10
+    assert buffer.current() == 104
+    assert hub.log_scalars['train/lr'].data[0].tolist() == [1.0]
+
+
+def test_a_restart_of_what_was_stopped_stops_at_once(
+    picture_folder, tmp_path, monkeypatch
+):
+    cfg = classifier(picture_folder, tmp_path)
+    cfg.custom_hooks[2].max_skipped = 1
+    with pytest.raises(FloatingPointError, match='1 steps in a row'):
+        run(cfg, Spoil(range(4, 9), stack=False))
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
+    again = classifier(picture_folder, tmp_path, 'again')
+    with pytest.raises(FloatingPointError, match=r'last_good\.pth'):
+        run(again)
