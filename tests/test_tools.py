@@ -52,8 +52,8 @@ def test_help(name):
         (['--data', 'docs', '--pretrained', 'no.pth'], 'no checkpoint no.pth'),
         (['--data', 'docs', '--resume', 'no.pth'], 'no checkpoint no.pth'),
         (
-            ['--cfg-options', 'optim_wrapper.precision=fp16'],
-            'optim_wrapper.precision=',
+            ['--cfg-options', 'train_dataloader.dataset.max_pictures=9'],
+            'a Seeded wrapper takes no max_pictures: set dataset.max_pictures',
         ),
     ],
 )

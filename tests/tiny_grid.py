@@ -16,9 +16,9 @@ datasets = dict(
                 'model.backbone.img_size': 32,
                 'model.head.in_channels': 32,
                 'train_dataloader.batch_size': 8,
-                'train_dataloader.dataset.pipeline.1.scale': 32,
-                'val_dataloader.dataset.pipeline.1.scale': 32,
-                'val_dataloader.dataset.pipeline.2.crop_size': 32,
+                'train_dataloader.dataset.dataset.pipeline.1.scale': 32,
+                'val_dataloader.dataset.dataset.pipeline.1.scale': 32,
+                'val_dataloader.dataset.dataset.pipeline.2.crop_size': 32,
             },
         ),
     )

@@ -29,7 +29,17 @@ class Part(NamedTuple):
 
 
 def leaves(dataset: ConfigDict) -> Iterator[ConfigDict]:
-    """The data sets within wrappers (``Seeded``, ``ConcatDataset``, ...)."""
+    """The data sets within wrappers (``Seeded``, ``ConcatDataset``, ...).
+
+    Raises:
+        ValueError: If a wrapper is given what is the data set's.
+    """
+    if dataset.get('type') == 'Seeded':
+        for name in dataset.keys() - {'type', 'dataset', '_scope_'}:
+            raise ValueError(
+                f'a Seeded wrapper takes no {name}: set dataset.{name} of it, '
+                f'e.g. train_dataloader.dataset.dataset.{name}'
+            )
     inner = dataset.get('datasets') or [dataset.get('dataset')]
     if inner == [None]:
         yield dataset

@@ -37,6 +37,14 @@ def test_a_broken_gradient_changes_nothing(fused):
     assert wrapper.broken == 0
 
 
+def test_a_precision_that_is_none_is_refused():
+    parameter = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.AdamW([parameter])
+    assert not FiniteOptimWrapper(optimizer).bf16  # no GPU here
+    with pytest.raises(ValueError, match="'fp16': use auto, bf16 or fp32"):
+        FiniteOptimWrapper(optimizer, precision='fp16')
+
+
 class Spoil(Hook):
     """Make the pictures of some iterations NaN."""
 
