@@ -1,5 +1,7 @@
 # make demo   installs what pre-training needs and pre-trains on demo scenes
 # make test   installs the rest (compiles mmcv's operators) and runs the tests
+# make test-fast   tests without detection, segmentation and operators
+# make transfer    installs what detection and segmentation need
 # make stress kills, full disks, hostile files: docs/reliability.md
 # make lint   style and types
 #
@@ -10,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test stress lint clean
+.PHONY: demo test test-fast transfer stress lint clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.pretrain
@@ -21,6 +23,11 @@ demo: .venv/.pretrain
 
 test: .venv/.transfer
 	$(BIN)/python -m pytest
+
+test-fast: .venv/.test
+	$(BIN)/python -m pytest -m 'not slow'
+
+transfer: .venv/.transfer
 
 stress: .venv/.transfer
 	$(BIN)/python tests/stress/run.py
@@ -47,8 +54,11 @@ clean:
 	$(PIP) install -q -c tests/requirements.txt ruff mypy
 	touch $@
 
-.venv/.transfer: .venv/.pretrain tests/requirements.txt
+.venv/.test: .venv/.pretrain tests/requirements.txt
 	$(PIP) install -q --no-deps -r tests/requirements.txt
+	touch $@
+
+.venv/.transfer: .venv/.test
 	@$(BIN)/python -c 'import torch, mmcv._ext' 2>/dev/null || { \
 		echo "Compiling mmcv's operators: 10 to 20 minutes on two cores"; \
 		MMCV_WITH_OPS=1 $(PIP) install -q --force-reinstall --no-deps \

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from PIL import Image
+from test_engine.test_exact_resume import Signal, same
 
 from ccmim_mm.apis import (
     config_for_testing,
@@ -151,6 +152,48 @@ def test_train_and_evaluate_from_a_checkpoint(
     expected = scalars[f'val/{metric}'].current()
     assert metrics[metric] == pytest.approx(expected, abs=1e-4)
     assert len([*show_dir.rglob('*.jpg'), *show_dir.rglob('*.png')]) >= 6
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'detection/mask-rcnn_vit-tiny_demo',
+        'segmentation/upernet_vit-tiny_demo',
+    ],
+)
+def test_a_stop_anywhere_loses_nothing(name, demo, tmp_path):
+    """Loops of epochs and of iterations, to the bit."""
+    overrides, _ = CASES[name]
+    overrides = {
+        **overrides,
+        'train_dataloader.batch_size': 3,
+        'default_hooks.checkpoint.interval': 1,
+    }
+    length = 'train_cfg.max_iters' if 'seg' in name else 'train_cfg.max_epochs'
+    overrides[length] *= 2
+    overrides['train_cfg.val_interval'] = 100
+
+    def runner(work_dir, **kwargs):
+        cfg = configured(name, demo, tmp_path / work_dir, overrides, **kwargs)
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+        cfg.experiment_name += str(kwargs)
+        return ResilientRunner.from_cfg(cfg)
+
+    straight = runner('straight')
+    straight.train()
+    stopped = runner('stopped')
+    stopped.register_hook(Signal(iteration=2))
+    with pytest.raises(SystemExit):
+        stopped.train()
+    resumed = runner('stopped', resume='auto')
+    resumed.train()
+    assert resumed.iter == straight.iter >= 4
+    assert same(resumed.model.state_dict(), straight.model.state_dict())
+    losses = [
+        r.message_hub.get_scalar('train/loss').data[0]
+        for r in (resumed, straight)
+    ]
+    assert np.array_equal(*losses)
 
 
 def test_several_scales(demo, tmp_path):

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from ..datasets import UnreadablePictureError
 from ..datasets.data_root import leaf
+from ..evaluation import Rows
 from ..visualization.panel import to_array, to_heat
 from .encoder import load_encoder
 
@@ -71,7 +72,7 @@ def extract_features(
         collate_fn=_collate_readable,
     )
     paths: list[str] = []
-    found: dict[str, list[Tensor]] = {name: [] for name in features}
+    found = {name: Rows(len(pictures)) for name in features}
     for packed, names in loader:
         if not names:
             continue
@@ -79,7 +80,7 @@ def extract_features(
         paths += relative
         inputs = encoder.normalise(packed)
         for name, value in encoder.features(inputs, features).items():
-            found[name].append(value)
+            found[name].add(value)
         if attention_dir is not None:
             heat = to_heat(encoder.attention(inputs), packed.shape[-1])
             for path, picture, colours in zip(
@@ -92,7 +93,7 @@ def extract_features(
                 Image.fromarray(both).save(target)
     if not paths:
         raise ValueError(f'no picture of {data_root} could be read')
-    arrays = {k: torch.cat(v).numpy() for k, v in found.items()}
+    arrays = {name: rows.rows().numpy() for name, rows in found.items()}
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     with open(out, 'xb') as file:
         np.savez(file, paths=np.array(paths), **arrays)  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ def apply_classes(cfg: Config) -> None:
             meta = dict(
                 classes=cfg.classes, palette=_palette(len(cfg.classes))
             )
-            for split in SPLITS:
+            for split in _splits(cfg):
                 for dataset in leaves(cfg[f'{split}_dataloader'].dataset):
                     dataset.metainfo = meta
     count = len(_classes(cfg))
@@ -90,7 +90,7 @@ def check_data(cfg: Config) -> None:
     # torchrun's; there is no process group yet.
     if os.environ.get('RANK', '0') != '0':
         return
-    for split in SPLITS[:2]:
+    for split in [s for s in _splits(cfg) if s != 'test']:
         dataset = leaf(cfg, split)
         root = Path(dataset.data_root)
         if kind_of(dataset) == 'coco':
@@ -128,9 +128,12 @@ def _classes_of_data(cfg: Config) -> list[str]:
     dataset = leaf(cfg, 'train')
     kind = kind_of(dataset)
     if kind == 'class_folders':
-        return check_class_folders(
-            *(_class_folders(leaf(cfg, split)) for split in SPLITS[:2])
+        train, *val = (
+            _class_folders(leaf(cfg, split))
+            for split in _splits(cfg)
+            if split != 'test'
         )
+        return check_class_folders(train, *(val or [train]))
     if kind == 'coco':
         content = read_coco(Path(dataset.data_root, dataset.ann_file))
         return [category['name'] for category in content['categories']]
@@ -143,6 +146,11 @@ def _classes_of_data(cfg: Config) -> list[str]:
         )
     lines = listed.read_text(encoding='utf-8').splitlines()
     return [line.strip() for line in lines if line.strip()]
+
+
+def _splits(cfg: Config) -> list[str]:
+    """The splits that a config has a loader for."""
+    return [s for s in SPLITS if cfg.get(f'{s}_dataloader') is not None]
 
 
 def _class_folders(dataset: ConfigDict) -> Path:

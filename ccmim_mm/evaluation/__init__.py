@@ -8,9 +8,11 @@ from .mask_analysis import (
     object_cover,
     on_object,
 )
+from .rows import Rows
 from .undisturbed import undisturbed
 
 __all__ = [
+    'Rows',
     'effective_rank',
     'feature_std',
     'knn_accuracy',

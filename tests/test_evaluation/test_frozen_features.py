@@ -5,7 +5,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 
-from ccmim_mm.evaluation import knn_accuracy, linear_probe_accuracy
+from ccmim_mm.evaluation import (
+    Rows,
+    knn_accuracy,
+    linear_probe_accuracy,
+)
 
 
 @pytest.fixture(scope='module')
@@ -62,3 +66,23 @@ def test_linear_probe_under_no_grad(features):
     with torch.no_grad():
         accuracy = linear_probe_accuracy(*features)
     assert accuracy > 30
+
+
+def test_a_large_bank_is_classified_in_parts(features, monkeypatch):
+    """The same figures, to rounding, from products that fit."""
+    whole = knn_accuracy(*features), linear_probe_accuracy(*features)
+    monkeypatch.setattr('ccmim_mm.evaluation.knn.PRODUCT', 900)
+    monkeypatch.setattr('ccmim_mm.evaluation.linear_probe.CHUNK', 70)
+    assert knn_accuracy(*features) == whole[0]
+    assert linear_probe_accuracy(*features) == pytest.approx(whole[1], abs=0.6)
+
+
+def test_rows_in_one_block():
+    rows = Rows(7)
+    with pytest.raises(ValueError, match='no rows'):
+        rows.rows()
+    parts = torch.randn(5, 3).split(2)
+    for part in parts:
+        rows.add(part)
+    assert torch.equal(rows.rows(), torch.cat(parts))
+    assert rows.rows().untyped_storage().nbytes() == 7 * 3 * 4

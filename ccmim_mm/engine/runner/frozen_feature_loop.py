@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ...evaluation import (
+    Rows,
     knn_accuracy,
     linear_probe_accuracy,
     undisturbed,
@@ -103,21 +104,21 @@ class FrozenFeatureLoop(BaseLoop):
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Features by name, each ``(N, C)``, and labels ``(N,)``."""
         model = get_ori_model(self.runner.model)
-        found: dict[str, list[Tensor]] = {}
-        labels: list[Tensor] = []
+        local = len(dataloader.sampler)  # type: ignore[arg-type]
+        found: dict[str, Rows] = {}
+        labels = Rows(local)
         for batch in dataloader:
             batch = model.data_preprocessor(batch, False)
             for name, part in features_of(model, batch['inputs']).items():
-                found.setdefault(name, []).append(part)
-            labels += [sample.gt_label for sample in batch['data_samples']]
+                found.setdefault(name, Rows(local)).add(part)
+            labels.add(torch.cat([s.gt_label for s in batch['data_samples']]))
         total = len(dataloader.dataset)  # type: ignore[arg-type]
-        features = {}
-        for name in list(found):
-            # One at a time, for what is joined is there twice.
-            joined = torch.cat(found.pop(name))
-            features[name] = _gather_strided(joined, total)
-        local = torch.cat(labels).to(joined.device)
-        return features, _gather_strided(local, total)
+        features = {
+            name: _gather_strided(rows.rows(), total)
+            for name, rows in found.items()
+        }
+        device = next(iter(features.values())).device
+        return features, _gather_strided(labels.rows().to(device), total)
 
     def _in_bank_classes(self, labels: Tensor) -> Tensor:
         """Number the queries' classes by name as the bank's, -1 if new."""
