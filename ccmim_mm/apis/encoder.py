@@ -84,7 +84,7 @@ class Encoder:
         """Pictures as the model wants them.
 
         Args:
-            pictures: One, or several.
+            pictures: One, or several, also as one array ``(B, H, W, 3)``.
 
         Returns:
             ``(B, 3, H, W)``, normalised, on the model's device.
@@ -93,6 +93,8 @@ class Encoder:
             UnreadablePictureError: If a file is no picture.
             TypeError: For what is no picture at all.
         """
+        if isinstance(pictures, np.ndarray) and pictures.ndim == 4:
+            pictures = list(pictures)
         if isinstance(pictures, Picture):
             pictures = [pictures]
         packed = [self.pipeline(self._read(p))['inputs'] for p in pictures]

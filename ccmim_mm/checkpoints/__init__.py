@@ -3,7 +3,12 @@
 from .formats import FORMATS, Conversion, convert, detect_format
 from .load import Account, load, load_for_test, load_pretrained, match
 from .read import read_as_project, read_state_dict
-from .safe_reading import check_archive, read_safely, safe_init_cfg
+from .safe_reading import (
+    check_archive,
+    local_file,
+    read_safely,
+    safe_init_cfg,
+)
 from .weights_only import to_weights_only, unpack_histories
 from .write import remove_parts, save_state_dict, write_atomic
 
@@ -17,6 +22,7 @@ __all__ = [
     'load',
     'load_for_test',
     'load_pretrained',
+    'local_file',
     'match',
     'read_as_project',
     'read_safely',

@@ -106,34 +106,39 @@ def safe_init_cfg(trust: bool = False) -> Iterator[None]:
         trust: Let files run code.
     """
 
-    def local(filename: str, map_location: Any = 'cpu') -> Any:
-        return read_safely(filename, map_location or 'cpu', trust=trust)
-
-    def https(filename: str, map_location: Any = 'cpu') -> Any:
-        folder = Path(torch.hub.get_dir(), 'checkpoints')
-        folder.mkdir(parents=True, exist_ok=True)
-        cached = folder / Path(filename).name
-        if not cached.is_file():
-            torch.hub.download_url_to_file(filename, str(cached))
-        return local(str(cached), map_location)
+    def read(filename: str, map_location: Any = 'cpu') -> Any:
+        path = local_file(filename)
+        return read_safely(path, map_location or 'cpu', trust=trust)
 
     before = dict(CheckpointLoader._schemes)
-    readers = dict.fromkeys(before, _refuse)
-    readers |= {'': local, 'https://': https}
     try:
-        for prefix, reader in readers.items():
-            CheckpointLoader.register_scheme(prefix, reader, force=True)
+        for prefix in before:
+            CheckpointLoader.register_scheme(prefix, read, force=True)
         yield
     finally:
         for prefix, reader in before.items():
             CheckpointLoader.register_scheme(prefix, reader, force=True)
 
 
-def _refuse(filename: str, map_location: Any = None) -> None:
-    raise ValueError(
-        f'{filename} is refused: checkpoints are read from files and over '
-        'https; download it and give its path'
-    )
+def local_file(place: str) -> str:
+    """A file here: the one that is named, or a copy of it over https.
+
+    Raises:
+        ValueError: For any other place.
+    """
+    if '://' not in place:
+        return place
+    if not place.startswith('https://'):
+        raise ValueError(
+            f'{place} is refused: checkpoints are read from files and over '
+            'https; download it and give its path'
+        )
+    folder = Path(torch.hub.get_dir(), 'checkpoints')
+    folder.mkdir(parents=True, exist_ok=True)
+    cached = folder / Path(place).name
+    if not cached.is_file():
+        torch.hub.download_url_to_file(place, str(cached))
+    return str(cached)
 
 
 def _asked_for(message: str) -> str | None:

@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader
 from ...checkpoints import (
     load_for_test,
     load_pretrained,
+    local_file,
     read_as_project,
     read_safely,
     remove_parts,
@@ -228,7 +229,8 @@ class ResilientRunner(Runner):
         """Load weights: to go on, to start from, or to be judged.
 
         Args:
-            filename: The file; of any known format, unless a run resumes.
+            filename: The file, or its place over https; of any known
+                format, unless a run resumes.
             map_location: Where its tensors go.
             args: Of the parent, not used: every tensor is accounted for.
             kwargs: Likewise.
@@ -238,6 +240,7 @@ class ResilientRunner(Runner):
             ValueError: If it is broken, hostile, not finite or of another
                 model.
         """
+        filename = local_file(filename)
         if self._resuming:
             checkpoint = self._load_run(filename, map_location)
         else:

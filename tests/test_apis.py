@@ -1,0 +1,92 @@
+"""An encoder in memory."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, TINY, build
+from PIL import Image
+
+from ccmim_mm.apis import load_encoder
+from ccmim_mm.datasets import UnreadablePictureError
+
+CONFIG = ROOT / 'tests/tiny_config.py'
+
+
+@pytest.fixture(scope='module')
+def encoder(tmp_path_factory):
+    path = tmp_path_factory.mktemp('encoder') / 'tiny.pth'
+    torch.save(dict(state_dict=build(dict(TINY)).state_dict()), path)
+    return load_encoder(CONFIG, str(path), device='cpu')
+
+
+@pytest.fixture(scope='module')
+def paths(picture_folder):
+    return sorted((picture_folder / 'val').rglob('*.png'))[:3]
+
+
+def test_a_picture_is_a_picture_however_it_comes(encoder, paths):
+    expected = encoder.load(paths)
+    assert expected.shape == (3, 3, 32, 32)
+    opened = [Image.open(path) for path in paths]
+    arrays = np.stack([np.asarray(image) for image in opened])
+    for pictures in ([str(p) for p in paths], opened, list(arrays), arrays):
+        assert torch.equal(encoder.load(pictures), expected)
+    assert torch.equal(encoder.load(paths[0]), expected[:1])
+    assert torch.equal(encoder.load(arrays[0]), expected[:1])
+    with pytest.raises(TypeError, match='a int is no picture'):
+        encoder.load([3])
+    with pytest.raises(UnreadablePictureError, match=r'none\.png'):
+        encoder.load('none.png')
+
+
+def test_features(encoder, paths):
+    inputs = encoder.load(paths)
+    found = encoder.features(inputs)
+    assert {k: tuple(v.shape) for k, v in found.items()} == {
+        'cls': (3, 32),
+        'mean': (3, 32),
+    }
+    (patches,) = encoder.features(inputs, ['patches']).values()
+    torch.testing.assert_close(patches.mean(1), found['mean'])
+    with pytest.raises(ValueError, match='features cls, mean, and no colour'):
+        encoder.features(inputs, ['colour'])
+
+
+def test_what_it_sees(encoder, paths):
+    inputs = encoder.load(paths)
+    scores = encoder.attention(inputs)
+    drawn = encoder.explain(inputs, seed=1)
+    assert torch.equal(drawn.scores, scores)
+    assert drawn.images.shape == inputs.shape
+    assert torch.equal(encoder.explain(inputs, seed=1).mask, drawn.mask)
+    assert not torch.equal(encoder.explain(inputs, seed=2).mask, drawn.mask)
+
+
+def test_a_painted_mask(encoder, paths):
+    inputs = encoder.load(paths)
+    mask = torch.zeros(3, 16)
+    mask[:, :4] = 1
+    painted = encoder.explain(inputs, mask=mask)
+    assert torch.equal(painted.mask, mask)
+    # What is hidden is not looked at: other content, the same prediction of
+    # its first four patches, but for each patch's own mean and spread.
+    other = inputs.clone()
+    other[:, :, :8] = torch.randn(3, 3, 8, 32)
+    again = encoder.explain(other, mask=mask).images
+    visible = (slice(None), slice(None), slice(8, None))
+    torch.testing.assert_close(again[visible], painted.images[visible])
+    mask[0, 5] = 1
+    with pytest.raises(ValueError, match=r'these leave \[11, 12\]'):
+        encoder.explain(inputs, mask=mask)
+    with pytest.raises(ValueError, match='at least one'):
+        encoder.explain(inputs, mask=torch.ones(3, 16))
+
+
+def test_a_method_without_masks_says_so(paths):
+    encoder = load_encoder(ROOT / 'tests/simclr_config.py', device='cpu')
+    inputs = encoder.load(paths)
+    assert encoder.features(inputs)['mean'].shape == (3, 512)
+    with pytest.raises(ValueError, match='SimCLR has no attention scores'):
+        encoder.attention(inputs)
+    with pytest.raises(ValueError, match='SimCLR has no reconstruction'):
+        encoder.explain(inputs)
