@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pre-train in N processes, one a GPU:
+# Train in N processes, one a GPU:
 #     bash tools/dist_train.sh CONFIG N [ARGUMENTS OF train.py ...]
 # For several machines see dist_run.sh.
 set -euo pipefail

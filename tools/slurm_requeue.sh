@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pre-train under Slurm in a job that is requeued whenever it is preempted or
+# Train under Slurm in a job that is requeued whenever it is preempted or
 # its time is up, and goes on where it was:
 #     sbatch --partition=P --nodes=4 --time=24:00:00 tools/slurm_requeue.sh \
 #         CONFIG --work-dir OUT [ARGUMENTS OF train.py ...]

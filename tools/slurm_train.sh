@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pre-train under Slurm: one torchrun a node, GPUS_PER_NODE processes each.
+# Train under Slurm: one torchrun a node, GPUS_PER_NODE processes each.
 #     NODES=4 bash tools/slurm_train.sh PARTITION JOB CONFIG \
 #         [ARGUMENTS OF train.py ...]
 # From the environment: NODES (1), GPUS_PER_NODE (8), CPUS_PER_TASK (all

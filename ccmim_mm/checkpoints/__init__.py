@@ -10,7 +10,7 @@ from .safe_reading import (
     safe_init_cfg,
 )
 from .weights_only import to_weights_only, unpack_histories
-from .write import remove_parts, save_state_dict, write_atomic
+from .write import save_state_dict
 
 __all__ = [
     'FORMATS',
@@ -27,10 +27,8 @@ __all__ = [
     'read_as_project',
     'read_safely',
     'read_state_dict',
-    'remove_parts',
     'safe_init_cfg',
     'save_state_dict',
     'to_weights_only',
     'unpack_histories',
-    'write_atomic',
 ]

@@ -1,8 +1,8 @@
 """Listing a folder of pictures: fast, small in memory, cached, checked."""
 
 import hashlib
+import io
 import os
-import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from mmengine import dist
+
+from ..files import write_atomic
 
 #: File name endings that are taken for pictures, lower case.
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
@@ -182,19 +184,16 @@ def _join(strings: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
 def _save(cache: Path, listing: Listing) -> None:
     """Write the cache whole or not at all; failing to is no failure."""
     folders, folder_ends = _join(listing.folders)
+    content = io.BytesIO()
+    np.savez(
+        content,
+        names=listing.names,
+        ends=listing.ends,
+        folders=folders,
+        folder_ends=folder_ends,
+        stamps=listing.stamps,
+    )
     try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=cache.parent, suffix='.npz', delete=False
-        ) as file:
-            np.savez(
-                file,
-                names=listing.names,
-                ends=listing.ends,
-                folders=folders,
-                folder_ends=folder_ends,
-                stamps=listing.stamps,
-            )
-        os.replace(file.name, cache)
+        write_atomic(content.getvalue(), cache)
     except OSError:
         return

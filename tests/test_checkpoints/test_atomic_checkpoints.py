@@ -10,7 +10,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from run_helpers import bare, config
 
-from ccmim_mm.checkpoints import write
+from ccmim_mm import files
 from ccmim_mm.checkpoints.weights_only import to_weights_only, unpack_histories
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.newest import newest_checkpoint
@@ -36,7 +36,7 @@ def failing(monkeypatch):
             raise OSError(28, 'No space left on device')
         replace(source, target)
 
-    monkeypatch.setattr(write.os, 'replace', refuse)
+    monkeypatch.setattr(files.os, 'replace', refuse)
     return full
 
 
@@ -111,14 +111,14 @@ def test_the_best_stays_until_a_better_one_is_there(
 
 def test_write_atomic_leaves_the_old_file(tmp_path, failing):
     path = tmp_path / 'x'
-    write.write_atomic(b'old', path)
+    files.write_atomic(b'old', path)
     failing.add('x')
     with pytest.raises(OSError, match='No space'):
-        write.write_atomic(b'new', path)
+        files.write_atomic(b'new', path)
     assert path.read_bytes() == b'old'
     assert [p.name for p in tmp_path.iterdir()] == ['x']
     (tmp_path / '.x.1.part').touch()
-    write.remove_parts(tmp_path)
+    files.remove_parts(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ['x']
 
 

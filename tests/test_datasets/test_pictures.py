@@ -152,6 +152,20 @@ def test_a_folder_that_still_changes_is_not_cached(tmp_path):
     assert not _cache_file(root, None).exists()
 
 
+def test_a_cache_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    root = tmp_path / 'data'
+    root.mkdir()
+    (root / '1.jpg').touch()
+    settle(root)
+
+    def full(*args):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('ccmim_mm.files.os.replace', full)
+    assert len(list_pictures(root)) == 1
+    assert not list(_cache_file(root, None).parent.iterdir())
+
+
 def test_listing_errors(tmp_path):
     with pytest.raises(FileNotFoundError, match='no folder'):
         list_pictures(tmp_path / 'none')

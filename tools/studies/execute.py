@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from ccmim_mm.checkpoints import write_atomic
 from ccmim_mm.datasets.layouts import find_layout
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
+from ccmim_mm.files import write_atomic
 
 from .grid import Run
 from .scalars import final_top1

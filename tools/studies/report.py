@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from mmengine.config import Config
 
-from ccmim_mm.checkpoints import write_atomic
+from ccmim_mm.files import write_atomic
 
 from .plots import plot_differences, plot_loop, plot_progress
 from .results import ACCURACIES, ANALYSED, LOGGED, collect

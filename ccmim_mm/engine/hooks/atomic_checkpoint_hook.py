@@ -7,7 +7,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, RUNNERS
 
-from ...checkpoints import to_weights_only, write_atomic
+from ...checkpoints import to_weights_only
+from ...files import write_atomic
 from .preemption_hook import PREEMPTED
 
 BACKEND = dict(backend='atomic')

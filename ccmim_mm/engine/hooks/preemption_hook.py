@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop
 
-from ...checkpoints import write_atomic
+from ...files import write_atomic
 from ..runner.resumable_loops import ResumableEpochTrainLoop
 
 #: What a preempted process exits with (EX_TEMPFAIL: try again later).

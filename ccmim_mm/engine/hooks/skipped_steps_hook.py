@@ -9,7 +9,7 @@ from mmengine.hooks import Hook, LoggerHook
 from mmengine.registry import HOOKS
 from torch import Tensor
 
-from ...checkpoints import write_atomic
+from ...files import write_atomic
 
 #: The file that tells a restarted process why the run was stopped.
 STOPPED = 'not_finite'

@@ -29,11 +29,11 @@ from ...checkpoints import (
     local_file,
     read_as_project,
     read_safely,
-    remove_parts,
     safe_init_cfg,
     unpack_histories,
 )
 from ...datasets.classes import check_data, has_classes
+from ...files import remove_parts
 from .newest import newest_checkpoint
 from .prepare import prepare
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop

@@ -13,39 +13,25 @@ eval_pipeline = [
     dict(type='PackInputs'),
 ]
 
-bank_dataloader = dict(
+_loader = dict(
     batch_size=128,
     num_workers=4,
     pin_memory=True,
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='SeededSampler', shuffle=False, seed=0),
-    dataset=dict(
-        type='Seeded',
-        dataset=dict(
-            type='PictureFolder',
-            split='train',
-            with_label=True,
-            max_pictures=50_000,
-            pipeline=eval_pipeline,
-        ),
-    ),
+)
+_pictures = dict(
+    type='PictureFolder',
+    with_label=True,
+    max_pictures=50_000,
+    pipeline=eval_pipeline,
+)
+bank_dataloader = dict(
+    _loader,
+    dataset=dict(type='Seeded', dataset=dict(_pictures, split='train')),
 )
 val_dataloader = dict(
-    batch_size=128,
-    num_workers=4,
-    pin_memory=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='SeededSampler', shuffle=False, seed=0),
-    dataset=dict(
-        type='Seeded',
-        dataset=dict(
-            type='PictureFolder',
-            split='val',
-            with_label=True,
-            max_pictures=50_000,
-            pipeline=eval_pipeline,
-        ),
-    ),
+    _loader, dataset=dict(type='Seeded', dataset=dict(_pictures, split='val'))
 )
 val_cfg = dict(type='FrozenFeatureLoop', bank_dataloader=bank_dataloader)
 val_evaluator = []
