@@ -1,5 +1,10 @@
 import copy
+import os
 from pathlib import Path
+
+# Before torch is imported, here and in what the tests start: for models this
+# small a second thread costs more than it does.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import numpy as np
 import pytest
@@ -19,6 +24,23 @@ TINY = Config.fromfile(ROOT / 'tests/tiny_config.py')
 TINY = dict(
     **TINY.model.to_dict(), data_preprocessor=TINY.data_preprocessor.to_dict()
 )
+
+
+#: Modules that start processes, need mmdet or mmseg, or run for long: left
+#: out of ``make test-fast``.
+SLOW = {
+    *('test_agreement', 'test_benchmark', 'test_distributed'),
+    *('test_distributed_run', 'test_downstream_configs', 'test_exact_resume'),
+    *('test_extending', 'test_fsdp', 'test_guards', 'test_hooks'),
+    *('test_mask_analysis_hook', 'test_seams', 'test_study', 'test_tools'),
+    'test_transfer',
+}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in SLOW:
+            item.add_marker('slow')
 
 
 @pytest.fixture

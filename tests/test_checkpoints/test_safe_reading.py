@@ -158,7 +158,7 @@ def test_files_of_old_torch_are_read(good, tmp_path):
 
 
 def test_pickled_annotations_are_refused(picture_folder, tmp_path):
-    options = {'train_dataloader.dataset.ann_file': 'a.pkl'}
+    options = {'train_dataloader.dataset.dataset.ann_file': 'a.pkl'}
     cfg = config(picture_folder, tmp_path, options=options)
     with pytest.raises(ValueError, match=r'a\.pkl is refused: a pickle'):
         ResilientRunner.from_cfg(cfg)

@@ -1,5 +1,6 @@
 """What keeps a run safe, downstream as in pre-training."""
 
+import signal
 import subprocess
 import sys
 
@@ -52,8 +53,11 @@ def test_a_fine_tuning_stops_on_what_is_not_finite(picture_folder, tmp_path):
     cfg = classifier(picture_folder, tmp_path)
     assert cfg.custom_hooks[2].type == 'SkippedStepsHook'
     cfg.custom_hooks[2].max_skipped = 2
+    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(FloatingPointError, match='2 steps in a row'):
         run(cfg, Spoil(range(1, 9), stack=False))
+    # In a notebook Ctrl-C works again.
+    assert signal.getsignal(signal.SIGINT) == handler
     saved = torch.load(tmp_path / 'last_good.pth', weights_only=True)
     assert all(torch.isfinite(v).all() for v in saved['state_dict'].values())
     lines = (tmp_path / 'not_finite_rank0.txt').read_text().splitlines()

@@ -61,6 +61,10 @@ class PreemptionHook(Hook):
         self._restore()
         self._leave_group()
 
+    def after_failure(self, runner) -> None:
+        """Give the signals back, to a notebook for one."""
+        self._restore()
+
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:

@@ -156,9 +156,17 @@ class ResilientRunner(Runner):
         self._checked = True
 
     def train(self) -> nn.Module:
-        """Train, see the parent, after :meth:`check_input`."""
+        """Train, see the parent, after :meth:`check_input`.
+
+        If that fails, hooks that have an ``after_failure(runner)`` can let
+        go of what they hold.
+        """
         self.check_input()
-        return super().train()
+        try:
+            return super().train()
+        except BaseException:
+            self.call_hook('after_failure')
+            raise
 
     def val(self) -> dict:
         """Judge on the validation data, see the parent."""
