@@ -118,10 +118,12 @@ def test_the_best_of_another_run_is_left_alone(picture_folder, tmp_path):
     content = torch.load(path, weights_only=True)
     precious = tmp_path / 'precious.pth'
     precious.write_text('mine')
+    (tmp_path / 'b').mkdir()
+    (tmp_path / 'b/final.pth').write_text('mine too')
     content['message_hub']['runtime_info'].update(
         best_score=-1.0,
         best_checkpoint=str(precious),
-        checkpoints=[str(precious), str(best)],
+        checkpoints=[str(precious), str(best), 'final.pth', '../a/x.pth'],
     )
     torch.save(content, path)
     cfg = classifier(
@@ -135,6 +137,7 @@ def test_the_best_of_another_run_is_left_alone(picture_folder, tmp_path):
     )
     run(cfg)
     assert precious.read_text() == 'mine'
+    assert (tmp_path / 'b/final.pth').read_text() == 'mine too'
     assert best.exists()
     assert len(list((tmp_path / 'b').glob('best_*.pth'))) == 1
 

@@ -1,6 +1,6 @@
 """Checkpoints that are complete or absent, and pruned only when replaced."""
 
-from collections.abc import Callable
+import re
 from pathlib import Path
 
 from mmengine.dist import is_main_process
@@ -12,6 +12,8 @@ from ...files import write_atomic
 from .preemption_hook import PREEMPTED
 
 BACKEND = dict(backend='atomic')
+#: Names that a run gives its checkpoints.
+OWN = re.compile(r'(best_[^/]+_)?(epoch|iter)_\d+\.pth|' + PREEMPTED)
 
 
 @HOOKS.register_module()
@@ -125,7 +127,10 @@ class AtomicCheckpointHook(Hook):
         hub, score = runner.message_hub, metrics[name]
         best = hub.runtime_info.get('best_score')
         rule = self.rule or ('less' if 'loss' in name else 'greater')
-        if best is not None and (score <= best) == (rule == 'greater'):
+        worse = best is not None and not (
+            score > best if rule == 'greater' else score < best
+        )
+        if worse:
             return
         kind, done = (
             ('epoch', runner.epoch) if self.by_epoch else ('iter', runner.iter)
@@ -183,8 +188,9 @@ class AtomicCheckpointHook(Hook):
             )
         except OSError as error:
             for name, value in before.items():
-                restore: Callable = hub.update_info
-                restore(name, value) if value else hub.pop_info(name)
+                hub.update_info(name, value)
+                if value is None:
+                    hub.pop_info(name)
             self.failures += 1
             if self.failures >= self.max_failures:
                 raise OSError(
@@ -193,7 +199,8 @@ class AtomicCheckpointHook(Hook):
                     '--resume'
                 ) from error
             runner.logger.error(
-                f'Saving failed ({error}); {before.get("last_ckpt")} stays, '
+                f'Saving failed ({error}); '
+                f'{hub.runtime_info.get("last_ckpt")} stays, '
                 f'and training goes on ({self.failures} of '
                 f'{self.max_failures})'
             )
@@ -203,9 +210,12 @@ class AtomicCheckpointHook(Hook):
 
 
 def _remove(runner, name: str | None) -> None:
-    """Remove a checkpoint of this run from its work dir, if it is there."""
-    if name and is_main_process():
-        # By its name alone: where it points to is not asked.
-        path = Path(runner.work_dir, Path(name).name)
-        if path.suffix == '.pth' and not path.is_dir():
-            path.unlink(missing_ok=True)
+    """Remove a checkpoint of a run from its work dir, if it is there.
+
+    The name may come from a checkpoint: it is none of a path, nor of a file
+    that no run writes.
+    """
+    if name and OWN.fullmatch(name) and is_main_process():
+        path = Path(runner.work_dir, name)
+        if path.is_file():
+            path.unlink()
