@@ -36,7 +36,7 @@ def check(folder: Path) -> dict:
         executed += trace.exists()
     path, trace = folder / 'config.pth', folder / 'executed'
     config_that_runs(good, path, trace)
-    train(data, folder / 'config', {'load_from': str(path)})
+    train(data, folder / 'config', {}, str(path))
     executed += trace.exists()
     expected = 2 * len(kinds) - len(STOOD_IN)
     return row(
@@ -50,7 +50,7 @@ def check(folder: Path) -> dict:
 
 
 def _resume(data: Path, work_dir: Path, path: Path, kind: str) -> None:
-    train(data, work_dir, {'load_from': str(path), 'train_cfg.max_epochs': 2})
+    train(data, work_dir, {'train_cfg.max_epochs': 2}, str(path))
 
 
 def _read(data: Path, work_dir: Path, path: Path, kind: str) -> None:

@@ -28,7 +28,7 @@ def make_pictures(folder: Path, count: int = 24) -> Path:
 
 
 def train(
-    data: Path, work_dir: Path, options: dict, launcher: str = 'none'
+    data: Path, work_dir: Path, options: dict, resume: str = 'auto'
 ) -> None:
     """Train the tests' tiny model, from the newest checkpoint if any."""
     from run_helpers import bare
@@ -41,8 +41,7 @@ def train(
         options,
         data,
         work_dir,
-        launcher,
-        resume='auto',
+        resume=resume,
     )
     # No name: a Runner's instances are global, by name.
     cfg.experiment_name = f'{work_dir}{os.getpid()}'
