@@ -28,6 +28,6 @@ def history(runner, name):
 def bare(cfg):
     """The config without evaluation and pictures, for runs that are many."""
     cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
-    left_out = ('PanelHook', 'InitialValHook', 'RunSummaryHook')
+    left_out = ('PanelHook', 'DueValHook', 'RunSummaryHook')
     cfg.custom_hooks = [h for h in cfg.custom_hooks if h.type not in left_out]
     return cfg

@@ -50,8 +50,8 @@ randomness = dict(seed=0)
 optim_wrapper = dict(type='FiniteOptimWrapper')
 train_cfg = dict(type='ResumableEpochTrainLoop', max_epochs=2)
 custom_hooks = [
-    *_base_.custom_hooks,
-    dict(type='InitialValHook'),
+    *_base_.custom_hooks[:-1],
+    dict(type='DueValHook', initial=True),
     dict(type='PanelHook', dataset=_base_.panel_dataset, interval=1),
     dict(type='MaskAnalysisHook', dataset=_base_.panel_dataset),
     dict(type='RunSummaryHook'),

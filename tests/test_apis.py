@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, TINY, build
+from hostile import EXECUTING
 from PIL import Image
 
 from ccmim_mm.apis import load_encoder
@@ -80,6 +81,16 @@ def test_a_painted_mask(encoder, paths):
         encoder.explain(inputs, mask=mask)
     with pytest.raises(ValueError, match='at least one'):
         encoder.explain(inputs, mask=torch.ones(3, 16))
+
+
+def test_no_code_runs_by_the_way_of_a_config(tmp_path):
+    path, trace = tmp_path / 'x.pth', tmp_path / 'executed'
+    EXECUTING['exec'](dict(state_dict={}), path, trace)
+    init = dict(type='Pretrained', checkpoint=str(path))
+    options = {'model.backbone.init_cfg': init}
+    with pytest.raises(ValueError, match='refused, it asks for exec'):
+        load_encoder(CONFIG, None, options, device='cpu')
+    assert not trace.exists()
 
 
 def test_a_method_without_masks_says_so(paths):

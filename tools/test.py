@@ -21,6 +21,11 @@ def main() -> None:
     options.add_argument(
         '--show-dir', help='downstream: draw the predictions into this folder'
     )
+    options.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='read a checkpoint that may run any code',
+    )
     args = vars(options.parse_args())
     choose_device(args.pop('device'))
     args.pop('local_rank')

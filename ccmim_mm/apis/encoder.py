@@ -15,7 +15,11 @@ from mmengine.registry import MODELS, TRANSFORMS, DefaultScope
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from ..checkpoints import load_pretrained, read_as_project
+from ..checkpoints import (
+    load_pretrained,
+    read_as_project,
+    safe_init_cfg,
+)
 from ..datasets.data_root import leaf
 from ..datasets.transforms.loading import to_rgb
 from ..models import CCMIM, MaskedMethod, features_of, patch_features_of
@@ -51,7 +55,8 @@ def load_encoder(
         )
         load, *rest = leaf(cfg, 'test').pipeline
         loading, pipeline = TRANSFORMS.build(load), Compose(rest)
-    model.init_weights()
+    with safe_init_cfg():
+        model.init_weights()
     if checkpoint is not None:
         state, form = read_as_project(checkpoint)
         account = load_pretrained(model, state)

@@ -42,6 +42,7 @@ def config_for_training(
 
     Raises:
         FileNotFoundError: If a file named is missing.
+        ValueError: If the config has no rate to scale.
     """
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(options or {})
@@ -58,9 +59,19 @@ def config_for_training(
     if pretrained is not None:
         cfg.pretrained = pretrained
     if auto_scale_lr:
+        if 'auto_scale_lr' not in cfg:
+            raise ValueError(
+                f'--auto-scale-lr: {config} does not say for which batch its '
+                'rate is: set auto_scale_lr.base_batch_size'
+            )
         cfg.auto_scale_lr.enable = True
-    cfg.allow_partial = allow_partial
-    cfg.trust_checkpoint = trust_checkpoint
+    # What a config says by itself stays.
+    for name, wanted in (
+        ('allow_partial', allow_partial),
+        ('trust_checkpoint', trust_checkpoint),
+    ):
+        if wanted:
+            cfg[name] = True
     return cfg
 
 
@@ -73,6 +84,7 @@ def config_for_testing(
     launcher: str = 'none',
     tta: bool = False,
     show_dir: str | None = None,
+    trust_checkpoint: bool = False,
 ) -> Config:
     """The config of a test of a checkpoint.
 
@@ -86,13 +98,21 @@ def config_for_testing(
         launcher: ``none`` or ``pytorch`` (torchrun).
         tta: Test at several scales, flipped too, as the config says.
         show_dir: Where to draw predictions; None draws none.
+        trust_checkpoint: Read files that may run code.
 
     Raises:
         FileNotFoundError: If the checkpoint is missing.
         ValueError: If the config has no such test.
     """
     work_dir = work_dir or Path('work_dirs', 'test', Path(config).stem)
-    cfg = config_for_training(config, options, data, work_dir, launcher)
+    cfg = config_for_training(
+        config,
+        options,
+        data,
+        work_dir,
+        launcher,
+        trust_checkpoint=trust_checkpoint,
+    )
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint {checkpoint}')
     cfg.load_from = checkpoint

@@ -60,9 +60,9 @@ FORMATS = ('project', *_PAIRS)
 #: What a format may hold beside the parts that it shares with the others: a
 #: classifier, or parts of this project that the other format has not.
 _LEFT_OUT = dict(
-    ccmim=(),
-    mae=('head.', 'align_head.'),
-    timm=('head.', 'align_head.', 'neck.'),
+    ccmim=('backbone.mask_token',),
+    mae=('head.', 'align_head.', 'backbone.mask_token'),
+    timm=('head.', 'align_head.', 'neck.', 'backbone.mask_token'),
 )
 
 

@@ -37,7 +37,7 @@ INTO_BACKBONE = Policy(
     what='backbone tensors',
     prefix='backbone.',
     new=re.compile(r'.*\.rel_pos_[hw]|.*\.gamma[12]\.\w+|ln2\.\w+'),
-    unused=re.compile(r'cls_token|ln1\.\w+'),
+    unused=re.compile(r'cls_token|mask_token|ln[12]\.\w+'),
     resize=True,
 )
 #: A checkpoint to be judged: every tensor of the model must be in it.
@@ -45,7 +45,7 @@ TO_TEST = Policy(
     what='tensors',
     prefix='',
     new=_NOTHING,
-    unused=re.compile(r'(?!backbone\.).*'),
+    unused=re.compile(r'(?!backbone\.).*|backbone\.mask_token'),
     resize=False,
 )
 
@@ -130,9 +130,10 @@ def load_for_test(model: nn.Module, state: dict[str, Tensor]) -> Account:
 
 def into_method(model: BaseSelfSupervisor) -> Policy:
     """The policy of a pre-training method, of this project or not."""
-    new = re.compile(r'(?!backbone\.).*')
+    new = re.compile(r'(?!backbone\.).*|backbone\.mask_token')
     if isinstance(model, PretrainMethod):
-        new = re.compile(f'(?:{"|".join(map(re.escape, model.may_be_new))}).*')
+        names = map(re.escape, (*model.may_be_new, 'backbone.mask_token'))
+        new = re.compile(f'(?:{"|".join(names)}).*')
     return TO_TEST._replace(new=new, resize=True)
 
 
@@ -178,10 +179,18 @@ def match(
         for name, value in state.items()
         if name in own and _fits(name, value, own[name], policy)
     }
+    # A part that may start fresh is loaded whole, or it is another one.
+    broken = {
+        _part(n)
+        for n in own
+        if policy.new.fullmatch(n) and n not in fits and not _is_table(n)
+    }
+    for name in [n for n in fits if policy.new.fullmatch(n)]:
+        if _part(name) in broken:
+            del fits[name]
+    parts = {_part(n) for n in fits}
     new = [n for n in own if n not in fits]
     unused = [n for n in state if n not in fits]
-    # A part that is loaded is loaded whole, or it is another one.
-    parts = {_part(n) for n in fits}
     fresh = [n for n in new if policy.new.fullmatch(n)]
     explained = [
         n
@@ -190,7 +199,7 @@ def match(
         or (
             n not in own
             and policy.unused.fullmatch(n)
-            and _part(n) not in parts
+            and (_part(n) not in parts or n.endswith('mask_token'))
         )
     ]
     account = Account(
@@ -212,6 +221,11 @@ def _fits(name: str, value: Tensor, own: Tensor, policy: Policy) -> bool:
     if policy.resize and _TABLE.fullmatch(name):
         return value.shape[-1] == own.shape[-1]
     return value.shape == own.shape
+
+
+def _is_table(name: str) -> bool:
+    """A table of positions, which depends on the picture's size."""
+    return name.endswith('pos_embed')
 
 
 def _part(name: str) -> str:

@@ -37,10 +37,8 @@ def to_weights_only(value: Any, name: str = 'checkpoint') -> Any:
             'counts': torch.tensor(counts, dtype=torch.int64),
             'max_length': value.max_length,
         }
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(np.ascontiguousarray(value))
+    if isinstance(value, np.generic | np.ndarray):
+        return _from_numpy(value)
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, dict):
@@ -53,6 +51,13 @@ def to_weights_only(value: Any, name: str = 'checkpoint') -> Any:
         return plain if isinstance(value, list) else tuple(plain)
     print_log(f'{name} is a {type(value).__name__} and is not saved')
     return None
+
+
+def _from_numpy(value: np.generic | np.ndarray) -> Any:
+    if isinstance(value, np.ndarray) and value.dtype.kind in 'biuf':
+        return torch.from_numpy(np.ascontiguousarray(value))
+    # Numbers, and arrays of strings.
+    return value.item() if isinstance(value, np.generic) else value.tolist()
 
 
 def unpack_histories(hub: dict[str, Any]) -> None:

@@ -56,9 +56,31 @@ def apply_classes(cfg: Config) -> None:
             for split in _splits(cfg):
                 for dataset in leaves(cfg[f'{split}_dataloader'].dataset):
                     dataset.metainfo = meta
+    _check_heads(cfg)
+
+
+def _check_heads(cfg: Config) -> None:
+    """Compare the number of classes with what the heads are made for.
+
+    Raises:
+        ValueError: If a model that is made for any has another.
+    """
+    dataset = leaf(cfg, 'train')
+    if 'classes' not in cfg and (
+        dataset.type not in CHECKED or dataset.get('metainfo')
+    ):
+        # Of another library's config, which knows what it does.
+        return
     count = len(_classes(cfg))
     for holder in find_dicts(cfg.model, 'num_classes'):
-        if holder.num_classes != count:
+        if holder.num_classes != count and 'Head' in holder.type:
+            if 'classes' not in cfg and kind_of(dataset) != 'class_folders':
+                # Some heads count something else.
+                print_log(
+                    f'{holder.type} has num_classes={holder.num_classes}; the '
+                    f'data set {count} classes'
+                )
+                continue
             raise ValueError(
                 f'{holder.type} has num_classes={holder.num_classes}, but '
                 f'there are {count} classes: start from one of the configs '
@@ -76,7 +98,8 @@ def check_data(cfg: Config) -> None:
         FileNotFoundError: If a part is missing.
         ValueError: Naming the first file and value that is wrong.
     """
-    if leaf(cfg, 'train').type not in CHECKED:
+    dataset = leaf(cfg, 'train')
+    if dataset.type not in CHECKED or dataset.get('data_root') is None:
         return
     classes = _classes(cfg)
     if kind_of(leaf(cfg, 'train')) == 'class_folders':
@@ -117,6 +140,8 @@ def _classes(cfg: Config) -> Sequence[str]:
     if cfg.get('classes'):
         return cfg.classes
     dataset = leaf(cfg, 'train')
+    if named := (dataset.get('metainfo') or {}).get('classes'):
+        return named
     if kind_of(dataset) == 'class_folders':
         return _classes_of_data(cfg)
     with DATASETS.switch_scope_and_registry(cfg.default_scope) as registry:

@@ -59,7 +59,9 @@ def kind_of(dataset: ConfigDict) -> Kind:
         return 'coco'
     if 'seg_map_path' in (dataset.get('data_prefix') or {}):
         return 'label_maps'
-    return 'class_folders' if dataset.get('with_label') else 'pictures'
+    if dataset.get('type') == 'PictureFolder' and dataset.get('with_label'):
+        return 'class_folders'
+    return 'pictures'
 
 
 def parts(cfg: Config) -> Iterator[Part]:
@@ -97,18 +99,35 @@ def apply_data_root(cfg: Config) -> None:
         return
     _switch_evaluation(cfg, root)
     for dataset, split, stage in parts(cfg):
-        kind = kind_of(dataset)
         if dataset.get('data_root') is None:
             dataset.data_root = str(root)
-            if kind == 'coco':
-                _find_coco(dataset, root, split)
-            elif kind == 'label_maps':
-                _find_label_maps(dataset, root, split)
-            elif dataset.get('names_file'):
-                dataset.names_file = str(Path(root, dataset.names_file))
-        evaluator: Any = cfg.get(f'{stage}_evaluator') or {}
-        if kind == 'coco' and 'ann_file' in evaluator:
-            ann_file = Path(dataset.data_root, dataset.ann_file)
+            _settle(dataset, root, split)
+        elif str(dataset.data_root).rstrip('/') != str(root).rstrip('/'):
+            print_log(
+                f'{dataset.type} keeps its own data_root {dataset.data_root}'
+            )
+        if kind_of(dataset) == 'coco':
+            _settle_evaluators(cfg.get(f'{stage}_evaluator') or [], dataset)
+
+
+def _settle(dataset: ConfigDict, root: str, split: Split) -> None:
+    """Find what a data set names within its root, or the like of it."""
+    kind = kind_of(dataset)
+    if kind == 'coco':
+        _find_coco(dataset, root, split)
+    elif kind == 'label_maps':
+        _find_label_maps(dataset, root, split)
+    elif dataset.get('names_file'):
+        dataset.names_file = str(Path(root, dataset.names_file))
+
+
+def _settle_evaluators(evaluators: Any, dataset: ConfigDict) -> None:
+    """Have annotations judged by that are read."""
+    for evaluator in (
+        [evaluators] if isinstance(evaluators, dict) else evaluators
+    ):
+        if 'ann_file' in evaluator:
+            ann_file = Path(dataset.get('data_root', ''), dataset.ann_file)
             evaluator.ann_file = str(ann_file)
 
 
@@ -120,7 +139,8 @@ def _switch_evaluation(cfg: Config, root: str) -> None:
     }
     if kinds != dict(train={'pictures'}, val={'class_folders'}):
         return
-    if all(p.dataset.get('data_root') for p in parts(cfg)):
+    judged = [p for p in parts(cfg) if kind_of(p.dataset) == 'class_folders']
+    if all(part.dataset.get('data_root') for part in judged):
         return
     layout = find_layout(root)
     if layout.val is None:

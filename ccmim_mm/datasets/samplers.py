@@ -56,7 +56,7 @@ class ResumableSampler(Sampler):
                     f'the checkpoint lies in the middle of the data, with '
                     f'{name} {state[name]}, here it is {now[name]}: resume '
                     'with the same data and number of processes, or from '
-                    "an epoch's end"
+                    "an epoch's end if epochs are counted"
                 )
 
 

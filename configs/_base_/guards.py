@@ -22,4 +22,5 @@ custom_hooks = [
     dict(type='SkippedStepsHook', max_skipped=10),
     dict(type='ThroughputHook'),
     dict(type='UnreadablePictureHook'),
+    dict(type='DueValHook', initial=False),
 ]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from common import make_pictures, row, train
 from conftest import TINY, build
 from hostile import (
@@ -35,7 +36,9 @@ def check(folder: Path) -> dict:
                 unclear += path.name not in str(error)
         executed += trace.exists()
     path, trace = folder / 'config.pth', folder / 'executed'
-    config_that_runs(good, path, trace)
+    train(data, folder / 'made', {'train_cfg.max_epochs': 1})
+    made = torch.load(folder / 'made/epoch_1.pth', weights_only=True)
+    config_that_runs(made, path, trace)
     train(data, folder / 'config', {}, str(path))
     executed += trace.exists()
     expected = 2 * len(kinds) - len(STOOD_IN)

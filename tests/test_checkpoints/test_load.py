@@ -6,6 +6,7 @@ import torch
 from conftest import TINY, build
 from mmpretrain.models import VisionTransformer
 
+from ccmim_mm.checkpoints import convert
 from ccmim_mm.checkpoints.load import load_pretrained
 from ccmim_mm.models import WindowedViT
 
@@ -82,3 +83,34 @@ def test_unless_it_is_allowed(state):
     assert len(report.unexplained) == 12
     assert str(report).endswith('unexplained: layers.3.*')
     assert 'layers.2.ln1.weight' in loaded(vit, state)
+
+
+def test_a_decoder_of_another_shape_starts_fresh_as_a_whole():
+    deeper = copy.deepcopy(TINY)
+    deeper['neck']['decoder_depth'] = 3
+    wider = copy.deepcopy(TINY)
+    wider['neck']['decoder_embed_dim'] = 24
+    state = build(copy.deepcopy(TINY)).state_dict()
+    for cfg in (deeper, wider):
+        model = build(cfg, seed=1)
+        total = sum(n.startswith('neck.') for n in model.state_dict())
+        account = load_pretrained(model, state)
+        assert f'new: neck.* ({total})' in str(account)
+    # What is there too much of is another network, and said.
+    with pytest.raises(ValueError, match=r'first neck\.decoder_blocks\.2'):
+        load_pretrained(build(copy.deepcopy(TINY)), build(deeper).state_dict())
+
+
+def test_a_mask_token_may_come_and_go():
+    with_token = copy.deepcopy(TINY)
+    with_token['backbone']['mask_token'] = True
+    state = build(with_token).state_dict()
+    plain = load_pretrained(build(copy.deepcopy(TINY)), state)
+    assert plain.unused == ['backbone.mask_token']
+    back = build(copy.deepcopy(TINY)).state_dict()
+    assert load_pretrained(build(with_token), back).new == [
+        'backbone.mask_token'
+    ]
+    vit = VisionTransformer(ARCH, 32, 8, out_type='featmap')
+    assert 'mask_token' in load_backbone(vit, state).unused
+    assert 'backbone.mask_token' in convert(state, 'project', 'timm').left_out

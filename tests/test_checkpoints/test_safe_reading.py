@@ -96,10 +96,11 @@ def test_nothing_resumes_from_other_weights(
         entry()
 
 
-def test_a_config_in_a_checkpoint_is_not_evaluated(
-    good, picture_folder, tmp_path
-):
+def test_a_config_in_a_checkpoint_is_not_evaluated(picture_folder, tmp_path):
     path, trace = tmp_path / 'x.pth', tmp_path / 'executed'
+    made = bare(config(picture_folder, tmp_path / 'made', epochs=1))
+    ResilientRunner.from_cfg(made).train()
+    good = torch.load(tmp_path / 'made/epoch_1.pth', weights_only=True)
     config_that_runs(good, path, trace)
     cfg = bare(config(picture_folder, tmp_path / 'run', resume=str(path)))
     runner = ResilientRunner.from_cfg(cfg)

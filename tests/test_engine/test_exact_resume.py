@@ -203,6 +203,10 @@ def test_another_batch_size_goes_on_from_an_epochs_end_alone(
     cfg.experiment_name += 'epoch'
     runner = run(cfg)
     assert (runner.epoch, runner.iter) == (2, 12)
+    # The rate is what it would have been with this batch from the start.
+    whole = tiny(picture_folder, tmp_path / 'whole', batch_size=4)
+    expected = history(run(whole), 'lr')
+    np.testing.assert_allclose(history(runner, 'lr')[-6:], expected[-6:])
 
 
 def test_a_stop_in_an_epochs_last_step_is_its_end(picture_folder, tmp_path):

@@ -14,7 +14,7 @@ from run_helpers import history
 from test_engine.test_exact_resume import same, stop
 from test_engine.test_numbers import Spoil
 
-from ccmim_mm.apis import config_for_training
+from ccmim_mm.apis import config_for_testing, config_for_training
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.hooks.deferred_runtime_info_hook import cut_histories
 
@@ -203,3 +203,99 @@ def test_a_restart_of_what_was_stopped_stops_at_once(
     again = classifier(picture_folder, tmp_path, 'again')
     with pytest.raises(FloatingPointError, match=r'last_good\.pth'):
         run(again)
+
+
+def test_an_evaluation_that_was_cut_off_is_made_up(picture_folder, tmp_path):
+    """Killed while it is judged at the end; and the best is known again."""
+
+    class Kill(Hook):
+        def before_val(self, runner):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(classifier(picture_folder, tmp_path), Kill())
+    assert not list(tmp_path.glob('best_*'))
+    runner = run(classifier(picture_folder, tmp_path, 'again', resume='auto'))
+    assert runner.iter == 6
+    scores = runner.message_hub.get_scalar('val/accuracy/top1').data[0]
+    assert len(scores) == 1
+    assert len(list(tmp_path.glob('best_*'))) == 1
+    # Done once: a further resume makes it up from the same checkpoint.
+    saved = torch.load(next(tmp_path.glob('best_*')), weights_only=True)
+    assert same(saved['state_dict'], runner.model.state_dict())
+
+
+def test_a_run_resumed_from_elsewhere_spares_the_work_dir(
+    picture_folder, tmp_path
+):
+    run(classifier(picture_folder, tmp_path / 'a'))
+    run(classifier(picture_folder, tmp_path / 'b'))
+    before = {p.name: p.read_bytes() for p in (tmp_path / 'b').glob('*.pth')}
+    resume = str(tmp_path / 'a/epoch_1.pth')
+    cfg = classifier(picture_folder, tmp_path / 'b', 'again', resume=resume)
+    with pytest.raises(FileExistsError, match='already holds a run'):
+        run(cfg)
+    after = {p.name: p.read_bytes() for p in (tmp_path / 'b').glob('*.pth')}
+    assert after == before
+
+
+def test_the_best_is_nothing_to_go_on_from(picture_folder, tmp_path):
+    run(classifier(picture_folder, tmp_path))
+    (best,) = tmp_path.glob('best_*')
+    cfg = classifier(picture_folder, tmp_path, 'again', resume=str(best))
+    with pytest.raises(ValueError, match='has no optimizer .*--pretrained'):
+        run(cfg)
+
+
+def test_an_average_of_weights_is_judged_by_what_was_loaded(
+    picture_folder, tmp_path
+):
+    ema = dict(type='EMAHook', momentum=0.5)
+    cfg = classifier(picture_folder, tmp_path / 'a')
+    cfg.custom_hooks = [*cfg.custom_hooks, ema]
+    run(cfg)
+    cfg = config_for_testing(
+        ROOT / CONFIG,
+        str(tmp_path / 'a/epoch_2.pth'),
+        OPTIONS,
+        picture_folder,
+        tmp_path / 'test',
+    )
+    cfg.custom_hooks = [*cfg.custom_hooks, ema]
+    seen = {}
+
+    class Look(Hook):
+        priority = 'LOWEST'
+
+        def before_test_epoch(self, runner):
+            seen.update(
+                {k: v.clone() for k, v in runner.model.state_dict().items()}
+            )
+
+    cfg.experiment_name = f'ema{tmp_path}'
+    runner = ResilientRunner.from_cfg(cfg)
+    runner.register_hook(Look())
+    runner.test()
+    saved = torch.load(tmp_path / 'a/epoch_2.pth', weights_only=True)
+    assert same(seen, dict(saved['state_dict']))
+
+
+def test_accumulated_gradients_are_never_cut_by_an_epochs_end(
+    picture_folder, tmp_path
+):
+    """24 pictures, 7 a batch, 2 accumulated: one step an epoch."""
+    options = {
+        'optim_wrapper.accumulative_counts': 2,
+        'train_dataloader.batch_size': 7,
+    }
+    runner = run(classifier(picture_folder, tmp_path, options=options))
+    assert len(runner.train_dataloader) == 2
+    assert runner.iter == 4
+
+
+def test_the_dumped_config_serves_other_data(picture_folder, tmp_path):
+    run(classifier(picture_folder, tmp_path / 'a'))
+    dumped = tmp_path / 'a/vit-tiny_finetune_demo.py'
+    cfg = config_for_training(dumped, {}, '/else/where', tmp_path / 'b')
+    with pytest.raises(FileNotFoundError, match='/else/where'):
+        ResilientRunner.from_cfg(cfg)

@@ -5,7 +5,7 @@ from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .collapse_hook import CollapseHook
 from .compile_layers_hook import CompileLayersHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
-from .initial_val_hook import InitialValHook
+from .due_val_hook import DueValHook
 from .mask_analysis_hook import MaskAnalysisHook
 from .panel_hook import PanelHook
 from .preemption_hook import PreemptionHook
@@ -20,7 +20,7 @@ __all__ = [
     'CollapseHook',
     'CompileLayersHook',
     'DeferredRuntimeInfoHook',
-    'InitialValHook',
+    'DueValHook',
     'MaskAnalysisHook',
     'PanelHook',
     'PreemptionHook',

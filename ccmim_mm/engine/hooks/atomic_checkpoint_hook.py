@@ -1,5 +1,6 @@
 """Checkpoints that are complete or absent, and pruned only when replaced."""
 
+import math
 import re
 from pathlib import Path
 
@@ -7,7 +8,6 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, RUNNERS
 
-from ...checkpoints import to_weights_only
 from ...files import write_atomic
 from .preemption_hook import PREEMPTED
 
@@ -23,9 +23,8 @@ class AtomicCheckpointHook(Hook):
     A checkpoint appears under its name when it is complete; the ones that it
     replaces are deleted after that, not before. If saving fails (a full
     disk), the previous one stays, training goes on, and only several
-    failures in a row stop it. What is saved can be read without running
-    code. Only files that this run wrote into its own work dir are ever
-    deleted; names in a checkpoint are names there.
+    failures in a row stop it. Only files that this run wrote into its own
+    work dir are ever deleted; names in a checkpoint are names there.
 
     Args:
         interval: Epochs or iterations between checkpoints; -1 saves none
@@ -90,10 +89,6 @@ class AtomicCheckpointHook(Hook):
                 f'multiple of {step}'
             )
 
-    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Leave tensors, numbers, strings and containers alone."""
-        checkpoint.update(to_weights_only(dict(checkpoint)))
-
     def after_train_epoch(self, runner) -> None:
         """Save if an epoch is due."""
         done = runner.epoch + 1
@@ -127,10 +122,10 @@ class AtomicCheckpointHook(Hook):
         hub, score = runner.message_hub, metrics[name]
         best = hub.runtime_info.get('best_score')
         rule = self.rule or ('less' if 'loss' in name else 'greater')
-        worse = best is not None and not (
+        better = best is None or (
             score > best if rule == 'greater' else score < best
         )
-        if worse:
+        if not (math.isfinite(score) and better):
             return
         kind, done = (
             ('epoch', runner.epoch) if self.by_epoch else ('iter', runner.iter)
@@ -159,10 +154,6 @@ class AtomicCheckpointHook(Hook):
         told = dict(checkpoints=kept[-most:], last_ckpt=filename)
         if not self._try(runner, filename, told, {}):
             return
-        if is_main_process():
-            path = Path(runner.work_dir, filename)
-            last = Path(runner.work_dir, 'last_checkpoint')
-            write_atomic(str(path).encode(), last)
         for name in (*kept[:-most], PREEMPTED):
             _remove(runner, name)
 
@@ -186,6 +177,10 @@ class AtomicCheckpointHook(Hook):
                 backend_args=BACKEND,
                 **options,
             )
+            if 'last_ckpt' in told and is_main_process():
+                path = Path(runner.work_dir, filename)
+                last = Path(runner.work_dir, 'last_checkpoint')
+                write_atomic(str(path).encode(), last)
         except OSError as error:
             for name, value in before.items():
                 hub.update_info(name, value)

@@ -19,7 +19,7 @@ class CompileLayersHook(Hook):
         backend: ``torch.compile``'s backend.
     """
 
-    # Before InitialValHook runs the model.
+    # Before DueValHook runs the model.
     priority = 'NORMAL'
 
     def __init__(self, backend: str = 'inductor') -> None:

@@ -98,24 +98,16 @@ class PreemptionHook(Hook):
         replays = isinstance(loop, EpochBasedTrainLoop) and not isinstance(
             loop, ResumableEpochTrainLoop
         )
-        if replays:
-            said = 'nothing saved within the epoch'
-        else:
-            said = f'saved {PREEMPTED} at iteration {done}'
-            runner.save_checkpoint(
-                runner.work_dir,
-                PREEMPTED,
-                meta=dict(epoch=runner.epoch, iter=done),
-                by_epoch=False,
-                backend_args=dict(backend='atomic'),
-            )
-        if is_main_process():
+        said = 'nothing saved within the epoch'
+        try:
             if not replays:
-                path = Path(runner.work_dir, PREEMPTED)
-                last = Path(runner.work_dir, 'last_checkpoint')
-                write_atomic(str(path).encode(), last)
-            marker = Path(runner.work_dir, MARKER)
-            write_atomic(f'{name} at iteration {done}\n'.encode(), marker)
+                said = self._save(runner, done)
+            if is_main_process():
+                marker = Path(runner.work_dir, MARKER)
+                write_atomic(f'{name} at iteration {done}\n'.encode(), marker)
+        except OSError as error:
+            # A full disk: the others wait, and the job ends anyway.
+            said = f'saving failed ({error})'
         runner.logger.info(
             f'{name}: {said}, exiting with {EXIT_CODE}; --resume goes on from '
             'the newest checkpoint'
@@ -125,6 +117,21 @@ class PreemptionHook(Hook):
             torch_dist.barrier(group=self.group)
         self._leave_group()
         raise SystemExit(EXIT_CODE)
+
+    @staticmethod
+    def _save(runner, done: int) -> str:
+        runner.save_checkpoint(
+            runner.work_dir,
+            PREEMPTED,
+            meta=dict(epoch=runner.epoch, iter=done),
+            by_epoch=False,
+            backend_args=dict(backend='atomic'),
+        )
+        if is_main_process():
+            path = Path(runner.work_dir, PREEMPTED)
+            last = Path(runner.work_dir, 'last_checkpoint')
+            write_atomic(str(path).encode(), last)
+        return f'saved {PREEMPTED} at iteration {done}'
 
     def _leave_group(self) -> None:
         """End the group's threads, which would abort the process's exit."""

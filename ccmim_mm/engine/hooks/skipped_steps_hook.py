@@ -10,6 +10,7 @@ from mmengine.registry import HOOKS
 from torch import Tensor
 
 from ...files import write_atomic
+from ..optimizers import FiniteOptimWrapper
 
 #: The file that tells a restarted process why the run was stopped.
 STOPPED = 'not_finite'
@@ -22,7 +23,8 @@ class SkippedStepsHook(Hook):
 
     Steps with gradients that are not finite are skipped by the optimizer
     wrapper (:class:`ccmim_mm.engine.FiniteOptimWrapper`); with another
-    wrapper a step counts whose loss is not finite. They are counted in the
+    wrapper a step counts whose loss is not finite, and its weights may be
+    spoilt, so the stop saves none. They are counted in the
     log's ``skipped_steps``, the pictures of their batches are listed in
     ``not_finite_rankN.txt``, and too many in a row stop the run. As the
     weights are those of the last good step, they are saved. Nothing is read
@@ -82,15 +84,35 @@ class SkippedStepsHook(Hook):
         ):
             self._look(runner)
 
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Leave no step out of a checkpoint's count."""
+        if self.steps:
+            self._read(runner)
+            checkpoint['message_hub'] = runner.message_hub.state_dict()
+
+    def after_train(self, runner) -> None:
+        """Look at what came after the last log."""
+        self._read(runner)
+
     def _skipped(self, runner) -> Tensor:
-        broken = getattr(runner.optim_wrapper, 'broken', None)
-        if broken is not None:
-            return broken
+        wrapper = runner.optim_wrapper
+        if isinstance(wrapper, FiniteOptimWrapper) and (
+            wrapper.broken is not None
+        ):
+            return wrapper.broken
         finite = torch.stack([finite for finite, _ in self.batches])
         return (~finite.all()).float()
 
     def _look(self, runner) -> None:
-        """Read all flags in one transfer; list, count and stop."""
+        """Count, list, and stop if there are too many, on all ranks."""
+        self._read(runner)
+        in_row = torch.tensor(self.in_row)
+        all_reduce(in_row, 'max')
+        if in_row >= self.max_skipped:
+            self._stop(runner, int(in_row))
+
+    def _read(self, runner) -> None:
+        """Read all flags in one transfer; count and list."""
         if not self.steps:
             return
         flags = [flag.float() for flag, _ in self.steps]
@@ -112,10 +134,6 @@ class SkippedStepsHook(Hook):
         hub.update_scalar('train/skipped_steps', total)
         if broken:
             self._list(runner, broken)
-        in_row = torch.tensor(self.in_row)
-        all_reduce(in_row, 'max')
-        if in_row >= self.max_skipped:
-            self._stop(runner, int(in_row))
 
     def _list(self, runner, lines: list[str]) -> None:
         path = Path(runner.work_dir, f'not_finite_rank{get_rank()}.txt')
@@ -128,20 +146,30 @@ class SkippedStepsHook(Hook):
 
     def _stop(self, runner, in_row: int) -> None:
         done = runner.iter + 1
-        runner.save_checkpoint(
-            runner.work_dir,
-            LAST_GOOD,
-            meta=dict(epoch=runner.epoch, iter=done),
-            by_epoch=False,
-            backend_args=dict(backend='atomic'),
-        )
         message = (
             f'{in_row} steps in a row had gradients that are not finite, up '
-            f'to iteration {done}. The last good weights are in {LAST_GOOD}, '
-            'pictures of such batches in not_finite_*.txt: start from them '
-            'with a lower optim_wrapper.optimizer.lr (--pretrained '
-            f'{LAST_GOOD}, another --work-dir) or in fp32'
+            f'to iteration {done}; pictures of such batches are in '
+            'not_finite_*.txt. '
         )
+        if isinstance(runner.optim_wrapper, FiniteOptimWrapper):
+            runner.save_checkpoint(
+                runner.work_dir,
+                LAST_GOOD,
+                meta=dict(epoch=runner.epoch, iter=done),
+                by_epoch=False,
+                backend_args=dict(backend='atomic'),
+            )
+            message += (
+                f'The last good weights are in {LAST_GOOD}: start from them '
+                'with a lower optim_wrapper.optimizer.lr (--pretrained '
+                f'{LAST_GOOD}, another --work-dir) or in fp32'
+            )
+        else:
+            message += (
+                'The weights may be spoilt: go back to an earlier checkpoint, '
+                "and set optim_wrapper.type='FiniteOptimWrapper', which skips "
+                'such steps'
+            )
         if is_main_process():
             marker = Path(runner.work_dir, STOPPED)
             write_atomic(f'{message}\n'.encode(), marker)

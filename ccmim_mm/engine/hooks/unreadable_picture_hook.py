@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-import torch
-from mmengine.dist import all_reduce, get_rank, get_world_size
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+
+#: In the message hub: replacements and pictures of every rank.
+COUNTS = 'unreadable_pictures'
 
 
 @HOOKS.register_module()
@@ -35,22 +37,21 @@ class UnreadablePictureHook(Hook):
 
     def before_train(self, runner) -> None:
         """Go on counting where a run that is resumed had come to."""
-        info = runner.message_hub.runtime_info
-        self.count = info.get(self._key, 0)
-        self.pictures = info.get(f'{self._key}_of', 0)
+        counts = runner.message_hub.runtime_info.get(COUNTS, [])
+        if len(counts) == get_world_size():
+            self.count, self.pictures = counts[get_rank()]
         path = self._path(runner)
         if path.is_file():
             self.seen.update(path.read_text('utf-8').splitlines())
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Keep the count of this rank."""
-        counts = {self._key: self.count, f'{self._key}_of': self.pictures}
-        runner.message_hub.update_info_dict(counts)
-        checkpoint['message_hub']['runtime_info'].update(counts)
-
-    @property
-    def _key(self) -> str:
-        return f'unreadable_rank{get_rank()}'
+        """Keep the counts; of other ranks those of the last epoch's end."""
+        hub = runner.message_hub
+        counts = list(hub.runtime_info.get(COUNTS) or [])
+        counts += [[0, 0]] * (get_world_size() - len(counts))
+        counts[get_rank()] = [self.count, self.pictures]
+        hub.update_info(COUNTS, counts)
+        checkpoint['message_hub'] = hub.state_dict()
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
@@ -72,13 +73,32 @@ class UnreadablePictureHook(Hook):
 
     def after_train_epoch(self, runner) -> None:
         """Log the count over all ranks."""
-        total = torch.tensor(self.count)
-        all_reduce(total)
-        runner.message_hub.update_scalar('train/unreadable', total.item())
+        counts = all_gather_object([self.count, self.pictures])
+        total = sum(count for count, _ in counts)
+        runner.message_hub.update_info(COUNTS, counts)
+        runner.message_hub.update_scalar('train/unreadable', total)
         if total:
             runner.logger.warning(
-                f'{total.item()} unreadable pictures replaced so far'
+                f'{total} unreadable pictures replaced so far'
             )
+
+    def after_val_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """Name those of an evaluation, which judges what stands in."""
+        self._name(runner, data_batch)
+
+    def after_test_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """Likewise."""
+        self._name(runner, data_batch)
+
+    def _name(self, runner, data_batch) -> None:
+        samples = (data_batch or {}).get('data_samples') or ()
+        failures = [f for s in samples for f in s.get('unreadable', ())]
+        if failures:
+            self._list(runner, failures)
 
     def _list(self, runner, failures: list[str]) -> None:
         """Warn about each file once, and list it."""

@@ -108,6 +108,11 @@ class FrozenFeatureLoop(BaseLoop):
         found: dict[str, Rows] = {}
         labels = Rows(local)
         for batch in dataloader:
+            for sample in batch['data_samples']:
+                for failure in sample.get('unreadable', ()):
+                    self.runner.logger.warning(
+                        f'Unreadable, judged by another: {failure}'
+                    )
             batch = model.data_preprocessor(batch, False)
             for name, part in features_of(model, batch['inputs']).items():
                 found.setdefault(name, Rows(local)).add(part)

@@ -2,6 +2,8 @@
 
 import copy
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +32,11 @@ from ...checkpoints import (
     read_as_project,
     read_safely,
     safe_init_cfg,
+    to_weights_only,
     unpack_histories,
 )
 from ...datasets.classes import check_data, has_classes
+from ...datasets.data_root import parts
 from ...files import remove_parts
 from .newest import newest_checkpoint
 from .prepare import prepare
@@ -68,8 +72,6 @@ class ResilientRunner(Runner):
         self._loop_state: dict[str, Any] | None = None
         super().__init__(*args, **kwargs)
         self.trust = bool(self.cfg.get('trust_checkpoint', False))
-        if is_main_process():
-            remove_parts(self.work_dir)
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'ResilientRunner':
@@ -170,13 +172,41 @@ class ResilientRunner(Runner):
 
     def val(self) -> dict:
         """Judge on the validation data, see the parent."""
-        self._judging = True
-        return super().val()
+        with self._judged():
+            return super().val()
 
     def test(self) -> dict:
         """Judge on the test data, see the parent."""
+        with self._judged():
+            return super().test()
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        """Load to be judged, meanwhile."""
         self._judging = True
-        return super().test()
+        try:
+            yield
+        finally:
+            self._judging = False
+
+    def call_hook(self, fn_name: str, **kwargs) -> None:
+        """Call the hooks; what is saved can be read without running code."""
+        super().call_hook(fn_name, **kwargs)
+        if fn_name == 'before_save_checkpoint':
+            checkpoint = kwargs['checkpoint']
+            checkpoint.update(to_weights_only(dict(checkpoint)))
+
+    def dump_config(self) -> None:
+        """Keep the config in the work dir, for other data as well."""
+        prepared = self.cfg
+        self.cfg = copy.deepcopy(prepared)
+        for part in parts(self.cfg):
+            if part.dataset.get('data_root') == self.cfg.get('data_root'):
+                part.dataset.pop('data_root', None)
+        try:
+            super().dump_config()
+        finally:
+            self.cfg = prepared
 
     def _find_start(self) -> None:
         """Decide what the run starts from."""
@@ -186,11 +216,14 @@ class ResilientRunner(Runner):
             # torchrun started the processes again: not from where they
             # began, but from what they have saved since.
             self._resume, self._load_from = True, None
-        if last.exists() and not self._resume:
+        elsewhere = self._load_from and not self._is_own(self._load_from)
+        if last.exists() and (not self._resume or elsewhere):
             raise FileExistsError(
                 f'{self.work_dir} already holds a run: --resume continues '
                 'it, another --work-dir starts afresh'
             )
+        if is_main_process():
+            remove_parts(self.work_dir)
         if self._resume and self._load_from is None:
             newest: list[str | None] = [None]
             if is_main_process():
@@ -205,6 +238,10 @@ class ResilientRunner(Runner):
             if self._load_from:
                 # Whether it fits, before the data are read.
                 self.load_checkpoint(self._load_from)
+
+    def _is_own(self, checkpoint: str) -> bool:
+        folder = Path(checkpoint).resolve().parent
+        return folder == Path(self.work_dir).resolve()
 
     def _init_model_weights(self) -> None:
         with safe_init_cfg(self.trust):
@@ -224,12 +261,36 @@ class ResilientRunner(Runner):
             super().resume(filename, *args, **kwargs)
         finally:
             self._resuming = False
-        loop = self.train_loop
+        if not self._is_own(filename):
+            # Of files that are not in this work dir.
+            for name in ('checkpoints', 'best_score', 'best_checkpoint'):
+                self.message_hub.pop_info(name)
+        loop, done = self.train_loop, self.iter
         if isinstance(loop, ResumableEpochTrainLoop | ResumableIterTrainLoop):
             try:
                 loop.load_state_dict(self._loop_state)
             except ValueError as error:
                 raise ValueError(f'{filename}: {error}') from None
+            if self.iter != done:
+                self._replay_schedule()
+
+    def _replay_schedule(self) -> None:
+        """Bring the schedulers to where they are with this epoch length."""
+        for group in self.optim_wrapper.param_groups:
+            group['lr'] = group['initial_lr']
+        schedulers = self.build_param_scheduler(
+            copy.deepcopy(self.cfg.param_scheduler)
+        )
+        length = len(self.train_dataloader)
+        for done in range(1, self.iter + 1):
+            for scheduler in schedulers:
+                if not scheduler.by_epoch or done % length == 0:
+                    scheduler.step()
+        self.param_schedulers = schedulers
+        self.logger.info(
+            f'An epoch has {length} iterations now: the learning rate is at '
+            f'{group["lr"]:.4g}, as if it always had'
+        )
 
     def load_checkpoint(
         self, filename: str, map_location: Any = 'cpu', *args, **kwargs
@@ -272,6 +333,9 @@ class ResilientRunner(Runner):
                 raise
             raise ValueError(f'{filename}: {error}') from None
         self.logger.info(f'{filename} ({form} names): {account}')
+        # An average of the weights starts from them.
+        loaded = dict(state_dict=get_ori_model(self.model).state_dict())
+        self.call_hook('after_load_checkpoint', checkpoint=loaded)
         return dict(state_dict=state)
 
     def _load_run(self, filename: str, map_location: Any) -> dict:
@@ -282,10 +346,11 @@ class ResilientRunner(Runner):
                 finite.
         """
         checkpoint = read_safely(filename, map_location, trust=self.trust)
-        if not {'state_dict', 'message_hub'} <= set(checkpoint):
+        needed = {'state_dict', 'message_hub', 'optimizer'}
+        if missing := needed - set(checkpoint):
             raise ValueError(
-                f'{filename} is of no run that could go on: --pretrained '
-                'starts from its weights'
+                f'{filename} has no {", ".join(sorted(missing))} to go on '
+                'from: --pretrained starts from its weights'
             )
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         model = get_ori_model(self.model)

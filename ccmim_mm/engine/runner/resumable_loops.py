@@ -58,21 +58,34 @@ class _Resumable:
         self.sampler.advance(self.dataloader.batch_size)
         super().run_iter(*args)  # type: ignore[misc]
 
+    @property
+    def due(self) -> bool:
+        """Whether the validation that follows this place is to come."""
+        raise NotImplementedError
+
     def state_dict(self) -> dict[str, Any]:
         """The place in the data, for the checkpoint."""
         return dict(
+            loop=type(self).__name__,
             iters_per_epoch=len(self.dataloader),
             batch_size=self.dataloader.batch_size,
             sampler=self.sampler.state_dict(),
         )
+
+    def _check_kind(self, state: dict[str, Any]) -> None:
+        if state['loop'] != type(self).__name__:
+            raise ValueError(
+                f'it is of a {state["loop"]}, here train_cfg.type is '
+                f'{type(self).__name__}'
+            )
 
 
 @LOOPS.register_module()
 class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
     """mmengine's epoch loop, resuming exactly within an epoch too.
 
-    With ``drop_last`` an epoch is a whole number of steps, so that no
-    accumulated gradients are left over.
+    With ``drop_last``, and wherever gradients are accumulated, an epoch is a
+    whole number of steps, so that none are left over.
 
     Args:
         runner: The runner.
@@ -106,11 +119,10 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
         )
         self._take_sampler()
         batch_size = self.dataloader.batch_size
-        step = batch_size * runner.cfg.optim_wrapper.get(
-            'accumulative_counts', 1
-        )
+        accumulation = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
+        step = batch_size * accumulation
         pictures = len(self.sampler)  # type: ignore[arg-type]
-        if self.dataloader.drop_last:
+        if self.dataloader.drop_last or accumulation > 1:
             self.sampler.round_to(step)
             self._max_iters = self._max_epochs * len(self.dataloader)
         if not len(self.dataloader):
@@ -124,11 +136,15 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
             model.check_batch(batch_size)
 
     @property
-    def at_start(self) -> bool:
-        """Whether nothing of the epoch has been trained on."""
-        if self.sampler.epoch != self._epoch:  # type: ignore[attr-defined]
-            return True
-        return not self.sampler.consumed
+    def due(self) -> bool:
+        """Whether this is an epoch's end that is validated."""
+        epoch = self.sampler.epoch  # type: ignore[attr-defined]
+        if epoch == self._epoch and self.sampler.consumed:
+            return False
+        last = self._epoch == self._max_epochs
+        return self._epoch >= self.val_begin and (
+            last or self._epoch % self.val_interval == 0
+        )
 
     def run_epoch(self) -> None:
         """Train on what is left of the epoch."""
@@ -156,6 +172,7 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
                     "a checkpoint of an epoch's end"
                 )
             return
+        self._check_kind(state)
         place, was = state['sampler'], state['iters_per_epoch']
         self.sampler.load_state_dict(place)
         if was == now:
@@ -216,7 +233,16 @@ class ResumableIterTrainLoop(_Resumable, IterBasedTrainLoop):
         if state is None:
             self.sampler.consumed = self._iter * self.dataloader.batch_size
         else:
+            self._check_kind(state)
             self.sampler.load_state_dict(state['sampler'])
+
+    @property
+    def due(self) -> bool:
+        """Whether this is an iteration that is validated."""
+        last = self._iter == self._max_iters
+        return self._iter >= self.val_begin and (
+            last or self._iter % self.val_interval == 0
+        )
 
 
 class _Stream:

@@ -42,7 +42,7 @@ class PartialLayer(TransformerEncoderLayer):
         """
         if rows is None and not cls_row:
             return super().forward(x)
-        if rows == NO_ROWS:
+        if cls_row and rows == NO_ROWS:
             return x[:, rows], self._cls_row_alone(self.ln1(x))
         normed = self.ln1(x)
         if cls_row:

@@ -10,10 +10,11 @@ default_hooks = dict(
     ),
 )
 
+*guards, due_val = _base_.custom_hooks
 custom_hooks = [
-    *_base_.custom_hooks,
+    *guards,
     dict(type='CollapseHook'),
-    dict(type='InitialValHook'),
+    dict(due_val, initial=True),
     dict(type='RunSummaryHook'),
 ]
 
