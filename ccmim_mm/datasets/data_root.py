@@ -123,9 +123,9 @@ def _settle(dataset: ConfigDict, root: str, split: Split) -> None:
 
 def _settle_evaluators(evaluators: Any, dataset: ConfigDict) -> None:
     """Have annotations judged by that are read."""
-    for evaluator in (
-        [evaluators] if isinstance(evaluators, dict) else evaluators
-    ):
+    if not isinstance(evaluators, list):
+        evaluators = [evaluators]
+    for evaluator in evaluators:
         if 'ann_file' in evaluator:
             ann_file = Path(dataset.get('data_root', ''), dataset.ann_file)
             evaluator.ann_file = str(ann_file)

@@ -243,7 +243,7 @@ def test_the_best_is_nothing_to_go_on_from(picture_folder, tmp_path):
     run(classifier(picture_folder, tmp_path))
     (best,) = tmp_path.glob('best_*')
     cfg = classifier(picture_folder, tmp_path, 'again', resume=str(best))
-    with pytest.raises(ValueError, match='has no optimizer .*--pretrained'):
+    with pytest.raises(ValueError, match=r'has no optimizer .*--pretrained'):
         run(cfg)
 
 
@@ -298,4 +298,4 @@ def test_the_dumped_config_serves_other_data(picture_folder, tmp_path):
     dumped = tmp_path / 'a/vit-tiny_finetune_demo.py'
     cfg = config_for_training(dumped, {}, '/else/where', tmp_path / 'b')
     with pytest.raises(FileNotFoundError, match='/else/where'):
-        ResilientRunner.from_cfg(cfg)
+        ResilientRunner.from_cfg(cfg).check_input()
