@@ -18,6 +18,11 @@ custom_hooks = [
     dict(type='RunSummaryHook'),
 ]
 
+# Means over the window of all that is logged but rates, sizes and counts.
+log_processor = dict(
+    mean_pattern=r'^(?!.*(lr|momentum|memory|skipped|unreadable))'
+)
+
 # Seconds that a rank waits for another: longer than an evaluation takes.
 env_cfg = dict(dist_cfg=dict(timeout=1800))
 
