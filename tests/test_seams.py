@@ -159,6 +159,18 @@ def test_data_root_alone_moves_everything(path, every_layout):
             assert str(every_layout) in evaluator.ann_file
 
 
+@pytest.mark.parametrize('model', ['htc', 'faster_rcnn', 'grounding_dino'])
+def test_configs_of_other_libraries_know_what_they_do(model):
+    """Heads that count something else, and classes given by the data set."""
+    mmdet = pytest.importorskip('mmdet')
+    folder = Path(mmdet.__file__).parent / '.mim/configs' / model
+    cfg = Config.fromfile(sorted(folder.glob('*coco.py'))[0])
+    for dataset in (part.dataset for part in parts(cfg)):
+        dataset.metainfo = dict(classes=('a', 'b'))
+    before = cfg.model.to_dict()
+    assert prepare(cfg).model.to_dict() == before
+
+
 def test_a_dataset_with_its_own_root_keeps_it(picture_folder, tmp_path):
     own = str(picture_folder / 'train')
     options = {
