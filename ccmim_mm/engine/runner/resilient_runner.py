@@ -8,22 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as torch_dist
 from mmengine.config import Config
 from mmengine.dist import (
     broadcast_object_list,
-    is_distributed,
     is_main_process,
 )
-from mmengine.model import (
-    MMDistributedDataParallel,
-    revert_sync_batchnorm,
-)
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 from mmpretrain.utils import get_ori_model
 from torch import nn
-from torch.utils.data import DataLoader
 
 from ...checkpoints import (
     load_for_test,
@@ -39,12 +31,13 @@ from ...datasets.classes import check_data, has_classes
 from ...datasets.data_root import parts
 from ...files import remove_parts
 from .newest import newest_checkpoint
+from .portable_runner import PortableRunner
 from .prepare import prepare
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 
 
 @RUNNERS.register_module()
-class ResilientRunner(Runner):
+class ResilientRunner(PortableRunner):
     """A runner whose runs are what their config says, however started.
 
     Named by a config's ``runner_type``, it is what mmpretrain's, mmdet's and
@@ -55,7 +48,7 @@ class ResilientRunner(Runner):
     files run code). Files are checked for being whole, no code in them is
     run, the config in them is not evaluated, and ``resume`` goes on from the
     newest checkpoint that is good. A work dir that holds a run is never
-    overwritten. Without a GPU, several processes train on the CPU.
+    overwritten.
 
     Args:
         args: As for mmengine's ``Runner``.
@@ -83,62 +76,6 @@ class ResilientRunner(Runner):
             ValueError: If classes, annotations or parts do not fit.
         """
         return super().from_cfg(prepare(copy.deepcopy(cfg)))
-
-    def setup_env(self, env_cfg: dict) -> None:
-        """Set the environment up; without a GPU the group is gloo's.
-
-        Raises:
-            ValueError: If there are more processes than GPUs.
-        """
-        gpus = torch.cuda.device_count()
-        processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
-        if gpus and self.distributed and processes > gpus:
-            raise ValueError(
-                f'{processes} processes for {gpus} GPUs: start {gpus}'
-            )
-        if self.distributed and not gpus and not is_distributed():
-            # mmengine's own start wants a GPU, whatever the backend.
-            torch_dist.init_process_group('gloo')
-        super().setup_env(env_cfg)
-
-    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module):
-        """Wrap the model for several processes, of a CPU too."""
-        if not self.distributed or torch.cuda.is_available():
-            return super().wrap_model(model_wrapper_cfg, model)
-        self.logger.info(
-            f'No GPU: {self.world_size} gloo processes on the CPU'
-        )
-        return MMDistributedDataParallel(
-            # It exists for GPUs alone.
-            revert_sync_batchnorm(model),
-            device_ids=None,
-            # Each process keeps its own BatchNorm statistics, as on GPUs.
-            broadcast_buffers=False,
-            find_unused_parameters=self.cfg.get(
-                'find_unused_parameters', False
-            ),
-        )
-
-    @staticmethod
-    def build_dataloader(
-        dataloader: DataLoader | dict,
-        seed: int | None = None,
-        diff_rank_seed: bool = False,
-    ) -> DataLoader:
-        """Build a loader as this machine can have it, see the parent."""
-        if isinstance(dataloader, dict):
-            dataloader = copy.deepcopy(dataloader)
-            if not dataloader.get('num_workers'):
-                # torch refuses none that persist.
-                dataloader['persistent_workers'] = False
-            if not torch.cuda.is_available():
-                # It serves the copy to a GPU, and warns without one.
-                dataloader['pin_memory'] = False
-            if isinstance(dataloader.get('collate_fn'), dict):
-                # Noted in what another library's config brings along; the
-                # parent would hand it to the function.
-                dataloader['collate_fn'].pop('_scope_', None)
-        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def check_input(self) -> None:
         """Check work dir, checkpoint and data before anything long begins.

@@ -1,0 +1,83 @@
+"""mmengine's runner on whatever machine there is."""
+
+import copy
+import os
+
+import torch
+import torch.distributed as torch_dist
+from mmengine.config import Config
+from mmengine.dist import is_distributed
+from mmengine.model import (
+    MMDistributedDataParallel,
+    revert_sync_batchnorm,
+)
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+
+class PortableRunner(Runner):
+    """A runner that takes a config as it is to machines without a GPU.
+
+    There several processes form a gloo group and train on the CPU, memory
+    is not pinned, and SyncBN is BN. Takes the parent's arguments.
+    """
+
+    # Of the parent.
+    cfg: Config
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set the environment up; without a GPU the group is gloo's.
+
+        Raises:
+            ValueError: If there are more processes than GPUs.
+        """
+        gpus = torch.cuda.device_count()
+        processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
+        if gpus and self.distributed and processes > gpus:
+            raise ValueError(
+                f'{processes} processes for {gpus} GPUs: start {gpus}'
+            )
+        if self.distributed and not gpus and not is_distributed():
+            # mmengine's own start wants a GPU, whatever the backend.
+            torch_dist.init_process_group('gloo')
+        super().setup_env(env_cfg)
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module):
+        """Wrap the model for several processes, of a CPU too."""
+        if not self.distributed or torch.cuda.is_available():
+            return super().wrap_model(model_wrapper_cfg, model)
+        self.logger.info(
+            f'No GPU: {self.world_size} gloo processes on the CPU'
+        )
+        return MMDistributedDataParallel(
+            # It exists for GPUs alone.
+            revert_sync_batchnorm(model),
+            device_ids=None,
+            # Each process keeps its own BatchNorm statistics, as on GPUs.
+            broadcast_buffers=False,
+            find_unused_parameters=self.cfg.get(
+                'find_unused_parameters', False
+            ),
+        )
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | dict,
+        seed: int | None = None,
+        diff_rank_seed: bool = False,
+    ) -> DataLoader:
+        """Build a loader as this machine can have it, see the parent."""
+        if isinstance(dataloader, dict):
+            dataloader = copy.deepcopy(dataloader)
+            if not dataloader.get('num_workers'):
+                # torch refuses none that persist.
+                dataloader['persistent_workers'] = False
+            if not torch.cuda.is_available():
+                # It serves the copy to a GPU, and warns without one.
+                dataloader['pin_memory'] = False
+            if isinstance(dataloader.get('collate_fn'), dict):
+                # Noted in what another library's config brings along; the
+                # parent would hand it to the function.
+                dataloader['collate_fn'].pop('_scope_', None)
+        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
