@@ -1,5 +1,6 @@
 """What keeps a run safe, downstream as in pre-training."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,8 +100,6 @@ def test_a_fine_tuning_resumes_within_an_epoch(picture_folder, tmp_path):
 
 
 def test_unreadable_pictures_are_counted_downstream(picture_folder, tmp_path):
-    import shutil
-
     data = tmp_path / 'data'
     shutil.copytree(picture_folder, data)
     (data / 'train/red/3.png').write_bytes(b'broken')
@@ -299,3 +298,14 @@ def test_the_dumped_config_serves_other_data(picture_folder, tmp_path):
     cfg = config_for_training(dumped, {}, '/else/where', tmp_path / 'b')
     with pytest.raises(FileNotFoundError, match='/else/where'):
         ResilientRunner.from_cfg(cfg).check_input()
+
+
+def test_unreadable_pictures_are_named_where_they_are_judged(
+    picture_folder, tmp_path
+):
+    data = tmp_path / 'data'
+    shutil.copytree(picture_folder, data)
+    (data / 'val/red/3.png').write_bytes(b'broken')
+    run(classifier(data, tmp_path / 'run'))
+    (line,) = (tmp_path / 'run/bad_images.txt').read_text().splitlines()
+    assert 'val/red/3.png: UnidentifiedImage' in line

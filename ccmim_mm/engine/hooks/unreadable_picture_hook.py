@@ -95,7 +95,10 @@ class UnreadablePictureHook(Hook):
         self._name(runner, data_batch)
 
     def _name(self, runner, data_batch) -> None:
-        samples = (data_batch or {}).get('data_samples') or ()
+        samples: list = []
+        for sample in (data_batch or {}).get('data_samples') or ():
+            # Of test-time augmentation several each.
+            samples += sample if isinstance(sample, list | tuple) else [sample]
         failures = [f for s in samples for f in s.get('unreadable', ())]
         if failures:
             self._list(runner, failures)
