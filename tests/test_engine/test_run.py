@@ -50,6 +50,7 @@ def test_what_a_run_leaves_behind(finished):
             assert np.asarray(image).std() > 10
 
 
+@pytest.mark.slow
 def test_the_loss_falls(picture_folder, tmp_path):
     runner = train(picture_folder, tmp_path, epochs=20)
     losses = history(runner, 'loss_rec')
