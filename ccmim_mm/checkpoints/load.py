@@ -183,7 +183,11 @@ def match(
     broken = {
         _part(n)
         for n in own
-        if policy.new.fullmatch(n) and n not in fits and not _is_table(n)
+        # A backbone's additions are no parts of it.
+        if not policy.prefix
+        and policy.new.fullmatch(n)
+        and n not in fits
+        and not _is_table(n)
     }
     for name in [n for n in fits if policy.new.fullmatch(n)]:
         if _part(name) in broken:

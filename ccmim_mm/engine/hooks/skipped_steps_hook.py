@@ -24,11 +24,11 @@ class SkippedStepsHook(Hook):
     Steps with gradients that are not finite are skipped by the optimizer
     wrapper (:class:`ccmim_mm.engine.FiniteOptimWrapper`); with another
     wrapper a step counts whose loss is not finite, and its weights may be
-    spoilt, so the stop saves none. They are counted in the
-    log's ``skipped_steps``, the pictures of their batches are listed in
-    ``not_finite_rankN.txt``, and too many in a row stop the run. As the
-    weights are those of the last good step, they are saved. Nothing is read
-    from the device before the log is written.
+    spoilt, so that the stop saves none. They are counted in the log's
+    ``skipped_steps``, the pictures of their batches are listed in
+    ``not_finite_rankN.txt``, and too many in a row stop the run; the weights
+    of the last good step are saved. Nothing is read from the device before
+    the log or a checkpoint is written.
 
     Args:
         max_skipped: Skipped steps in a row that stop the run, at least 1;
@@ -151,28 +151,36 @@ class SkippedStepsHook(Hook):
             f'to iteration {done}; pictures of such batches are in '
             'not_finite_*.txt. '
         )
-        if isinstance(runner.optim_wrapper, FiniteOptimWrapper):
-            runner.save_checkpoint(
-                runner.work_dir,
-                LAST_GOOD,
-                meta=dict(epoch=runner.epoch, iter=done),
-                by_epoch=False,
-                backend_args=dict(backend='atomic'),
-            )
-            message += (
-                f'The last good weights are in {LAST_GOOD}: start from them '
-                'with a lower optim_wrapper.optimizer.lr (--pretrained '
-                f'{LAST_GOOD}, another --work-dir) or in fp32'
-            )
-        else:
-            message += (
+        try:
+            message += self._save_last_good(runner, done)
+            if is_main_process():
+                marker = Path(runner.work_dir, STOPPED)
+                write_atomic(f'{message}\n'.encode(), marker)
+        except OSError as error:
+            # A full disk, say: the other ranks wait below all the same.
+            message += f'Saving failed: {error}'
+        # No rank ends, and takes the others with it, before that is there.
+        barrier()
+        raise FloatingPointError(message)
+
+    @staticmethod
+    def _save_last_good(runner, done: int) -> str:
+        """Save the weights if they are good; what to do now."""
+        if not isinstance(runner.optim_wrapper, FiniteOptimWrapper):
+            return (
                 'The weights may be spoilt: go back to an earlier checkpoint, '
                 "and set optim_wrapper.type='FiniteOptimWrapper', which skips "
                 'such steps'
             )
-        if is_main_process():
-            marker = Path(runner.work_dir, STOPPED)
-            write_atomic(f'{message}\n'.encode(), marker)
-        # No rank ends, and takes the others with it, before that is there.
-        barrier()
-        raise FloatingPointError(message)
+        runner.save_checkpoint(
+            runner.work_dir,
+            LAST_GOOD,
+            meta=dict(epoch=runner.epoch, iter=done),
+            by_epoch=False,
+            backend_args=dict(backend='atomic'),
+        )
+        return (
+            f'The last good weights are in {LAST_GOOD}: start from them with '
+            'a lower optim_wrapper.optimizer.lr (--pretrained '
+            f'{LAST_GOOD}, another --work-dir) or in fp32'
+        )

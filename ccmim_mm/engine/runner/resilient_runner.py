@@ -57,6 +57,7 @@ class ResilientRunner(PortableRunner):
 
     # Of the parent.
     cfg: Config
+    param_schedulers: Any
     _resume: bool
     _load_from: str | None
 
@@ -212,7 +213,13 @@ class ResilientRunner(PortableRunner):
                 self._replay_schedule()
 
     def _replay_schedule(self) -> None:
-        """Bring the schedulers to where they are with this epoch length."""
+        """Bring the schedulers to where they are with this epoch length.
+
+        From the rate that the checkpoint brings: one that was scaled or
+        edited for the resume is not looked at, as in the parent.
+        """
+        if self.param_schedulers is None:
+            return
         for group in self.optim_wrapper.param_groups:
             group['lr'] = group['initial_lr']
         schedulers = self.build_param_scheduler(
@@ -224,9 +231,10 @@ class ResilientRunner(PortableRunner):
                 if not scheduler.by_epoch or done % length == 0:
                     scheduler.step()
         self.param_schedulers = schedulers
-        self.logger.info(
-            f'An epoch has {length} iterations now: the learning rate is at '
-            f'{group["lr"]:.4g}, as if it always had'
+        self.logger.warning(
+            f'An epoch has {length} iterations now: the schedule goes on as '
+            "if it always had, from the checkpoint's rates; a rate for "
+            'another batch (--auto-scale-lr) needs a new run, --pretrained'
         )
 
     def load_checkpoint(
