@@ -7,7 +7,8 @@
 # Several machines: run the same line on each, with NNODES, NODE_RANK,
 # MASTER_ADDR and PORT in the environment. One machine picks a free port.
 # With MAX_RESTARTS=3, say, a rank that dies brings all of them back, that
-# often, from the newest checkpoint.
+# often, from the newest checkpoint. Asked to stop (SIGTERM, Ctrl-C) all save
+# and it exits with 75; torchrun gives them 30 seconds.
 set -euo pipefail
 
 tool=$1
@@ -57,6 +58,6 @@ fi
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 # For the ranks, which listen to it; torchrun would die of it.
 trap '' USR1
-exec "$python" -m torch.distributed.run "${rendezvous[@]}" \
+exec "$python" "$tools/launch.py" "${rendezvous[@]}" \
     --max-restarts="${MAX_RESTARTS:-0}" --nproc_per_node="$processes" \
     "$tools/$tool" "$@" --launcher pytorch

@@ -1,10 +1,14 @@
 """Train with a config: pre-training, or a downstream task from it."""
 
-from command_line import choose_device, parser
+from start_up import ignore_signals, leave_when_asked
 
 
 def main() -> None:
     """Build the runner that the config names, and train."""
+    leave_when_asked()
+    # Here, as it takes seconds.
+    from command_line import choose_device, parser
+
     options = parser(__doc__)
     options.add_argument(
         '--resume',
@@ -38,7 +42,10 @@ def main() -> None:
         runner.check_input()
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
-    runner.train()
+    try:
+        runner.train()
+    finally:
+        ignore_signals()
 
 
 if __name__ == '__main__':

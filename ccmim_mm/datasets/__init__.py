@@ -1,5 +1,6 @@
 """Pictures: listing, loading, and their reproducible randomness."""
 
+from .fingerprint import fingerprint
 from .picture_folder import PictureFolder
 from .samplers import (
     ResumableSampler,
@@ -27,4 +28,5 @@ __all__ = [
     'SeededInfiniteSampler',
     'SeededSampler',
     'UnreadablePictureError',
+    'fingerprint',
 ]

@@ -7,6 +7,7 @@ data is state, kept in checkpoints.
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,7 +17,16 @@ from mmengine.registry import DATA_SAMPLERS
 from torch import Tensor
 from torch.utils.data import Sampler
 
+from .fingerprint import fingerprint
 from .seeded import SampleKey
+
+#: Of a place in the data, for people.
+_NAMES = dict(
+    pictures='pictures',
+    listing='the digest of their names',
+    processes='processes',
+    length='pictures of a process',
+)
 
 
 class ResumableSampler(Sampler):
@@ -28,6 +38,12 @@ class ResumableSampler(Sampler):
     """
 
     consumed: int = 0
+    dataset: Any
+
+    @cached_property
+    def listing(self) -> str:
+        """Which pictures the data set has."""
+        return fingerprint(self.dataset)
 
     def advance(self, count: int) -> None:
         """Note that so many more samples were trained on."""
@@ -51,10 +67,12 @@ class ResumableSampler(Sampler):
     def _compare(self, state: dict[str, Any], names: tuple[str, ...]) -> None:
         now = self.state_dict()
         for name in names:
-            if state[name] != now[name]:
+            # What is older does not tell.
+            was = state.get(name, now[name])
+            if was != now[name]:
                 raise ValueError(
                     f'the checkpoint lies in the middle of the data, with '
-                    f'{name} {state[name]}, here it is {now[name]}: resume '
+                    f'{_NAMES[name]} {was}, here it is {now[name]}: resume '
                     'with the same data and number of processes, or from '
                     "an epoch's end if epochs are counted"
                 )
@@ -110,6 +128,7 @@ class SeededSampler(DefaultSampler, ResumableSampler):
             consumed=self.consumed,
             length=len(self),
             pictures=len(self.dataset),
+            listing=self.listing,
             processes=self.world_size,
         )
 
@@ -120,7 +139,9 @@ class SeededSampler(DefaultSampler, ResumableSampler):
             self.consumed = len(self)
             return
         if state['consumed']:
-            self._compare(state, ('pictures', 'processes', 'length'))
+            self._compare(
+                state, ('pictures', 'listing', 'processes', 'length')
+            )
         self.consumed = state['consumed']
 
     def __iter__(self) -> Iterator[SampleKey]:
@@ -168,12 +189,13 @@ class SeededInfiniteSampler(ResumableSampler):
             seed=self.seed,
             consumed=self.consumed,
             pictures=len(self.dataset),
+            listing=self.listing,
             processes=self.world_size,
         )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there, with any number of processes."""
-        self._compare(state, ('pictures',))
+        self._compare(state, ('pictures', 'listing'))
         self.seed = state['seed']
         total = state['consumed'] * state['processes']
         self.consumed = total // self.world_size

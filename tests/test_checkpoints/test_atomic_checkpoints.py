@@ -13,7 +13,7 @@ from run_helpers import bare, config
 from ccmim_mm import files
 from ccmim_mm.checkpoints.weights_only import to_weights_only, unpack_histories
 from ccmim_mm.engine import ResilientRunner
-from ccmim_mm.engine.runner.newest import newest_checkpoint
+from ccmim_mm.engine.runner.work_dir import newest_checkpoint
 
 LOGGER = logging.getLogger('test')
 
@@ -50,7 +50,7 @@ def test_a_run_saves_what_can_be_read_without_code(picture_folder, tmp_path):
     losses = content['message_hub']['log_scalars']['train/loss']
     assert losses['history'].shape == (6,)
     assert content['meta']['loop']['iters_per_epoch'] == 3
-    assert not list(tmp_path.glob('.*'))
+    assert not list(tmp_path.glob('.*.part'))
 
 
 def test_training_survives_a_save_that_fails(
@@ -63,7 +63,7 @@ def test_training_survives_a_save_that_fails(
     assert runner.epoch == 4
     # After the failure the first was kept, and pruned by the third.
     assert names(tmp_path) == ['epoch_4.pth']
-    assert not list(tmp_path.glob('.*'))
+    assert not list(tmp_path.glob('.*.part'))
     (log,) = tmp_path.glob('*/*.log')
     assert 'epoch_1.pth stays, and training goes on (1 of 3)' in (
         log.read_text()

@@ -7,7 +7,7 @@ from dist_helpers import run_ranks
 from mmengine.config import Config
 
 from ccmim_mm.engine import AgreementHook
-from ccmim_mm.engine.hooks.agreement_hook import flatten
+from ccmim_mm.engine.runner.settings import flatten
 
 
 class Loader:

@@ -192,7 +192,7 @@ def test_another_batch_size_goes_on_from_an_epochs_end_alone(
     stop(tiny(picture_folder, tmp_path), iteration=3)
     cfg = tiny(picture_folder, tmp_path, batch_size=4, resume='auto')
     cfg.experiment_name += 'other'
-    with pytest.raises(ValueError, match=r'within an epoch of 3 .* has 6'):
+    with pytest.raises(ValueError, match=r'within an epoch, of 3 .*, here 6'):
         run(cfg)
     cfg = tiny(
         picture_folder,

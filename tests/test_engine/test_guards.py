@@ -118,11 +118,11 @@ def test_the_best_of_another_run_is_left_alone(picture_folder, tmp_path):
     precious = tmp_path / 'precious.pth'
     precious.write_text('mine')
     (tmp_path / 'b').mkdir()
-    (tmp_path / 'b/final.pth').write_text('mine too')
+    (tmp_path / 'b/final.bin').write_text('mine too')
     content['message_hub']['runtime_info'].update(
         best_score=-1.0,
         best_checkpoint=str(precious),
-        checkpoints=[str(precious), str(best), 'final.pth', '../a/x.pth'],
+        checkpoints=[str(precious), str(best), 'final.bin', '../a/x.pth'],
     )
     torch.save(content, path)
     cfg = classifier(
@@ -136,7 +136,7 @@ def test_the_best_of_another_run_is_left_alone(picture_folder, tmp_path):
     )
     run(cfg)
     assert precious.read_text() == 'mine'
-    assert (tmp_path / 'b/final.pth').read_text() == 'mine too'
+    assert (tmp_path / 'b/final.bin').read_text() == 'mine too'
     assert best.exists()
     assert len(list((tmp_path / 'b').glob('best_*.pth'))) == 1
 

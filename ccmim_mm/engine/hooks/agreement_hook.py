@@ -4,6 +4,9 @@ from mmengine.dist import all_gather_object, get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from ...datasets import fingerprint
+from ..runner.settings import flatten
+
 #: What may differ: where a rank writes and what it is called.
 _MAY_DIFFER = ('work_dir', 'experiment_name', 'timestamp')
 
@@ -32,6 +35,7 @@ class AgreementHook(Hook):
             **{
                 'length of the data set': len(loader.dataset),
                 'batches per epoch': len(loader),
+                'names of the pictures': fingerprint(loader.dataset),
             },
         )
         for rank, others in enumerate(all_gather_object(facts)):
@@ -43,17 +47,3 @@ class AgreementHook(Hook):
                         f'{get_rank()}, {theirs!r} on rank {rank}; start '
                         'all with the same command on the same files'
                     )
-
-
-def flatten(value: object, name: str = '') -> dict[str, str]:
-    """A nested config as dotted names and what they are, printed."""
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list | tuple):
-        items = enumerate(value)  # type: ignore[assignment]
-    else:
-        return {name: repr(value)}
-    found: dict[str, str] = {}
-    for key, part in items:
-        found |= flatten(part, f'{name}.{key}' if name else str(key))
-    return found

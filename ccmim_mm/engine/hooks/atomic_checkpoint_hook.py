@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, RUNNERS
 
 from ...files import write_atomic
-from .preemption_hook import PREEMPTED
+from .preemption_hook import PREEMPTED, SAVED_AT
 
 BACKEND = dict(backend='atomic')
 #: Names that a run gives its checkpoints.
@@ -94,7 +94,7 @@ class AtomicCheckpointHook(Hook):
         done = runner.epoch + 1
         last = self.save_last and done == runner.max_epochs
         if self.by_epoch and (self._due(done) or last):
-            self._save(runner, f'epoch_{done}.pth')
+            self._save(runner, f'epoch_{done}.pth', runner.iter)
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
@@ -103,7 +103,7 @@ class AtomicCheckpointHook(Hook):
         done = runner.iter + 1
         last = self.save_last and done == runner.max_iters
         if not self.by_epoch and (self._due(done) or last):
-            self._save(runner, f'iter_{done}.pth')
+            self._save(runner, f'iter_{done}.pth', done)
 
     def after_val_epoch(
         self, runner, metrics: dict[str, float] | None = None
@@ -146,12 +146,16 @@ class AtomicCheckpointHook(Hook):
     def _due(self, done: int) -> bool:
         return self.interval > 0 and done % self.interval == 0
 
-    def _save(self, runner, filename: str) -> None:
+    def _save(self, runner, filename: str, done: int) -> None:
         """Save one of the regular checkpoints, and prune the others."""
         kept = runner.message_hub.runtime_info.get('checkpoints', [])
         kept = [name for name in kept if name != filename] + [filename]
         most = self.max_keep_ckpts if self.max_keep_ckpts > 0 else len(kept)
-        told = dict(checkpoints=kept[-most:], last_ckpt=filename)
+        told = {
+            'checkpoints': kept[-most:],
+            'last_ckpt': filename,
+            SAVED_AT: done,
+        }
         if not self._try(runner, filename, told, {}):
             return
         for name in (*kept[:-most], PREEMPTED):

@@ -1,18 +1,21 @@
 """Stopping when asked to, without losing a step."""
 
+import os
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import NoReturn
 
 import torch
 import torch.distributed as torch_dist
 from mmengine.dist import get_world_size, is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop
 
 from ...files import write_atomic
+from ..runner.loader_workers import SIGNALS
 from ..runner.resumable_loops import ResumableEpochTrainLoop
 
 #: What a preempted process exits with (EX_TEMPFAIL: try again later).
@@ -21,31 +24,49 @@ EXIT_CODE = 75
 MARKER = 'preempted'
 #: The checkpoint of a stop; the next regular one takes its place.
 PREEMPTED = 'preempted.pth'
+#: In the message hub: the iteration of the last regular checkpoint.
+SAVED_AT = 'saved_at'
+#: One wish to stop may come several times, from a group, its launcher and
+#: its scheduler; who still presses Ctrl-C after so many seconds means it.
+PATIENCE = 2.0
 
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
     """On SIGTERM, SIGINT or SIGUSR1 finish the step, save and exit.
 
-    All ranks stop after the same step, whichever was signalled first. The
-    work dir then has ``preempted.pth`` and a file ``preempted``, which a
-    resume removes. A second signal interrupts at once. mmengine's own epoch
-    loop cannot go on within an epoch: there the last checkpoint is what the
-    run goes on from, and nothing is saved.
+    All ranks stop after the same step, or the same batch of an evaluation,
+    whichever was signalled first. The work dir then has ``preempted.pth``,
+    unless a regular checkpoint was just saved, and a file ``preempted``,
+    which a resume removes. Further signals change nothing, but Ctrl-C after
+    :data:`PATIENCE` seconds interrupts at once. mmengine's own epoch loop
+    cannot go on within an epoch: there the last checkpoint is what the run
+    goes on from, and nothing is saved.
     """
 
     # Before the logger and the checkpoints.
     priority = 'VERY_LOW'
-    SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.since = 0.0
         self.previous: dict = {}
+        self.training = False
         self.group = None
 
     def before_train(self, runner) -> None:
-        """Listen, and forget an earlier stop."""
-        Path(runner.work_dir, MARKER).unlink(missing_ok=True)
+        """Listen, and forget an earlier stop.
+
+        Raises:
+            SystemExit: If torchrun has restarted what was to stop.
+        """
+        marker = Path(runner.work_dir, MARKER)
+        if marker.is_file() and (
+            int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0))
+        ):
+            raise SystemExit(EXIT_CODE)
+        marker.unlink(missing_ok=True)
+        self.training = True
         if get_world_size() > 1:
             # On the CPU, so that asking each other waits for no device.
             self.group = torch_dist.new_group(backend='gloo')
@@ -53,33 +74,62 @@ class PreemptionHook(Hook):
         if threading.current_thread() is threading.main_thread():
             self.previous = {
                 number: signal.signal(number, self._remember)
-                for number in self.SIGNALS
+                for number in SIGNALS
             }
 
     def after_train(self, runner) -> None:
         """Stop listening."""
-        self._restore()
-        self._leave_group()
+        self._end()
 
     def after_failure(self, runner) -> None:
         """Give the signals back, to a notebook for one."""
-        self._restore()
+        self._end()
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Stop here if any rank was asked to, and a step is complete."""
         if runner.optim_wrapper.should_update() and self._asked():
-            self._stop(runner)
+            self._stop(runner, runner.iter + 1)
+
+    def before_val(self, runner) -> None:
+        """Do not begin an evaluation if any rank was asked to stop."""
+        if self.training and self._asked():
+            self._stop(runner, runner.iter)
+
+    def after_val_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """Break an evaluation off; a resume makes up for it."""
+        self.before_batch_judged(runner)
+
+    def before_batch_judged(self, runner) -> None:
+        """Likewise, of :class:`ccmim_mm.engine.FrozenFeatureLoop`."""
+        if self.training and self._asked():
+            for hook in runner.hooks:
+                # It has put the average in the place of the weights.
+                if isinstance(hook, EMAHook):
+                    hook.after_val_epoch(runner)
+            self._stop(runner, runner.iter)
 
     def _remember(self, number: int, frame) -> None:
-        self.received = number
-        self._restore()
+        if self.received is None:
+            self.received, self.since = number, time.monotonic()
+        elif number == signal.SIGINT and (
+            time.monotonic() - self.since > PATIENCE
+        ):
+            self._restore()
+            raise KeyboardInterrupt
 
     def _restore(self) -> None:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
         self.previous = {}
+
+    def _end(self) -> None:
+        self._restore()
+        self._leave_group()
+        self.training = False
 
     def _asked(self) -> bool:
         asked = torch.tensor(self.received or 0)
@@ -87,21 +137,20 @@ class PreemptionHook(Hook):
             torch_dist.all_reduce(
                 asked, torch_dist.ReduceOp.MAX, group=self.group
             )
-        self.received = int(asked)
-        return bool(self.received)
+        if asked and self.received is None:
+            self.received, self.since = int(asked), time.monotonic()
+        return bool(asked)
 
-    def _stop(self, runner) -> NoReturn:
-        """Save within the epoch, leave the marker, exit."""
-        done = runner.iter + 1
+    def _stop(self, runner, done: int) -> NoReturn:
+        """Save where it stands, leave the marker, exit.
+
+        Args:
+            runner: The runner.
+            done: Iterations done.
+        """
         name = signal.Signals(self.received or 0).name
-        loop = runner.train_loop
-        replays = isinstance(loop, EpochBasedTrainLoop) and not isinstance(
-            loop, ResumableEpochTrainLoop
-        )
-        said = 'nothing saved within the epoch'
         try:
-            if not replays:
-                said = self._save(runner, done)
+            said = self._save(runner, done)
             if is_main_process():
                 marker = Path(runner.work_dir, MARKER)
                 write_atomic(f'{name} at iteration {done}\n'.encode(), marker)
@@ -120,6 +169,16 @@ class PreemptionHook(Hook):
 
     @staticmethod
     def _save(runner, done: int) -> str:
+        """Save unless that is of no use; what was done."""
+        loop, hub = runner.train_loop, runner.message_hub
+        if not done:
+            return 'nothing was trained yet'
+        if hub.runtime_info.get(SAVED_AT) == done:
+            return f'{hub.get_info("last_ckpt")} is there'
+        if isinstance(loop, EpochBasedTrainLoop) and not isinstance(
+            loop, ResumableEpochTrainLoop
+        ):
+            return 'nothing saved within the epoch'
         runner.save_checkpoint(
             runner.work_dir,
             PREEMPTED,

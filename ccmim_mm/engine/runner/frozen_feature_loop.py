@@ -16,6 +16,7 @@ from ...evaluation import (
 )
 from ...models import features_of
 from ..points import remember
+from .loader_workers import batches_of
 
 
 @LOOPS.register_module()
@@ -107,7 +108,8 @@ class FrozenFeatureLoop(BaseLoop):
         local = len(dataloader.sampler)  # type: ignore[arg-type]
         found: dict[str, Rows] = {}
         labels = Rows(local)
-        for batch in dataloader:
+        for batch in batches_of(dataloader):
+            self.runner.call_hook('before_batch_judged')
             for sample in batch['data_samples']:
                 for failure in sample.get('unreadable', ()):
                     self.runner.logger.warning(

@@ -15,6 +15,8 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from .loader_workers import shield
+
 
 class PortableRunner(Runner):
     """A runner that takes a config as it is to machines without a GPU.
@@ -80,4 +82,6 @@ class PortableRunner(Runner):
                 # Noted in what another library's config brings along; the
                 # parent would hand it to the function.
                 dataloader['collate_fn'].pop('_scope_', None)
-        return Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+            built = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+            return shield(built)
+        return dataloader

@@ -30,10 +30,19 @@ from ...checkpoints import (
 from ...datasets.classes import check_data, has_classes
 from ...datasets.data_root import parts
 from ...files import remove_parts
-from .newest import newest_checkpoint
 from .portable_runner import PortableRunner
 from .prepare import prepare
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
+from .schedule import replay_schedule
+from .settings import (
+    Changes,
+    changes,
+    check_changes,
+    describe,
+    moves_schedule,
+    settings_of,
+)
+from .work_dir import WorkDirLock, newest_checkpoint, refuse_fresh_start
 
 
 @RUNNERS.register_module()
@@ -64,6 +73,8 @@ class ResilientRunner(PortableRunner):
     def __init__(self, *args, **kwargs) -> None:
         self._resuming = self._judging = self._checked = False
         self._loop_state: dict[str, Any] | None = None
+        self._changed: Changes = {}
+        self._lock: WorkDirLock | None = None
         super().__init__(*args, **kwargs)
         self.trust = bool(self.cfg.get('trust_checkpoint', False))
 
@@ -90,10 +101,14 @@ class ResilientRunner(PortableRunner):
         """
         if self._checked:
             return
+        if is_main_process():
+            self._lock = WorkDirLock(self.work_dir, self.logger)
+            remove_parts(self.work_dir)
         self._find_start()
         if has_classes(self.cfg):
             check_data(self.cfg)
         self._checked = True
+        self.dump_config()
 
     def train(self) -> nn.Module:
         """Train, see the parent, after :meth:`check_input`.
@@ -101,12 +116,15 @@ class ResilientRunner(PortableRunner):
         If that fails, hooks that have an ``after_failure(runner)`` can let
         go of what they hold.
         """
-        self.check_input()
         try:
+            self.check_input()
             return super().train()
         except BaseException:
             self.call_hook('after_failure')
             raise
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
     def val(self) -> dict:
         """Judge on the validation data, see the parent."""
@@ -135,7 +153,12 @@ class ResilientRunner(PortableRunner):
             checkpoint.update(to_weights_only(dict(checkpoint)))
 
     def dump_config(self) -> None:
-        """Keep the config in the work dir, for other data as well."""
+        """Keep the config in the work dir, for other data as well.
+
+        Not before it is known that this run, and no other, trains there.
+        """
+        if not self._checked:
+            return
         prepared = self.cfg
         self.cfg = copy.deepcopy(prepared)
         for part in parts(self.cfg):
@@ -155,13 +178,8 @@ class ResilientRunner(PortableRunner):
             # began, but from what they have saved since.
             self._resume, self._load_from = True, None
         elsewhere = self._load_from and not self._is_own(self._load_from)
-        if last.exists() and (not self._resume or elsewhere):
-            raise FileExistsError(
-                f'{self.work_dir} already holds a run: --resume continues '
-                'it, another --work-dir starts afresh'
-            )
-        if is_main_process():
-            remove_parts(self.work_dir)
+        if is_main_process() and (not self._resume or elsewhere):
+            refuse_fresh_start(self.work_dir)
         if self._resume and self._load_from is None:
             newest: list[str | None] = [None]
             if is_main_process():
@@ -201,7 +219,10 @@ class ResilientRunner(PortableRunner):
             self._resuming = False
         if not self._is_own(filename):
             # Of files that are not in this work dir.
-            for name in ('checkpoints', 'best_score', 'best_checkpoint'):
+            for name in (
+                *('checkpoints', 'last_ckpt', 'saved_at'),
+                *('best_score', 'best_checkpoint'),
+            ):
                 self.message_hub.pop_info(name)
         loop, done = self.train_loop, self.iter
         if isinstance(loop, ResumableEpochTrainLoop | ResumableIterTrainLoop):
@@ -209,33 +230,13 @@ class ResilientRunner(PortableRunner):
                 loop.load_state_dict(self._loop_state)
             except ValueError as error:
                 raise ValueError(f'{filename}: {error}') from None
-            if self.iter != done:
-                self._replay_schedule()
-
-    def _replay_schedule(self) -> None:
-        """Bring the schedulers to where they are with this epoch length.
-
-        From the rate that the checkpoint brings: one that was scaled or
-        edited for the resume is not looked at, as in the parent.
-        """
-        if self.param_schedulers is None:
-            return
-        for group in self.optim_wrapper.param_groups:
-            group['lr'] = group['initial_lr']
-        schedulers = self.build_param_scheduler(
-            copy.deepcopy(self.cfg.param_scheduler)
-        )
-        length = len(self.train_dataloader)
-        for done in range(1, self.iter + 1):
-            for scheduler in schedulers:
-                if not scheduler.by_epoch or done % length == 0:
-                    scheduler.step()
-        self.param_schedulers = schedulers
-        self.logger.warning(
-            f'An epoch has {length} iterations now: the schedule goes on as '
-            "if it always had, from the checkpoint's rates; a rate for "
-            'another batch (--auto-scale-lr) needs a new run, --pretrained'
-        )
+            if self.iter != done or moves_schedule(self._changed):
+                replay_schedule(self)
+        if self._changed:
+            self.logger.warning(
+                f'Other settings than {filename} had, from here on: '
+                f'{describe(self._changed, most=20)}'
+            )
 
     def load_checkpoint(
         self, filename: str, map_location: Any = 'cpu', *args, **kwargs
@@ -313,6 +314,10 @@ class ResilientRunner(PortableRunner):
         # The parent would evaluate it.
         meta.pop('config', None)
         self._loop_state = meta.get('loop')
+        then = meta.get('settings')
+        if then is not None:
+            self._changed = changes(then, settings_of(self.cfg))
+            check_changes(self._changed, then, filename)
         unpack_histories(checkpoint['message_hub'])
         return checkpoint
 
@@ -324,8 +329,8 @@ class ResilientRunner(PortableRunner):
         meta: dict | None = None,
         **kwargs,
     ) -> None:
-        """Save, see the parent; with the loop's place in the data."""
-        meta = dict(meta or {})
+        """Save, see the parent; with settings, and the place in the data."""
+        meta = dict(meta or {}, settings=settings_of(self.cfg))
         loop = self.train_loop
         if isinstance(loop, ResumableEpochTrainLoop | ResumableIterTrainLoop):
             meta['loop'] = loop.state_dict()

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from ...datasets import ResumableSampler
 from ...models import PretrainMethod
+from .loader_workers import batches_of
 
 
 class _Resumable:
@@ -47,6 +48,11 @@ class _Resumable:
             )
         self.sampler = sampler
 
+    @property
+    def accumulation(self) -> int:
+        """Batches whose gradients make up a step."""
+        return self.runner.cfg.optim_wrapper.get('accumulative_counts', 1)
+
     def run_iter(self, *args) -> None:
         """Train on one batch; arguments as in mmengine's loops."""
         entropy = (self.runner.seed, self._iter, get_rank())
@@ -69,6 +75,7 @@ class _Resumable:
             loop=type(self).__name__,
             iters_per_epoch=len(self.dataloader),
             batch_size=self.dataloader.batch_size,
+            accumulation=self.accumulation,
             sampler=self.sampler.state_dict(),
         )
 
@@ -119,7 +126,7 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
         )
         self._take_sampler()
         batch_size = self.dataloader.batch_size
-        accumulation = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
+        accumulation = self.accumulation
         step = batch_size * accumulation
         pictures = len(self.sampler)  # type: ignore[arg-type]
         if self.dataloader.drop_last or accumulation > 1:
@@ -152,7 +159,7 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
         done = self.sampler.consumed // self.dataloader.batch_size
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
-        for idx, batch in enumerate(self.dataloader, start=done):
+        for idx, batch in enumerate(batches_of(self.dataloader), done):
             self.run_iter(idx, batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
@@ -174,15 +181,25 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
             return
         self._check_kind(state)
         place, was = state['sampler'], state['iters_per_epoch']
+        within = place['consumed'] < place['length']
+        for what, before, here in (
+            ('iterations an epoch', was, now),
+            ('batch size', state['batch_size'], self.dataloader.batch_size),
+            (
+                'batches a step',
+                state.get('accumulation', self.accumulation),
+                self.accumulation,
+            ),
+        ):
+            if within and before != here:
+                raise ValueError(
+                    f'it lies within an epoch, of {before} {what}, here '
+                    f'{here}: resume with the same data, batch size and '
+                    "number of processes, or from an epoch's end"
+                )
         self.sampler.load_state_dict(place)
         if was == now:
             return
-        if place['consumed'] < place['length']:
-            raise ValueError(
-                f'it lies within an epoch of {was} iterations, here an epoch '
-                f'has {now}: resume with the same data, batch size and '
-                "number of processes, or from an epoch's end"
-            )
         # At an epoch's end the count of epochs is what holds.
         self._iter = (place['epoch'] + 1) * now
 
@@ -257,5 +274,5 @@ class _Stream:
 
     def __next__(self) -> Any:
         if self.batches is None:
-            self.batches = iter(self.dataloader)
+            self.batches = batches_of(self.dataloader)
         return next(self.batches)

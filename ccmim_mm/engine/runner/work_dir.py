@@ -1,0 +1,116 @@
+"""One work dir, one run: who writes there, and what lies there already."""
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+from typing import IO
+
+from mmengine.logging import MMLogger
+
+from ...checkpoints import check_archive
+
+#: Names that a run's own checkpoints have.
+NAMES = ('epoch_*.pth', 'iter_*.pth', 'preempted.pth')
+LOCK = '.lock'
+
+
+class WorkDirLock:
+    """Holds a work dir for the process that trains into it.
+
+    A lock of the operating system, which ends with the process however that
+    ends, and which loaders' workers do not inherit.
+
+    Args:
+        work_dir: The folder, which exists.
+        logger: Where to say that it cannot be locked.
+
+    Raises:
+        FileExistsError: If another process trains there.
+        OSError: If nothing can be written there.
+    """
+
+    def __init__(self, work_dir: str | Path, logger: MMLogger) -> None:
+        # Not removed in the end: another may just have opened it.
+        self.file: IO[str] = Path(work_dir, LOCK).open('a+')  # noqa: SIM115
+        try:
+            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            self.file.seek(0)
+            owner = self.file.read().strip() or 'another process'
+            self.file.close()
+            raise FileExistsError(
+                f'{work_dir} is in use by {owner}: end that run first, or '
+                'give another --work-dir'
+            ) from None
+        except OSError as error:
+            logger.warning(f'{work_dir} cannot be locked ({error})')
+            return
+        self.file.truncate(0)
+        self.file.write(f'process {os.getpid()} on {socket.gethostname()}\n')
+        self.file.flush()
+
+    def release(self) -> None:
+        """Let others train there."""
+        self.file.close()
+
+
+def refuse_fresh_start(work_dir: str | Path) -> None:
+    """Refuse to start afresh where any checkpoint lies.
+
+    Raises:
+        FileExistsError: Naming what continues it.
+    """
+    found = sorted(path.name for path in Path(work_dir).glob('*.pth'))
+    if found or Path(work_dir, 'last_checkpoint').exists():
+        raise FileExistsError(
+            f'{work_dir} already holds a run'
+            + (f' ({", ".join(found[:3])})' if found else '')
+            + ': --resume continues it, another --work-dir starts afresh'
+        )
+
+
+def newest_checkpoint(work_dir: str | Path, logger: MMLogger) -> str | None:
+    """The newest checkpoint of a work dir that is whole.
+
+    Args:
+        work_dir: The folder.
+        logger: Where to name those that are passed over.
+
+    Returns:
+        Its path; None if there is no checkpoint at all.
+
+    Raises:
+        FileExistsError: If there are checkpoints, and none to go on from.
+    """
+    last = Path(work_dir, 'last_checkpoint')
+    found = {
+        path: path.stat().st_mtime_ns
+        for kind in NAMES
+        for path in Path(work_dir).glob(kind)
+    }
+    # Of the same instant, on coarse clocks, the later of its kind.
+    paths = sorted(
+        found,
+        key=lambda path: (found[path], len(path.name), path),
+        reverse=True,
+    )
+    if last.is_file():
+        named = Path(last.read_text(errors='replace').strip())
+        # By its name: the work dir may have been moved.
+        paths.sort(key=lambda path: path.name != named.name)
+    for path in paths:
+        try:
+            check_archive(path)
+        except (ValueError, OSError) as error:
+            logger.warning(f'Passed over: {error}')
+        else:
+            return str(path)
+    others = sorted(path.name for path in Path(work_dir).glob('*.pth'))
+    if others:
+        raise FileExistsError(
+            f'{work_dir} has {", ".join(others[:3])}, and nothing whole to '
+            f'go on from: --pretrained {Path(work_dir, others[0])} with '
+            'another --work-dir starts from its weights'
+        )
+    return None
