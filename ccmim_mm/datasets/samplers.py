@@ -6,7 +6,7 @@ data is state, kept in checkpoints.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -65,17 +65,23 @@ class ResumableSampler(Sampler):
         """
 
     def _compare(self, state: dict[str, Any], names: tuple[str, ...]) -> None:
+        for what, was, is_now in self.differences(state, names):
+            raise ValueError(
+                f'the checkpoint lies in the middle of the data, with {what} '
+                f'{was}, here it is {is_now}: resume with the same data and '
+                "number of processes, or from an epoch's end if epochs are "
+                'counted'
+            )
+
+    def differences(
+        self, state: dict[str, Any], names: Iterable[str] = _NAMES
+    ) -> Iterator[tuple[str, Any, Any]]:
+        """What is other data now: its name, what it was, and is."""
         now = self.state_dict()
         for name in names:
             # What is older does not tell.
-            was = state.get(name, now[name])
-            if was != now[name]:
-                raise ValueError(
-                    f'the checkpoint lies in the middle of the data, with '
-                    f'{_NAMES[name]} {was}, here it is {now[name]}: resume '
-                    'with the same data and number of processes, or from '
-                    "an epoch's end if epochs are counted"
-                )
+            if name in now and state.get(name, now[name]) != now[name]:
+                yield _NAMES[name], state[name], now[name]
 
 
 @DATA_SAMPLERS.register_module()

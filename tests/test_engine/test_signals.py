@@ -71,7 +71,7 @@ def run(cfg, *hooks):
 
 def in_its_group(cfg, log, *hook):
     os.setpgid(0, 0)
-    sys.stdout = sys.stderr = Path(log).open('w')
+    sys.stdout = sys.stderr = Path(log).open('w')  # noqa: SIM115
     run(cfg, Wait(*hook))
 
 

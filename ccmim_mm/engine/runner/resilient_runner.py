@@ -227,7 +227,7 @@ class ResilientRunner(PortableRunner):
         loop, done = self.train_loop, self.iter
         if isinstance(loop, ResumableEpochTrainLoop | ResumableIterTrainLoop):
             try:
-                loop.load_state_dict(self._loop_state)
+                self._changed |= loop.load_state_dict(self._loop_state)
             except ValueError as error:
                 raise ValueError(f'{filename}: {error}') from None
             if self.iter != done or moves_schedule(self._changed):
@@ -315,7 +315,13 @@ class ResilientRunner(PortableRunner):
         meta.pop('config', None)
         self._loop_state = meta.get('loop')
         then = meta.get('settings')
-        if then is not None:
+        if then is None:
+            self.logger.warning(
+                f'{filename} does not say with which settings it was made: '
+                'optimizer, rates and seed are its own, whatever the config '
+                'says'
+            )
+        else:
             self._changed = changes(then, settings_of(self.cfg))
             check_changes(self._changed, then, filename)
         unpack_histories(checkpoint['message_hub'])

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from ...datasets import ResumableSampler
 from ...models import PretrainMethod
 from .loader_workers import batches_of
+from .settings import Changes
 
 
 class _Resumable:
@@ -85,6 +86,12 @@ class _Resumable:
                 f'it is of a {state["loop"]}, here train_cfg.type is '
                 f'{type(self).__name__}'
             )
+
+    def _changes(self, place: dict[str, Any]) -> Changes:
+        return {
+            what: (str(was), str(now))
+            for what, was, now in self.sampler.differences(place)
+        }
 
 
 @LOOPS.register_module()
@@ -164,8 +171,11 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
-    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+    def load_state_dict(self, state: dict[str, Any] | None) -> Changes:
         """Go on from a checkpoint whose epoch and iteration are set.
+
+        Returns:
+            What of the data is not as it was.
 
         Raises:
             ValueError: If it lies within an epoch that was cut up in
@@ -178,7 +188,7 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
                     'it does not say where in the data it lies: resume from '
                     "a checkpoint of an epoch's end"
                 )
-            return
+            return {}
         self._check_kind(state)
         place, was = state['sampler'], state['iters_per_epoch']
         within = place['consumed'] < place['length']
@@ -197,11 +207,12 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
                     f'{here}: resume with the same data, batch size and '
                     "number of processes, or from an epoch's end"
                 )
+        changed = self._changes(place)
         self.sampler.load_state_dict(place)
-        if was == now:
-            return
-        # At an epoch's end the count of epochs is what holds.
-        self._iter = (place['epoch'] + 1) * now
+        if was != now:
+            # At an epoch's end the count of epochs is what holds.
+            self._iter = (place['epoch'] + 1) * now
+        return changed
 
 
 @LOOPS.register_module()
@@ -241,17 +252,22 @@ class ResumableIterTrainLoop(_Resumable, IterBasedTrainLoop):
         self._take_sampler()
         self.dataloader_iterator = _Stream(self.dataloader)
 
-    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+    def load_state_dict(self, state: dict[str, Any] | None) -> Changes:
         """Go on from a checkpoint whose iteration is set.
+
+        Returns:
+            What of the data is not as it was.
 
         Raises:
             ValueError: If the data are others.
         """
         if state is None:
             self.sampler.consumed = self._iter * self.dataloader.batch_size
-        else:
-            self._check_kind(state)
-            self.sampler.load_state_dict(state['sampler'])
+            return {}
+        self._check_kind(state)
+        changed = self._changes(state['sampler'])
+        self.sampler.load_state_dict(state['sampler'])
+        return changed
 
     @property
     def due(self) -> bool:

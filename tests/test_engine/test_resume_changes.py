@@ -1,0 +1,197 @@
+"""A resume honours what has changed, or refuses it by name."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from run_helpers import bare, config, history
+from test_engine.test_exact_resume import assert_same_runs, run, stop
+
+EPOCH = dict(by_epoch=True, convert_to_iter_based=True)
+
+
+def schedule(epochs):
+    """A warm-up of an epoch, then a cosine to the end."""
+    return [
+        dict(EPOCH, type='LinearLR', start_factor=0.1, begin=0, end=1),
+        dict(
+            EPOCH,
+            type='CosineAnnealingLR',
+            T_max=epochs - 1,
+            begin=1,
+            end=epochs,
+        ),
+    ]
+
+
+def tiny(data, work_dir, name='', epochs=2, ends=None, **kwargs):
+    options = kwargs.pop('options', {}) | {
+        'param_scheduler': schedule(ends or epochs)
+    }
+    cfg = bare(config(data, work_dir, epochs, options, **kwargs))
+    cfg.experiment_name = f'changes{work_dir}{name}'
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def data(picture_folder, tmp_path_factory):
+    """24 pictures that a test may add to in a copy."""
+    root = tmp_path_factory.mktemp('data') / 'pictures'
+    shutil.copytree(picture_folder, root)
+    return root
+
+
+@pytest.fixture(scope='module')
+def finished(data, tmp_path_factory):
+    """A run of two epochs, of three iterations each."""
+    folder = tmp_path_factory.mktemp('finished')
+    run(tiny(data, folder))
+    return folder
+
+
+@pytest.fixture(scope='module')
+def stopped(data, tmp_path_factory):
+    """A run that was stopped within its second epoch."""
+    folder = tmp_path_factory.mktemp('stopped')
+    stop(tiny(data, folder), iteration=4)
+    return folder
+
+
+def copied(folder, tmp_path):
+    return shutil.copytree(folder, tmp_path / 'run')
+
+
+def log_of(work_dir):
+    logs = sorted(work_dir.glob('*/*.log'), key=lambda p: p.stat().st_mtime)
+    return logs[-1].read_text()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            {'optim_wrapper.optimizer.lr': 1e-5},
+            r'optimizer\.lr 0\.001 -> 1e-05 would be ignored.*--pretrained',
+        ),
+        (
+            {'optim_wrapper.optimizer.weight_decay': 0.5},
+            r'weight_decay 0\.05 -> 0\.5 would be ignored.*--pretrained',
+        ),
+        (
+            {'randomness.seed': 5},
+            r'resume with --cfg-options randomness\.seed=0',
+        ),
+        (
+            {'train_dataloader.batch_size': 12},
+            r'within an epoch, of 3 iterations an epoch, here 2',
+        ),
+        (
+            {'optim_wrapper.accumulative_counts': 3},
+            r'of 1 batches a step, here 3',
+        ),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused(
+    options, message, data, stopped, tmp_path
+):
+    work_dir = copied(stopped, tmp_path)
+    cfg = tiny(data, work_dir, options=options, resume='auto')
+    with pytest.raises(ValueError, match=message):
+        run(cfg)
+
+
+def test_more_epochs_need_a_schedule_for_them(data, finished, tmp_path):
+    work_dir = copied(finished, tmp_path)
+    cfg = tiny(data, work_dir, epochs=4, ends=2, resume='auto')
+    with pytest.raises(ValueError, match=r'ends at 2: --epochs 4 stretches'):
+        run(cfg)
+
+
+def test_a_longer_schedule_goes_on_as_if_it_had_always_been(
+    data, finished, tmp_path
+):
+    straight = run(tiny(data, tmp_path / 'straight', epochs=4))
+    work_dir = copied(finished, tmp_path)
+    resumed = run(tiny(data, work_dir, epochs=4, resume='auto'))
+    assert (resumed.epoch, resumed.iter) == (4, 12)
+    rates = history(resumed, 'lr')
+    np.testing.assert_allclose(rates[6:], history(straight, 'lr')[6:])
+    # Not the old minimum.
+    assert rates[6] > 2 * rates[5] > 0
+    assert 'train_cfg.max_epochs 2 -> 4' in log_of(work_dir)
+
+
+def test_other_settings_are_taken_and_said(data, stopped, tmp_path):
+    work_dir = copied(stopped, tmp_path)
+    options = {'model.align_head.loss_weight': 0.2}
+    cfg = tiny(data, work_dir, options=options, resume='auto')
+    assert run(cfg).model.align_head.loss_weight == 0.2
+    said = 'from here on: model.align_head.loss_weight 0.1 -> 0.2'
+    assert said in log_of(work_dir)
+
+
+def test_moved_data_and_more_workers_are_nothing_to_say(
+    data, stopped, tmp_path
+):
+    work_dir = copied(stopped, tmp_path)
+    moved = shutil.copytree(data, tmp_path / 'moved')
+    options = {'train_dataloader.num_workers': 1}
+    run(tiny(moved, work_dir, options=options, resume='auto'))
+    assert 'Other settings' not in log_of(work_dir)
+
+
+@pytest.mark.parametrize('change', ['another name', 'one more'])
+def test_within_an_epoch_the_pictures_are_the_same(
+    change, data, stopped, tmp_path
+):
+    work_dir = copied(stopped, tmp_path)
+    other = shutil.copytree(data, tmp_path / 'other')
+    first = other / 'train/red/0.png'
+    if change == 'one more':
+        # Of as many iterations.
+        shutil.copy(first, other / 'train/red/100.png')
+        message = 'pictures 24, here it is 25'
+    else:
+        first.rename(other / 'train/red/100.png')
+        message = 'the digest of their names'
+    with pytest.raises(ValueError, match=message):
+        run(tiny(other, work_dir, resume='auto'))
+
+
+def test_at_an_epochs_end_other_pictures_are_said(data, finished, tmp_path):
+    work_dir = copied(finished, tmp_path)
+    other = shutil.copytree(data, tmp_path / 'other')
+    (other / 'train/red/0.png').rename(other / 'train/red/100.png')
+    runner = run(tiny(other, work_dir, epochs=3, resume='auto'))
+    assert runner.epoch == 3
+    assert 'the digest of their names' in log_of(work_dir)
+
+
+def test_a_run_without_a_seed_goes_on_with_the_one_it_drew(data, tmp_path):
+    seedless = {'randomness': dict(_delete_=True, seed=None)}
+    cfg = tiny(data, tmp_path / 'run', options=seedless)
+    stop(cfg, iteration=4)
+    resumed = run(
+        tiny(data, tmp_path / 'run', 'b', options=seedless, resume='auto')
+    )
+    saved = torch.load(tmp_path / 'run/epoch_2.pth', weights_only=True)
+    seeded = {'randomness.seed': saved['meta']['seed']}
+    straight = run(tiny(data, tmp_path / 'straight', options=seeded))
+    assert_same_runs(resumed, straight)
+
+
+def test_what_says_nothing_of_its_settings_is_believed(
+    data, finished, tmp_path
+):
+    """Of an older version, say."""
+    work_dir = copied(finished, tmp_path)
+    path = work_dir / 'epoch_1.pth'
+    content = torch.load(path, weights_only=True)
+    del content['meta']['settings']
+    del content['meta']['loop']['sampler']['listing']
+    torch.save(content, path)
+    options = {'optim_wrapper.optimizer.lr': 1e-5}
+    runner = run(tiny(data, work_dir, options=options, resume=str(path)))
+    assert runner.iter == 6
+    assert 'does not say with which settings' in log_of(work_dir)

@@ -1,0 +1,109 @@
+"""One work dir, one run."""
+
+import multiprocessing
+import os
+
+import pytest
+import torch
+from run_helpers import bare, config
+from test_engine.test_exact_resume import run, tiny
+
+from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.runner.work_dir import WorkDirLock
+
+FORK = multiprocessing.get_context('fork')
+
+
+def hold(work_dir, connection):
+    lock = WorkDirLock(work_dir, None)
+    connection.send(os.getpid())
+    connection.recv()
+    lock.release()
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A work dir that another process trains into."""
+    here, there = FORK.Pipe()
+    process = FORK.Process(target=hold, args=(tmp_path, there))
+    process.start()
+    here.recv()
+    yield tmp_path, process
+    process.kill()
+    process.join()
+
+
+def test_a_second_run_is_refused_and_leaves_no_trace(held, picture_folder):
+    work_dir, process = held
+    (work_dir / '.epoch_1.pth.x.part').touch()
+    before = sorted(path.name for path in work_dir.glob('*.*'))
+    cfg = tiny(picture_folder, work_dir)
+    with pytest.raises(FileExistsError, match=f'by process {process.pid} on'):
+        run(cfg)
+    # But for its log.
+    after = sorted(path.name for path in work_dir.glob('*.*'))
+    assert after == before
+    # Its end, however it comes, is the end of that.
+    process.kill()
+    process.join()
+    cfg = tiny(picture_folder, work_dir)
+    cfg.experiment_name += 'after'
+    assert run(cfg).iter == 6
+    assert not list(work_dir.glob('.*.part'))
+
+
+def test_workers_do_not_keep_the_lock(picture_folder, tmp_path):
+    lock = WorkDirLock(tmp_path, None)
+    here, there = FORK.Pipe()
+    child = FORK.Process(target=there.recv)
+    child.start()
+    lock.release()
+    process = FORK.Process(target=hold, args=(tmp_path, there))
+    process.start()
+    assert here.recv() == process.pid
+    for _ in range(2):
+        here.send('end')
+    for ended in (child, process):
+        ended.join()
+        assert ended.exitcode == 0
+
+
+@pytest.mark.parametrize('name', ['last_good.pth', 'epoch_3.pth', 'my.pth'])
+def test_a_fresh_start_where_any_checkpoint_lies_is_refused(
+    name, picture_folder, tmp_path
+):
+    torch.save({}, tmp_path / name)
+    cfg = tiny(picture_folder, tmp_path)
+    with pytest.raises(FileExistsError, match=rf'already .*{name}.*--resume'):
+        ResilientRunner.from_cfg(cfg).check_input()
+    assert not list(tmp_path.glob('*.py'))
+
+
+@pytest.mark.parametrize('name', ['last_good.pth', 'epoch_3.pth'])
+def test_nothing_to_go_on_from_is_no_fresh_start(
+    name, picture_folder, tmp_path
+):
+    """The last good weights are none of a regular place; the other broken."""
+    (tmp_path / name).write_bytes(b'PK broken')
+    cfg = tiny(picture_folder, tmp_path, resume='auto')
+    message = rf'nothing whole .*--pretrained .*{name} with another'
+    with pytest.raises(FileExistsError, match=message):
+        ResilientRunner.from_cfg(cfg).check_input()
+
+
+def test_last_good_weights_start_a_run_with_a_lower_rate(
+    picture_folder, tmp_path
+):
+    """What the message of a stop says works."""
+    runner = run(tiny(picture_folder, tmp_path / 'a'))
+    runner.save_checkpoint(str(tmp_path / 'a'), 'last_good.pth')
+    cfg = bare(
+        config(
+            picture_folder,
+            tmp_path / 'b',
+            options={'optim_wrapper.optimizer.lr': 1e-5},
+            pretrained=str(tmp_path / 'a/last_good.pth'),
+        )
+    )
+    runner = run(cfg)
+    assert runner.optim_wrapper.param_groups[0]['initial_lr'] == 1e-5
