@@ -6,8 +6,9 @@ Importing the package registers every module of it, so a config needs
 
 # ruff: noqa: E402 - the stack is checked before anything is imported from it
 
-from ._stack import check_stack, quiet_imports
+from ._stack import check_stack, check_system, quiet_imports
 
+check_system()
 check_stack()
 with quiet_imports():
     from . import (

@@ -5,6 +5,7 @@ share their import names, so pip cannot be asked to depend on either
 without overwriting what a user already has. It is checked here instead.
 """
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -29,6 +30,21 @@ _COMPILE = (
     '--force-reinstall --no-deps --no-build-isolation --no-cache-dir '
     '--no-binary onedl-mmcv onedl-mmcv==2.3.6'
 )
+
+
+def check_system(name: str = os.name) -> None:
+    """Check that this is a system that runs can be signalled and locked on.
+
+    Args:
+        name: As ``os.name``.
+
+    Raises:
+        ImportError: On Windows.
+    """
+    if name == 'nt':
+        raise ImportError(
+            'ccmim_mm runs on Linux; on Windows: in WSL 2 (wsl --install)'
+        )
 
 
 def check_scope(scope: str) -> None:

@@ -6,7 +6,12 @@ from importlib import import_module
 import pytest
 
 from ccmim_mm import _stack
-from ccmim_mm._stack import check_operators, check_scope, check_stack
+from ccmim_mm._stack import (
+    check_operators,
+    check_scope,
+    check_stack,
+    check_system,
+)
 
 
 def test_a_part_that_is_too_old_or_missing():
@@ -37,3 +42,9 @@ def test_operators_for_another_torch(monkeypatch):
     monkeypatch.setattr(_stack, 'import_module', undefined)
     with pytest.raises(ImportError, match='compiled for another torch'):
         check_operators()
+
+
+def test_windows_is_told_where_to_go():
+    check_system()
+    with pytest.raises(ImportError, match='WSL'):
+        check_system('nt')

@@ -37,19 +37,20 @@ def launch(data: Path, work_dir: Path, restarts: int) -> subprocess.Popen:
         )  # fmt: skip
 
 
-def workers(data: Path, work_dir: Path) -> list[int]:
-    """The ranks' process ids."""
+def processes_of(work_dir: Path, ranks_alone: bool = False) -> list[int]:
+    """Ids of the processes of a run: all, or its ranks."""
     found = []
     for entry in Path('/proc').iterdir():
         try:
             text = (entry / 'cmdline').read_bytes().decode().split('\0')
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             continue
-        # torchrun's own line has the tool's arguments too.
+        # The launcher's own line has the tool's arguments too.
+        launcher = any(part.endswith('tools/launch.py') for part in text)
         if (
             str(work_dir) in text
-            and 'torch.distributed.run' not in text
             and any(part.endswith('tools/train.py') for part in text)
+            and not (ranks_alone and launcher)
         ):
             found.append(int(entry.name))
     return sorted(found)
@@ -66,7 +67,7 @@ def check(folder: Path) -> dict:
         time.sleep(0.05)
         if process.poll() is not None:
             break
-    victims = workers(data, work_dir)
+    victims = processes_of(work_dir, ranks_alone=True)
     os.kill(victims[-1], 9)
     code = process.wait(300)
     states = []

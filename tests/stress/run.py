@@ -13,7 +13,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-SCRIPTS = ('checkpoints', 'disk', 'pictures', 'ranks', 'kills')
+SCRIPTS = (
+    *('checkpoints', 'disk', 'pictures', 'resumes', 'cases', 'races'),
+    *('ranks', 'signals', 'writes', 'kills'),
+)
 
 
 def main() -> None:

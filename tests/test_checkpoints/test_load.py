@@ -46,6 +46,17 @@ def test_a_classifier_with_mean_pooling(state):
     assert sorted(loaded(vit, state)) == sorted(report.loaded)
 
 
+def test_additions_of_a_backbone_are_loaded_layer_by_layer(state):
+    """Relative positions of some layers only: the others start fresh."""
+    vit = WindowedViT(ARCH, 64, 8, num_global=3)
+    name = 'layers.1.attn.rel_pos_h'
+    table = torch.randn_like(vit.state_dict()[name])
+    report = load_backbone(vit, {**state, f'backbone.{name}': table})
+    assert name in report.loaded
+    assert torch.equal(vit.state_dict()[name], table)
+    assert len(report.new) == 5
+
+
 def test_a_detector_at_another_size(state):
     vit = WindowedViT(ARCH, 64, 8, num_global=3)
     report = load_backbone(vit, state)

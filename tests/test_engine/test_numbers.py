@@ -103,6 +103,22 @@ def test_too_many_in_a_row_stop_it_with_the_last_good_weights(
             assert torch.isfinite(value).all()
 
 
+def test_a_full_disk_at_that_stop_is_said_in_the_same_line(
+    picture_folder, tmp_path, monkeypatch
+):
+    def refuse(source, target):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('ccmim_mm.files.os.replace', refuse)
+    with pytest.raises(FloatingPointError, match=r'Saving failed.*No space'):
+        spoiled(
+            picture_folder,
+            tmp_path,
+            set(range(1, 9)),
+            **{'custom_hooks.2.max_skipped': 1},
+        )
+
+
 class Loader:
     batch_size = 8
 

@@ -195,3 +195,16 @@ def test_what_says_nothing_of_its_settings_is_believed(
     runner = run(tiny(data, work_dir, options=options, resume=str(path)))
     assert runner.iter == 6
     assert 'does not say with which settings' in log_of(work_dir)
+
+
+def test_another_batch_without_any_schedule(data, tmp_path):
+    def cfg(name, **kwargs):
+        found = tiny(data, tmp_path, name, **kwargs)
+        found.param_scheduler = None
+        return found
+
+    run(cfg('', epochs=1))
+    halved = {'train_dataloader.batch_size': 4}
+    resumed = run(cfg('again', options=halved, resume='auto'))
+    assert resumed.iter == 12
+    assert set(history(resumed, 'lr')) == {1e-3}

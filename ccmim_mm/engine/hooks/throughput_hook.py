@@ -1,11 +1,15 @@
 """How fast the run is, and what it waits for."""
 
 import resource
+import sys
 
 from mmengine.device import is_cuda_available
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+
+#: Of the system's figure: KiB, on a Mac bytes.
+PEAKS_PER_MIB = 2**20 if sys.platform == 'darwin' else 2**10
 
 
 @HOOKS.register_module()
@@ -35,4 +39,4 @@ class ThroughputHook(Hook):
         hub.update_scalar('train/data_wait', waited / seconds)
         if not is_cuda_available():
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            hub.update_scalar('train/memory_mb', peak / 1024)
+            hub.update_scalar('train/memory_mb', peak / PEAKS_PER_MIB)
