@@ -1,5 +1,6 @@
 """Pictures: listing, loading, and their reproducible randomness."""
 
+from .label_map_dataset import LabelMapDataset
 from .picture_folder import PictureFolder
 from .samplers import (
     ResumableSampler,
@@ -16,6 +17,7 @@ from .transforms import (
 )
 
 __all__ = [
+    'LabelMapDataset',
     'LoadLabelMap',
     'LoadReadableImage',
     'LoadUprightImage',

@@ -28,11 +28,10 @@ from ...checkpoints import (
     unpack_histories,
 )
 from ...datasets.classes import check_data, has_classes
-from ...datasets.data_root import parts
 from ...files import remove_parts
 from .newest import newest_checkpoint
 from .portable_runner import PortableRunner
-from .prepare import prepare
+from .prepare import as_given, prepare
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 
 
@@ -137,10 +136,7 @@ class ResilientRunner(PortableRunner):
     def dump_config(self) -> None:
         """Keep the config in the work dir, for other data as well."""
         prepared = self.cfg
-        self.cfg = copy.deepcopy(prepared)
-        for part in parts(self.cfg):
-            if part.dataset.get('data_root') == self.cfg.get('data_root'):
-                part.dataset.pop('data_root', None)
+        self.cfg = as_given(prepared)
         try:
             super().dump_config()
         finally:
