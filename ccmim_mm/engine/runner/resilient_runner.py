@@ -33,6 +33,7 @@ from .newest import newest_checkpoint
 from .portable_runner import PortableRunner
 from .prepare import as_given, prepare
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
+from .schedule import schedule_problem, without_short_warm_ups
 
 
 @RUNNERS.register_module()
@@ -90,6 +91,9 @@ class ResilientRunner(PortableRunner):
         if self._checked:
             return
         self._find_start()
+        problem = schedule_problem(self.cfg)
+        if problem and not self._resume:
+            self.logger.warning(problem)
         if has_classes(self.cfg):
             check_data(self.cfg)
         self._checked = True
@@ -182,6 +186,15 @@ class ResilientRunner(PortableRunner):
             super()._init_model_weights()
         # What was loaded to be checked has been overwritten.
         self._has_loaded = False
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build the schedule, see the parent; with warm-ups that end."""
+        scheduler, lines = without_short_warm_ups(
+            scheduler, len(self.train_dataloader)
+        )
+        for line in lines:
+            self.logger.warning(line)
+        return super().build_param_scheduler(scheduler)
 
     def resume(self, filename: str, *args, **kwargs) -> None:
         """Go on from a checkpoint, see the parent.
