@@ -50,7 +50,8 @@ def apply_options(cfg: Config, options: dict[str, Any] | None) -> None:
     for path in given:
         _check_top(cfg, path)
         _check_second(cfg, path, given)
-        if 'classes' in cfg and path[-1] == 'num_classes':
+        of_model = path[0] in ('model', 'data_preprocessor')
+        if of_model and path[-1] == 'num_classes' and 'classes' in cfg:
             raise ValueError(
                 f'{".".join(path)}: here the classes are counted: leave it '
                 'out, and set classes, or take another --data'

@@ -89,8 +89,9 @@ def complete_annotations(cfg: Config) -> None:
             dataset.ann_file = copies[ann_file]
     for stage in ('train', 'val', 'test'):
         for evaluator in evaluators(cfg, stage):
-            if evaluator.get('ann_file') in copies:
-                evaluator.ann_file = copies[evaluator.ann_file]
+            ann_file = str(Path(evaluator.get('ann_file') or ''))
+            if ann_file in copies:
+                evaluator.ann_file = copies[ann_file]
 
 
 def _is_coco(dataset: ConfigDict) -> bool:
