@@ -9,11 +9,11 @@ import torch
 from conftest import ROOT
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
-from mmengine.registry import DATASETS, DefaultScope
+from mmengine.registry import DATASETS, MODELS, DefaultScope
 from mmengine.structures import InstanceData
 from PIL import Image
 
-from ccmim_mm.apis import config_for_training
+from ccmim_mm.apis import config_for_testing, config_for_training
 from ccmim_mm.datasets.data_root import leaf
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import as_given, prepare
@@ -305,3 +305,22 @@ def test_a_value_that_is_no_class_names_the_fix(mixed):
     )
     with pytest.raises(ValueError, match=message):
         runner.check_input()
+
+
+def test_a_checkpoint_of_other_classes_is_refused(mixed, tmp_path):
+    small = {f'{s}_dataloader.num_workers': 0 for s in ('val', 'test')}
+    path = ROOT / f'configs/{SEGMENT}.py'
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = MODELS.build(prepared(mixed, SEGMENT).model)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'seven.pth')
+    tested = config_for_testing(
+        path,
+        str(tmp_path / 'seven.pth'),
+        {**small, 'classes': None},
+        mixed,
+        tmp_path / 'test',
+    )
+    message = r'conv_seg\.(weight|bias): the model has \(2,.*checkpoint \(7,'
+    with pytest.raises(ValueError, match=message) as error:
+        ResilientRunner.from_cfg(tested).test()
+    assert '\n' not in str(error.value)

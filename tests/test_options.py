@@ -11,6 +11,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 from schedules import lengths
 
 from ccmim_mm.apis import apply_options, config_for_training, load_encoder
+from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.schedule import (
     scale_schedule,
     schedule_length,
@@ -215,6 +216,38 @@ def test_a_schedule_of_another_length_is_said():
     assert schedule_problem(cfg) is None
     cfg.train_cfg = None
     assert schedule_length(cfg) is None
+
+
+def tiny_runner(data, work_dir, **kwargs):
+    options = {'val_cfg': None, 'val_dataloader': None, 'val_evaluator': None}
+    cfg = config_for_training(
+        ROOT / 'tests/tiny_config.py', options, data, work_dir, **kwargs
+    )
+    cfg.experiment_name = f'{work_dir}{kwargs}'
+    return ResilientRunner.from_cfg(cfg)
+
+
+def test_a_run_says_so_when_it_starts_and_has_its_warm_up(
+    picture_folder, tmp_path
+):
+    said, short = 'The schedule of the learning rate', 'No warm-up: LinearLR'
+    runner = tiny_runner(picture_folder, tmp_path / 'a')
+    runner.check_input()
+    assert said in log_of(tmp_path / 'a')
+    # A sixteenth of 3 iterations
+    runner = tiny_runner(picture_folder, tmp_path / 'b', epochs=1)
+    runner.train()
+    assert said not in log_of(tmp_path / 'b')
+    assert short in log_of(tmp_path / 'b')
+    first = runner.message_hub.get_scalar('train/lr').data[0][0]
+    assert first == runner.cfg.optim_wrapper.optimizer.lr
+    resumed = tiny_runner(picture_folder, tmp_path / 'b', resume='auto')
+    resumed.check_input()
+    assert said not in log_of(tmp_path / 'b')
+
+
+def log_of(work_dir):
+    return ''.join(path.read_text() for path in work_dir.glob('*/*.log'))
 
 
 def test_lengths_that_are_none():

@@ -42,7 +42,9 @@ def pair_label_maps(
         for path in _files(label_maps)
         if path.suffix == suffix
     }
-    found = sorted(p for p in _files(pictures) if p.suffix.lower() in SUFFIXES)
+    found = [p for p in _files(pictures) if p.suffix.lower() in SUFFIXES]
+    # As mmseg sorts them.
+    found.sort(key=str)
     names = [path.relative_to(pictures).with_suffix('') for path in found]
     counts = Counter(names)
     named = list(zip(found, names, strict=True))

@@ -69,7 +69,7 @@ def complete_annotations(cfg: Config) -> None:
         cfg: The config with data and classes applied, changed in place.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If a picture is missing whose size is needed.
         ValueError: If one is not of the format or the classes.
     """
     copies: dict[str, str] = {}
@@ -79,6 +79,9 @@ def complete_annotations(cfg: Config) -> None:
         root = dataset.get('data_root') or ''
         folder = (dataset.get('data_prefix') or {}).get('img', '')
         ann_file = str(Path(root, dataset.ann_file))
+        if not Path(ann_file).is_file():
+            # Said when it is read.
+            continue
         if ann_file not in copies:
             copies[ann_file] = _completed(
                 cfg, ann_file, Path(root, folder), stage

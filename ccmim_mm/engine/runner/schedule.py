@@ -75,7 +75,8 @@ def scale_schedule(
     """Train for another length, with the same schedule scaled to it.
 
     Every length of every scheduler, warm-up included, becomes the same share
-    of the training as before; those that count iterations in a training of
+    of the schedule as before, and the schedule ends with the training, which
+    it need not have done before; those that count iterations in a training of
     epochs likewise. Intervals of evaluations, checkpoints and logs stay: the
     last epoch or iteration is evaluated and saved whatever they are.
 
@@ -103,7 +104,7 @@ def scale_schedule(
         raise ValueError(f'--{asked} is {number!r}: give 1 or more')
     cfg.train_cfg[f'max_{asked}'] = number
     for scheduler in _schedulers(cfg.get('param_scheduler')):
-        _scale(scheduler, number / length.training)
+        _scale(scheduler, number / (length.schedule or length.training))
 
 
 def _schedulers(part: Any) -> Iterator[dict]:
