@@ -142,6 +142,24 @@ def test_the_length_of_each_part(name, number, expected):
                 assert type(scheduler[key]) is int
 
 
+def test_other_steps_are_scaled_too():
+    def scaled(**scheduler):
+        cfg = Config(
+            dict(train_cfg=dict(max_iters=100), param_scheduler=scheduler)
+        )
+        scale_schedule(cfg, iters=40)
+        return cfg.param_scheduler
+
+    common = dict(by_epoch=False, begin=0, end=100)
+    assert scaled(type='StepLR', step_size=30, **common).step_size == 12
+    cycle = scaled(type='OneCycleLR', total_steps=100, **common)
+    assert (cycle.total_steps, cycle.end) == (40, 40)
+    restarts = scaled(type='CosineRestartLR', periods=[25, 75], **common)
+    assert restarts.periods == [10, 30]
+    several = scaled(a=[dict(type='PolyLR', **common)], b=[])
+    assert several.a[0].end == 40
+
+
 def rates(cfg, epoch_length):
     """Of every iteration, for a peak of 1."""
     parameter = torch.nn.Parameter(torch.zeros(1))

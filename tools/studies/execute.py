@@ -126,7 +126,8 @@ def check_inputs(runs: Collection[Run], data_root: Path) -> None:
             raise FileNotFoundError(
                 f'no {path}: start the study from the root of a clone'
             )
-    configs = {run.config: Config.fromfile(run.config) for run in runs}
+    paths = {run.config for run in runs}
+    configs = {path: Config.fromfile(path) for path in paths}
     # Values differ; whether anything reads them does not.
     asked = {(run.config, *run.options): run.options for run in runs}
     for (config, *_), options in asked.items():

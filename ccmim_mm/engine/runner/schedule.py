@@ -1,5 +1,6 @@
 """How long a config trains, and how long its schedule is."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -137,15 +138,18 @@ def _scale(scheduler: dict, ratio: float) -> None:
         new['T_max'] = _span(new)
     for key, value in new.items():
         scheduler[key] = int(value) if value == int(value) else value
-    last = max(scheduler.get('end', 2) - 1, 1)
+    last = max(scheduler.get('end', math.inf) - 1, 1)
 
-    def step(value: int) -> int:
-        return min(max(round(value * ratio), 1), last)
+    def step(value: int, latest: float = math.inf) -> int:
+        return int(min(max(round(value * ratio), 1), latest))
 
     for key in stepwise:
         value = scheduler[key]
-        many = isinstance(value, list | tuple)
-        scheduler[key] = [step(v) for v in value] if many else step(value)
+        if key == 'milestones':
+            scheduler[key] = [step(v, last) for v in value]
+        else:
+            many = isinstance(value, list | tuple)
+            scheduler[key] = [*map(step, value)] if many else step(value)
 
 
 def _span(scheduler: dict) -> float:
