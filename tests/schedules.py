@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from ccmim_mm.engine.runner.schedule import (
+from ccmim_mm.engine.runner.schedule_length import (
     scale_schedule,
     schedule_length,
     schedule_problem,

@@ -12,7 +12,7 @@ from schedules import lengths
 
 from ccmim_mm.apis import apply_options, config_for_training, load_encoder
 from ccmim_mm.engine import ResilientRunner
-from ccmim_mm.engine.runner.schedule import (
+from ccmim_mm.engine.runner.schedule_length import (
     scale_schedule,
     schedule_length,
     schedule_problem,

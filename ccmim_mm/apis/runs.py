@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..datasets.data_root import kind_of, leaf
-from ..engine.runner.schedule import scale_schedule
+from ..engine.runner.schedule_length import scale_schedule
 from .options import apply_options
 
 

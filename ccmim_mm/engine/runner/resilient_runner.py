@@ -33,7 +33,7 @@ from .newest import newest_checkpoint
 from .portable_runner import PortableRunner
 from .prepare import as_given, prepare
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
-from .schedule import schedule_problem, without_short_warm_ups
+from .schedule_length import schedule_problem, without_short_warm_ups
 
 
 @RUNNERS.register_module()
