@@ -6,6 +6,7 @@ from conftest import ROOT
 from mmengine.config import Config
 from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import DATASETS, MODELS, OPTIM_WRAPPERS, TRANSFORMS
+from schedules import check_another_length
 
 from ccmim_mm.datasets.data_root import leaf, leaves
 
@@ -82,6 +83,10 @@ def test_the_schedule_ends_with_the_training(cfg):
         lengths = {'100e': (100, 10), '300e': (300, 40)}
         expected = lengths.get(name.rpartition('_')[2], (800, 40))
         assert (epochs, warmup.end) == expected
+
+
+def test_it_takes_another_length(cfg):
+    check_another_length(cfg[1])
 
 
 def test_the_learning_rate_arithmetic(cfg):

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, TRANSFORMS, DefaultScope
 from mmpretrain.registry import MODELS as PRETRAIN_MODELS
+from schedules import check_another_length
 
 from ccmim_mm.checkpoints.load import INTO_BACKBONE, match
 from ccmim_mm.datasets.data_root import kind_of, leaf
@@ -85,6 +86,10 @@ def test_a_checkpoint_of_its_size_fills_the_backbone(case):
     assert not report.unexplained
     task = name.partition('/')[0]
     assert bool(report.new) == (task == 'detection' or 'finetune' in name)
+
+
+def test_it_takes_another_length(case):
+    check_another_length(case[1])
 
 
 def test_the_learning_rate_is_for_the_batch(case):

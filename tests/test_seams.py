@@ -145,7 +145,7 @@ def test_data_root_alone_moves_everything(path, every_layout):
     cfg.data_root = str(every_layout)
     if 'classes' in cfg or cfg.default_scope != 'mmpretrain':
         cfg.classes = 'background,a,b,c,d,e,f'
-    if cfg.model.type == 'ImageClassifier':
+    if cfg.model.type == 'ImageClassifier' or cfg.default_scope == 'mmdet':
         cfg.classes = None
     prepare(cfg)
     found = list(parts(cfg))

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -136,6 +137,9 @@ def test_bad_input_is_named_before_anything_runs(
     (tmp_path / 'pictures').symlink_to(picture_folder / 'train')
     with pytest.raises(ValueError, match=r'needs .*/train/CLASS'):
         execute(runs, work_dir, tmp_path)
+    typo = replace(runs[0], options={**runs[0].options, 'modle.x': 1})
+    with pytest.raises(ValueError, match='modle; did you mean model'):
+        execute([typo], work_dir, tmp_path)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match='from the root of a clone'):
         execute(runs, work_dir, tmp_path)

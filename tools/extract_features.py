@@ -56,11 +56,11 @@ def main() -> None:
     """Extract the features and write them."""
     args = parse_args()
     choose_device(args.device)
-    from ccmim_mm.apis import extract_features
+    from ccmim_mm.apis import apply_options, extract_features
 
     try:
         cfg = Config.fromfile(args.config)
-        cfg.merge_from_dict(args.cfg_options or {})
+        apply_options(cfg, args.cfg_options)
         count = extract_features(
             cfg,
             args.checkpoint,

@@ -22,6 +22,15 @@ def main() -> None:
         help='start from the weights of this checkpoint: of this project, '
         'the ccMIM or MAE release, or timm',
     )
+    length = options.add_mutually_exclusive_group()
+    length.add_argument(
+        '--epochs',
+        type=int,
+        help='train for so many, warm-up and decay scaled to them',
+    )
+    length.add_argument(
+        '--iters', type=int, help='likewise, where iterations are counted'
+    )
     for name, text in (
         ('auto-scale-lr', 'scale the learning rate with processes x batch'),
         ('allow-partial', 'go on where --pretrained fills a part alone'),

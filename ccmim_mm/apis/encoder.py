@@ -24,6 +24,7 @@ from ..datasets.data_root import leaf
 from ..datasets.transforms.loading import to_rgb
 from ..models import CCMIM, MaskedMethod, features_of, patch_features_of
 from ..models.algorithms import Explanation
+from .options import apply_options
 
 #: A picture: its path, one of PIL's, or an RGB array ``(H, W, 3)``, uint8.
 Picture = str | Path | Image.Image | np.ndarray
@@ -45,10 +46,11 @@ def load_encoder(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is broken or does not fill the encoder.
+        ValueError: If it is broken or does not fill the encoder, or an
+            override means nothing.
     """
     cfg = config if isinstance(config, Config) else Config.fromfile(config)
-    cfg.merge_from_dict(options or {})
+    apply_options(cfg, options)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(
             dict(cfg.model, data_preprocessor=cfg.data_preprocessor)

@@ -10,6 +10,8 @@ from typing import Any
 from mmengine.config import Config
 
 from ..datasets.data_root import kind_of, leaf
+from ..engine.runner.schedule_length import scale_schedule
+from .options import apply_options
 
 
 def config_for_training(
@@ -23,6 +25,8 @@ def config_for_training(
     auto_scale_lr: bool = False,
     allow_partial: bool = False,
     trust_checkpoint: bool = False,
+    epochs: int | None = None,
+    iters: int | None = None,
 ) -> Config:
     """The config of a run.
 
@@ -39,13 +43,18 @@ def config_for_training(
         auto_scale_lr: Scale the learning rate with processes x batch.
         allow_partial: Let ``pretrained`` fill the model partly.
         trust_checkpoint: Read files that may run code.
+        epochs: Train for so many, with the schedule scaled to them; before
+            the overrides, so that these say what they say.
+        iters: Likewise, for configs that count iterations.
 
     Raises:
         FileNotFoundError: If a file named is missing.
-        ValueError: If the config has no rate to scale.
+        ValueError: If an override means nothing, the config has no rate to
+            scale, or it counts iterations and not epochs.
     """
     cfg = Config.fromfile(config)
-    cfg.merge_from_dict(options or {})
+    _set_length(cfg, options or {}, epochs, iters)
+    apply_options(cfg, options)
     cfg.launcher = launcher
     cfg.data_root = str(data or cfg.get('data_root') or '') or None
     default = Path('work_dirs', Path(config).stem)
@@ -73,6 +82,20 @@ def config_for_training(
         if wanted:
             cfg[name] = True
     return cfg
+
+
+def _set_length(
+    cfg: Config, options: dict, epochs: int | None, iters: int | None
+) -> None:
+    if epochs is None and iters is None:
+        return
+    for key in ('train_cfg.max_epochs', 'train_cfg.max_iters'):
+        if key in options:
+            raise ValueError(
+                f'--cfg-options {key}: --epochs or --iters says it already: '
+                'leave one of them out'
+            )
+    scale_schedule(cfg, epochs, iters)
 
 
 def config_for_testing(

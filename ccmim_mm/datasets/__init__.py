@@ -1,6 +1,7 @@
 """Pictures: listing, loading, and their reproducible randomness."""
 
 from .fingerprint import fingerprint
+from .label_map_dataset import LabelMapDataset
 from .picture_folder import PictureFolder
 from .samplers import (
     ResumableSampler,
@@ -17,6 +18,7 @@ from .transforms import (
 )
 
 __all__ = [
+    'LabelMapDataset',
     'LoadLabelMap',
     'LoadReadableImage',
     'LoadUprightImage',

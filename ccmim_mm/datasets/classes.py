@@ -9,18 +9,20 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
-from .checks import (
-    check_class_folders,
-    check_coco,
-    check_label_maps,
-    read_coco,
-)
+from .checks import check_class_folders, check_label_maps
+from .coco import category_names, check_coco, read_coco
 from .data_root import kind_of, leaf, leaves
 from .layouts import class_folders
 
 SPLITS = ('train', 'val', 'test')
 #: Data sets whose files are where :mod:`checks` looks for them.
-CHECKED = ('PictureFolder', 'CocoDataset', 'BaseSegDataset', 'ADE20KDataset')
+CHECKED = (
+    'PictureFolder',
+    'CocoDataset',
+    'LabelMapDataset',
+    'BaseSegDataset',
+    'ADE20KDataset',
+)
 
 
 def has_classes(cfg: Config) -> bool:
@@ -46,9 +48,7 @@ def apply_classes(cfg: Config) -> None:
         if isinstance(classes, str):
             classes = classes.split(',')
         cfg.classes = list(classes or _classes_of_data(cfg))
-        for part in (cfg.model, cfg.get('data_preprocessor')):
-            for holder in find_dicts(part, 'num_classes'):
-                holder.num_classes = len(cfg.classes)
+        _set_count(cfg, len(cfg.classes))
         if kind_of(leaf(cfg, 'train')) != 'class_folders':
             meta = dict(
                 classes=cfg.classes, palette=_palette(len(cfg.classes))
@@ -57,6 +57,19 @@ def apply_classes(cfg: Config) -> None:
                 for dataset in leaves(cfg[f'{split}_dataloader'].dataset):
                     dataset.metainfo = meta
     _check_heads(cfg)
+
+
+def _set_count(cfg: Config, count: int) -> None:
+    """Make every part of the model for that many classes, and say so."""
+    changed = set()
+    for part in (cfg.model, cfg.get('data_preprocessor')):
+        for holder in find_dicts(part, 'num_classes'):
+            if holder.num_classes != count:
+                changed.add(holder.num_classes)
+            holder.num_classes = count
+    if changed:
+        was = ', '.join(map(str, sorted(changed)))
+        print_log(f'num_classes is {count}, by the classes, and not {was}')
 
 
 def _check_heads(cfg: Config) -> None:
@@ -71,7 +84,7 @@ def _check_heads(cfg: Config) -> None:
     ):
         # Of another library's config, which knows what it does.
         return
-    count = len(_classes(cfg))
+    count = len(class_names(cfg))
     for holder in find_dicts(cfg.model, 'num_classes'):
         if holder.num_classes != count and 'Head' in holder.type:
             if 'classes' not in cfg and kind_of(dataset) != 'class_folders':
@@ -101,7 +114,7 @@ def check_data(cfg: Config) -> None:
     dataset = leaf(cfg, 'train')
     if dataset.type not in CHECKED or dataset.get('data_root') is None:
         return
-    classes = _classes(cfg)
+    classes = class_names(cfg)
     if kind_of(leaf(cfg, 'train')) == 'class_folders':
         found = _classes_of_data(cfg)
         if found != list(classes):
@@ -117,25 +130,36 @@ def check_data(cfg: Config) -> None:
         dataset = leaf(cfg, split)
         root = Path(dataset.data_root)
         if kind_of(dataset) == 'coco':
-            check_coco(
+            unused = check_coco(
                 root / dataset.ann_file,
                 root / dataset.data_prefix.img,
                 classes,
-                (cfg.model.get('roi_head') or {}).get('mask_head') is not None,
+                with_masks(cfg),
+                None
+                if dataset.get('test_mode')
+                else dataset.get('filter_cfg'),
             )
         else:
             loads = find_dicts(dataset.pipeline, 'reduce_zero_label')
-            check_label_maps(
+            any_suffix = dataset.type == 'LabelMapDataset'
+            unused = check_label_maps(
                 root / dataset.data_prefix.img_path,
                 root / dataset.data_prefix.seg_map_path,
-                dataset.get('img_suffix', '.jpg'),
+                None if any_suffix else dataset.get('img_suffix', '.jpg'),
                 len(classes),
                 any(load.reduce_zero_label for load in loads),
             )
+        if unused:
+            print_log(f'Not used of the {split} data: {", ".join(unused)}')
     print_log(f'Data of {len(classes)} classes checked: {cfg.data_root}')
 
 
-def _classes(cfg: Config) -> Sequence[str]:
+def with_masks(cfg: Config) -> bool:
+    """Whether a detector learns masks."""
+    return (cfg.model.get('roi_head') or {}).get('mask_head') is not None
+
+
+def class_names(cfg: Config) -> Sequence[str]:
     """Names of the classes that the config is for."""
     if cfg.get('classes'):
         return cfg.classes
@@ -160,8 +184,8 @@ def _classes_of_data(cfg: Config) -> list[str]:
         )
         return check_class_folders(train, *(val or [train]))
     if kind == 'coco':
-        content = read_coco(Path(dataset.data_root, dataset.ann_file))
-        return [category['name'] for category in content['categories']]
+        path = Path(dataset.data_root, dataset.ann_file)
+        return category_names(read_coco(path), path)
     listed = Path(dataset.data_root, 'classes.txt')
     if not listed.is_file():
         raise ValueError(

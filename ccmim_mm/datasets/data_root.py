@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
@@ -107,7 +107,11 @@ def apply_data_root(cfg: Config) -> None:
                 f'{dataset.type} keeps its own data_root {dataset.data_root}'
             )
         if kind_of(dataset) == 'coco':
-            _settle_evaluators(cfg.get(f'{stage}_evaluator') or [], dataset)
+            # Have annotations judged by that are read.
+            ann_file = Path(dataset.get('data_root', ''), dataset.ann_file)
+            for evaluator in evaluators(cfg, stage):
+                if 'ann_file' in evaluator:
+                    evaluator.ann_file = str(ann_file)
 
 
 def _settle(dataset: ConfigDict, root: str, split: Split) -> None:
@@ -121,14 +125,10 @@ def _settle(dataset: ConfigDict, root: str, split: Split) -> None:
         dataset.names_file = str(Path(root, dataset.names_file))
 
 
-def _settle_evaluators(evaluators: Any, dataset: ConfigDict) -> None:
-    """Have annotations judged by that are read."""
-    if not isinstance(evaluators, list):
-        evaluators = [evaluators]
-    for evaluator in evaluators:
-        if 'ann_file' in evaluator:
-            ann_file = Path(dataset.get('data_root', ''), dataset.ann_file)
-            evaluator.ann_file = str(ann_file)
+def evaluators(cfg: Config, stage: str | None) -> list[ConfigDict]:
+    """The evaluators of a stage, be it none, one or several."""
+    found = cfg.get(f'{stage}_evaluator') or []
+    return list(found) if isinstance(found, list | tuple) else [found]
 
 
 def _switch_evaluation(cfg: Config, root: str) -> None:
@@ -165,4 +165,5 @@ def _find_label_maps(dataset: ConfigDict, root: str, split: Split) -> None:
         dataset.data_prefix = dict(
             img_path=found.pictures, seg_map_path=found.label_maps
         )
-        dataset.img_suffix = found.suffix
+        if dataset.type != 'LabelMapDataset':
+            dataset.img_suffix = found.suffix

@@ -62,7 +62,7 @@ class LabelMapSplit(NamedTuple):
     Attributes:
         pictures: The pictures' folder, relative to the root.
         label_maps: The label maps' folder, relative to the root.
-        suffix: The pictures' file name ending, with its dot.
+        suffix: The first picture's file name ending, with its dot.
     """
 
     pictures: str
@@ -198,11 +198,11 @@ def _names(patterns: tuple[str, ...], split: Split) -> Iterator[str]:
 
 
 def _first_picture(folder: Path) -> Path | None:
-    """Any picture in a folder, or in those below."""
+    """The first picture in a folder, or in those below, by its path."""
     if not folder.is_dir():
         return None
     found = (p for p in folder.rglob('*') if p.suffix.lower() in SUFFIXES)
-    return next(found, None)
+    return min(found, default=None)
 
 
 def _not_found(

@@ -1,7 +1,8 @@
 # Your pictures with label maps, in one of the usual layouts (DIR/train/...
-# and DIR/label_maps/train/..., likewise val; PNG, one byte a pixel, 255 is
-# ignored), and the names of the values 0, 1, ... in DIR/classes.txt, one a
-# line, or by --cfg-options classes="wall,floor":
+# and DIR/label_maps/train/..., likewise val; pictures of any suffix, the label
+# maps PNG, one byte a pixel, 255 is ignored), and the names of the values 0,
+# 1, ... in DIR/classes.txt, one a line, or by --cfg-options
+# classes="wall,floor":
 #     python tools/train.py configs/segmentation/upernet_vit-b_own.py \
 #         --data DIR --pretrained CKPT.pth
 # One process x 8 pictures, lr = 1e-4 * sqrt(8 / 16) = 7e-5.
@@ -20,10 +21,12 @@ tta_pipeline[1]['transforms'][2][0]['reduce_zero_label'] = False
 
 train_dataloader = dict(
     batch_size=8,
-    dataset=dict(dataset=dict(type='BaseSegDataset', pipeline=train_pipeline)),
+    dataset=dict(
+        dataset=dict(type='LabelMapDataset', pipeline=train_pipeline)
+    ),
 )
 val_dataloader = dict(
-    dataset=dict(type='BaseSegDataset', pipeline=test_pipeline)
+    dataset=dict(type='LabelMapDataset', pipeline=test_pipeline)
 )
 test_dataloader = val_dataloader
 

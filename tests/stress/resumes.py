@@ -69,7 +69,7 @@ STEP = 'optim_wrapper__accumulative_counts'
 CHANGES = {
     'nothing': Change(options(), None, 1, None, None),
     'one picture more': Change(options(), _one_more, 1, 'pictures', None),
-    'one picture less': Change(options(), _one_less, 1, 'pictures', None),
+    'one picture less': Change(options(), _one_less, 1, 'within', None),
     'a picture renamed': Change(options(), _renamed, 1, 'digest', None),
     'half the batch': Change(
         options(**{BATCH: 4}), None, 1, 'within an epoch', None
@@ -154,7 +154,7 @@ def check(folder: Path) -> dict:
             went_on += 1
             if expected is not None:
                 problems.append(f'{name}, {place}: went on')
-            elif said := _wrong(found, change, data, folder / 'straight'):
+            elif said := _wrong(found, change, Path(other), place):
                 problems.append(f'{name}, {place}: {said}')
     return row(
         'resumes under other conditions',
@@ -178,7 +178,7 @@ def _stopped(data: Path, work_dir: Path, hook: Any) -> None:
     runner.train()
 
 
-def _wrong(found: Any, change: Change, data: Path, folder: Path) -> str:
+def _wrong(found: Any, change: Change, data: Path, place: str) -> str:
     """What is not as a run of these options would have it."""
     iterations, length, rates = found
     epochs = change.options['train_cfg.max_epochs']
@@ -186,10 +186,11 @@ def _wrong(found: Any, change: Change, data: Path, folder: Path) -> str:
         return f'{iterations} iterations of {epochs} x {length}'
     if rates is None:
         return ''
-    work_dir = folder / f'{len(list(folder.glob("*")))}'
+    work_dir = Path(f'{data}_straight')
     straight = train(data, work_dir, change.options, None)
     expected = straight.message_hub.get_scalar('train/lr').data[0]
-    # The last epoch is trained under the new conditions in any case.
-    if not np.allclose(rates[-length:], expected[-length:]):
-        return f'rates {rates[-length:]}, not {expected[-length:]}'
+    # Trained since: after seven iterations, or two epochs.
+    new = iterations - 7 if place == 'within' else (epochs - 2) * length
+    if not np.allclose(rates[-new:], expected[-new:]):
+        return f'rates {rates[-new:]}, not {expected[-new:]}'
     return ''

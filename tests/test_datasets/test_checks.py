@@ -1,85 +1,10 @@
-import json
 import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ccmim_mm.datasets.checks import (
-    check_class_folders,
-    check_coco,
-    check_label_maps,
-)
-
-
-@pytest.fixture
-def coco(tmp_path):
-    """A set of one picture, 20 x 10, with one annotation."""
-    Image.new('RGB', (20, 10)).save(tmp_path / 'a.jpg')
-    return dict(
-        images=[dict(id=7, file_name='a.jpg', width=20, height=10)],
-        annotations=[
-            dict(
-                id=1,
-                image_id=7,
-                category_id=3,
-                bbox=[0, 0, 20, 10],
-                segmentation=[[0, 0, 5, 0, 5, 5]],
-            )
-        ],
-        categories=[dict(id=3, name='cat')],
-    )
-
-
-def check(content, root, classes=('cat',), with_mask=True):
-    path = root / 'ann.json'
-    path.write_text(json.dumps(content))
-    check_coco(path, root, classes, with_mask)
-
-
-def test_good_annotations_pass(coco, tmp_path):
-    check(coco, tmp_path)
-    coco['annotations'][0]['bbox'] = [-0.4, 0, 20.8, 10]
-    del coco['annotations'][0]['segmentation']
-    check(coco, tmp_path, with_mask=False)
-
-
-@pytest.mark.parametrize(
-    ('change', 'message'),
-    [
-        (dict(bbox=[15, 0, 10, 5]), r'box \[15, 0, 10, 5\] lies outside a.jp'),
-        (dict(bbox=[0, -3, 5, 5]), 'annotation 1: box .* outside'),
-        (dict(category_id=4), 'unknown category 4'),
-        (dict(image_id=8), 'of picture 8, not listed'),
-        (dict(bbox=None), 'annotation 1 has no box of four numbers'),
-        (dict(segmentation=[]), 'no mask; the faster-rcnn'),
-    ],
-)
-def test_a_wrong_annotation_is_named(coco, tmp_path, change, message):
-    coco['annotations'][0].update(change)
-    with pytest.raises(ValueError, match=f'ann.json: .*{message}'):
-        check(coco, tmp_path)
-
-
-def test_other_categories_are_named(coco, tmp_path):
-    with pytest.raises(ValueError, match="'cat' is not among the classes"):
-        check(coco, tmp_path, ['dog'])
-    with pytest.raises(ValueError, match="'dog' of the config is not among"):
-        check(coco, tmp_path, ['cat', 'dog'])
-
-
-def test_a_missing_picture_is_named(coco, tmp_path):
-    coco['images'][0]['file_name'] = 'b.jpg'
-    with pytest.raises(FileNotFoundError, match=r'b\.jpg is not in'):
-        check(coco, tmp_path)
-
-
-def test_another_format_is_named(tmp_path):
-    with pytest.raises(ValueError, match='no "images"'):
-        check([1], tmp_path)
-    (tmp_path / 'x.json').write_text('{')
-    with pytest.raises(ValueError, match=r'x\.json is no JSON'):
-        check_coco(tmp_path / 'x.json', tmp_path, ['cat'], True)
+from ccmim_mm.datasets.checks import check_class_folders, check_label_maps
 
 
 @pytest.fixture
@@ -97,21 +22,25 @@ def label_maps(tmp_path):
     return tmp_path
 
 
-def check_maps(root, classes=2, **kwargs):
-    check_label_maps(
-        root / 'pictures', root / 'maps', '.jpg', classes, **kwargs
+def check_maps(root, classes=2, suffix=None, **kwargs):
+    return check_label_maps(
+        root / 'pictures', root / 'maps', suffix, classes, **kwargs
     )
 
 
 def test_good_label_maps_pass(label_maps):
     check_maps(label_maps)
     check_maps(label_maps, 1, reduce_zero_label=True)
+    check_maps(label_maps, suffix='.jpg')
 
 
 @pytest.mark.parametrize(
     ('array', 'message'),
     [
-        (np.full((6, 8), 2, np.uint8), 'b.png has the value 2; there are 2'),
+        (
+            np.full((6, 8), 2, np.uint8),
+            'b.png has the value 2; there are 2 .* classes=NAME,',
+        ),
         (np.full((6, 8), 700, np.uint16), 'b.png has the value 700'),
         (np.zeros((6, 8, 3), np.uint8), 'b.png has 3 channels, not 1'),
         (np.zeros((6, 9), np.uint8), r'b.png is \(9, 6\), its picture \(8, 6'),
@@ -130,14 +59,46 @@ def test_a_palette_is_read_as_ids(label_maps):
     check_maps(label_maps)
 
 
-def test_a_missing_label_map_is_named(label_maps):
-    (label_maps / 'maps/x/a.png').unlink()
-    with pytest.raises(ValueError, match=r'a.png is missing, .* of .*a.jpg'):
+def test_label_maps_that_are_missing_are_counted(label_maps):
+    for name in 'ab':
+        (label_maps / f'maps/x/{name}.png').unlink()
+    Image.new('RGB', (8, 6)).save(label_maps / 'pictures/x/c.png')
+    Image.new('L', (8, 6)).save(label_maps / 'maps/x/c.png')
+    with pytest.raises(ValueError, match=r'a\.jpg has none .*\(2 such\)'):
         check_maps(label_maps)
-    with pytest.raises(FileNotFoundError, match=r'no \*.webp'):
-        check_label_maps(
-            label_maps / 'pictures', label_maps / 'maps', '.webp', 2
-        )
+
+
+def test_suffixes_may_be_mixed_where_the_data_set_takes_them(label_maps):
+    for name in ('c.png', 'd.JPG'):
+        Image.new('RGB', (8, 6)).save(label_maps / 'pictures/x' / name)
+        label_map = (label_maps / 'maps/x' / name).with_suffix('.png')
+        Image.new('L', (8, 6)).save(label_map)
+    assert check_maps(label_maps) == []
+    message = r'c\.png does not end in \.jpg \(2 such\); .*LabelMapDataset'
+    with pytest.raises(ValueError, match=message):
+        check_maps(label_maps, suffix='.jpg')
+    with pytest.raises(FileNotFoundError, match=r'no \*\.webp'):
+        check_maps(label_maps, suffix='.webp')
+
+
+def test_label_maps_without_a_picture_are_counted(label_maps):
+    Image.new('L', (8, 6)).save(label_maps / 'maps/x/alone.png')
+    assert check_maps(label_maps) == ['1 label maps without a picture']
+
+
+def test_a_label_map_of_two_pictures_is_refused(label_maps):
+    Image.new('RGB', (8, 6)).save(label_maps / 'pictures/x/a.png')
+    with pytest.raises(ValueError, match=r'a\.png is of several pictures'):
+        check_maps(label_maps)
+
+
+def test_broken_files_beside_label_maps(label_maps):
+    # Training replaces the picture; nobody can replace its labels.
+    (label_maps / 'pictures/x/a.jpg').write_bytes(b'no picture')
+    check_maps(label_maps)
+    (label_maps / 'maps/x/a.png').write_bytes(b'no picture')
+    with pytest.raises(ValueError, match=r'a\.png cannot be read'):
+        check_maps(label_maps)
 
 
 def test_class_folders(picture_folder):

@@ -1,5 +1,6 @@
 """Running a grid: one process per GPU, or one on the CPU."""
 
+import copy
 import fcntl
 import json
 import os
@@ -12,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 
+from ccmim_mm.apis import apply_options
 from ccmim_mm.datasets.layouts import find_layout
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 from ccmim_mm.files import write_atomic
@@ -115,13 +118,20 @@ def check_inputs(runs: Collection[Run], data_root: Path) -> None:
 
     Raises:
         FileNotFoundError: If a config or a data set's folder is missing.
-        ValueError: If a data set has no labels to judge by.
+        ValueError: If a data set has no labels to judge by, or an override
+            means nothing.
     """
     for path in sorted({'tools/train.py', *(run.config for run in runs)}):
         if not Path(path).is_file():
             raise FileNotFoundError(
                 f'no {path}: start the study from the root of a clone'
             )
+    paths = {run.config for run in runs}
+    configs = {path: Config.fromfile(path) for path in paths}
+    # Values differ; whether anything reads them does not.
+    asked = {(run.config, *run.options): run.options for run in runs}
+    for (config, *_), options in asked.items():
+        apply_options(copy.deepcopy(configs[config]), options)
     for folder in sorted({data_root / run.dataset for run in runs}):
         if not folder.is_dir():
             raise FileNotFoundError(

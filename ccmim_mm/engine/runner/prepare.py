@@ -1,10 +1,25 @@
 """A config as the runner wants it: its data found, its classes counted."""
 
-from mmengine.config import Config
+import copy
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
 
 from ..._stack import check_scope
-from ...datasets.classes import apply_classes, find_dicts, has_classes
-from ...datasets.data_root import apply_data_root
+from ...datasets.classes import (
+    apply_classes,
+    class_names,
+    find_dicts,
+    has_classes,
+    with_masks,
+)
+from ...datasets.coco import complete_coco, read_coco
+from ...datasets.data_root import apply_data_root, evaluators, kind_of, parts
+from ...files import write_atomic
 
 
 def prepare(cfg: Config) -> Config:
@@ -16,14 +31,99 @@ def prepare(cfg: Config) -> Config:
     Raises:
         ImportError: If what the task needs is not installed.
         FileNotFoundError: If the data folder lacks what the task needs.
-        ValueError: If the classes do not fit, or annotations are pickles.
+        ValueError: If the classes or annotations do not fit, or these are
+            pickles.
     """
     check_scope(cfg.get('default_scope', 'mmengine'))
     apply_data_root(cfg)
     if cfg.get('train_dataloader') and has_classes(cfg):
         apply_classes(cfg)
+        complete_annotations(cfg)
     _refuse_pickles(cfg)
     return cfg
+
+
+def as_given(cfg: Config) -> Config:
+    """A copy of a prepared config that serves other data as well."""
+    given = copy.deepcopy(cfg)
+    copies = given.pop('completed_annotations', {})
+    for dataset, _, stage in parts(given):
+        if dataset.get('ann_file') in copies:
+            dataset.ann_file = copies[dataset.ann_file][0]
+        if dataset.get('data_root') == given.get('data_root'):
+            dataset.pop('data_root', None)
+        for evaluator in evaluators(given, stage):
+            if evaluator.get('ann_file') in copies:
+                evaluator.ann_file = copies[evaluator.ann_file][1]
+    return given
+
+
+def complete_annotations(cfg: Config) -> None:
+    """Have COCO annotations read that are as mmdet takes them.
+
+    Where a file is not (see :func:`complete_coco`), a copy that is goes into
+    the work dir's ``annotations/``, and is what is trained on and judged by.
+    A copy, as data set and metric read a file each, and both in mmdet's way.
+
+    Args:
+        cfg: The config with data and classes applied, changed in place.
+
+    Raises:
+        FileNotFoundError: If a picture is missing whose size is needed.
+        ValueError: If one is not of the format or the classes.
+    """
+    copies: dict[str, str] = {}
+    for dataset, _, stage in parts(cfg):
+        if stage is None or not _is_coco(dataset):
+            continue
+        root = dataset.get('data_root') or ''
+        folder = (dataset.get('data_prefix') or {}).get('img', '')
+        ann_file = str(Path(root, dataset.ann_file))
+        if not Path(ann_file).is_file():
+            # Said when it is read.
+            continue
+        if ann_file not in copies:
+            copies[ann_file] = _completed(
+                cfg, ann_file, Path(root, folder), stage
+            )
+        if copies[ann_file] != ann_file:
+            done = cfg.setdefault('completed_annotations', {})
+            done[copies[ann_file]] = [str(dataset.ann_file), ann_file]
+            dataset.ann_file = copies[ann_file]
+    for stage in ('train', 'val', 'test'):
+        for evaluator in evaluators(cfg, stage):
+            ann_file = str(Path(evaluator.get('ann_file') or ''))
+            if ann_file in copies:
+                evaluator.ann_file = copies[ann_file]
+
+
+def _is_coco(dataset: ConfigDict) -> bool:
+    kind = str(dataset.type).rpartition('.')[2]
+    remote = dataset.get('backend_args')
+    return kind == 'CocoDataset' and kind_of(dataset) == 'coco' and not remote
+
+
+def _completed(cfg: Config, ann_file: str, pictures: Path, stage: str) -> str:
+    """Annotations as mmdet takes them: the file itself or a copy."""
+    keys = ['images', 'annotations', 'categories']
+    if stage == 'test':
+        # Test sets are published without.
+        keys.remove('annotations')
+    content = read_coco(ann_file, keys)
+    done = complete_coco(
+        content, ann_file, pictures, class_names(cfg), with_masks(cfg)
+    )
+    if not done:
+        return ann_file
+    data = json.dumps(content).encode()
+    # By its content: what another run in this folder reads stays.
+    name = f'{stage}_{hashlib.sha256(data).hexdigest()[:8]}.json'
+    path = Path(cfg.work_dir, 'annotations', name).absolute()
+    # Of every rank, the same: there is no process group yet.
+    write_atomic(data, path)
+    if os.environ.get('RANK', '0') == '0':
+        print_log(f'{ann_file}: completed as {path}: {", ".join(done)}')
+    return str(path)
 
 
 def _refuse_pickles(cfg: Config) -> None:

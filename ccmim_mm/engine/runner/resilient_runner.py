@@ -28,12 +28,12 @@ from ...checkpoints import (
     unpack_histories,
 )
 from ...datasets.classes import check_data, has_classes
-from ...datasets.data_root import parts
 from ...files import remove_parts
 from .portable_runner import PortableRunner
-from .prepare import prepare
+from .prepare import as_given, prepare
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 from .schedule import replay_schedule
+from .schedule_length import schedule_problem, without_short_warm_ups
 from .settings import (
     Changes,
     changes,
@@ -105,6 +105,9 @@ class ResilientRunner(PortableRunner):
             self._lock = WorkDirLock(self.work_dir, self.logger)
             remove_parts(self.work_dir)
         self._find_start()
+        problem = schedule_problem(self.cfg)
+        if problem and not self._resume:
+            self.logger.warning(problem)
         if has_classes(self.cfg):
             check_data(self.cfg)
         self._checked = True
@@ -160,10 +163,7 @@ class ResilientRunner(PortableRunner):
         if not self._checked:
             return
         prepared = self.cfg
-        self.cfg = copy.deepcopy(prepared)
-        for part in parts(self.cfg):
-            if part.dataset.get('data_root') == self.cfg.get('data_root'):
-                part.dataset.pop('data_root', None)
+        self.cfg = as_given(prepared)
         try:
             super().dump_config()
         finally:
@@ -204,6 +204,15 @@ class ResilientRunner(PortableRunner):
             super()._init_model_weights()
         # What was loaded to be checked has been overwritten.
         self._has_loaded = False
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build the schedule, see the parent; with warm-ups that end."""
+        scheduler, lines = without_short_warm_ups(
+            scheduler, len(self.train_dataloader)
+        )
+        for line in lines:
+            self.logger.warning(line)
+        return super().build_param_scheduler(scheduler)
 
     def resume(self, filename: str, *args, **kwargs) -> None:
         """Go on from a checkpoint, see the parent.
