@@ -9,7 +9,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..datasets.data_root import kind_of, leaf
+from ..datasets.data_root import leaf
+from ..files import check_output
 
 
 def config_for_training(
@@ -97,11 +98,14 @@ def config_for_testing(
             ``work_dirs/test/<config name>``.
         launcher: ``none`` or ``pytorch`` (torchrun).
         tta: Test at several scales, flipped too, as the config says.
-        show_dir: Where to draw predictions; None draws none.
+        show_dir: Where to draw predictions, a picture each, in the folders
+            of the data; None draws none.
         trust_checkpoint: Read files that may run code.
 
     Raises:
         FileNotFoundError: If the checkpoint is missing.
+        FileExistsError: If ``show_dir`` holds something, or is, holds or
+            lies in the data folder.
         ValueError: If the config has no such test.
     """
     work_dir = work_dir or Path('work_dirs', 'test', Path(config).stem)
@@ -127,14 +131,13 @@ def config_for_testing(
 
 
 def _show(cfg: Config, show_dir: str) -> None:
-    """Have the predictions drawn; each library has its own way."""
-    kind = kind_of(leaf(cfg, 'test'))
-    hook = cfg.default_hooks.visualization
-    if kind == 'class_folders':
-        hook.update(enable=True, interval=1, out_dir=show_dir)
-        return
-    hook.update(draw=True, interval=1)
-    # mmdet's hook wants the folder, mmseg's visualizer.
-    if kind == 'coco':
-        hook.test_out_dir = show_dir
-    cfg.visualizer.save_dir = show_dir
+    """Have the predictions drawn, in a place that holds nothing yet."""
+    if 'bank_dataloader' in (cfg.get('test_cfg') or {}):
+        raise ValueError(
+            '--show-dir draws the predictions of downstream tasks; this '
+            'config judges frozen features'
+        )
+    data = leaf(cfg, 'test').get('data_root') or cfg.data_root
+    check_output(show_dir, data)
+    hook = dict(type='DrawPredictionsHook', out_dir=show_dir, data_root=data)
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]

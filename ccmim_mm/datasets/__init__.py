@@ -8,6 +8,7 @@ from .samplers import (
 )
 from .seeded import SampleKey, Seeded
 from .transforms import (
+    CappedResizeEdge,
     LoadLabelMap,
     LoadReadableImage,
     LoadUprightImage,
@@ -16,6 +17,7 @@ from .transforms import (
 )
 
 __all__ = [
+    'CappedResizeEdge',
     'LoadLabelMap',
     'LoadReadableImage',
     'LoadUprightImage',
