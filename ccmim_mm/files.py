@@ -84,6 +84,15 @@ def printable(text: object) -> str:
     )
 
 
+def is_text(path: str) -> bool:
+    """Whether a path is UTF-8; OpenCV crashes on others."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def beside(path: str, ending: str) -> str:
     """A path with an ending after its own, so that no two become one.
 

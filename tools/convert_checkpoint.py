@@ -35,10 +35,10 @@ def main(argv: list[str] | None = None) -> None:
         read_state_dict,
         save_state_dict,
     )
+    from ccmim_mm.files import check_output
 
     try:
-        if args.dst.exists():
-            raise FileExistsError(f'{args.dst} exists: name a new file')
+        check_output(args.dst)
         for form in (args.source, args.target):
             if form not in ('auto', *FORMATS):
                 raise ValueError(f'no format {form}: use {", ".join(FORMATS)}')

@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..datasets.data_root import leaf
-from ..files import check_output
+from ..files import check_output, is_text, printable
 
 
 def config_for_training(
@@ -43,7 +43,8 @@ def config_for_training(
 
     Raises:
         FileNotFoundError: If a file named is missing.
-        ValueError: If the config has no rate to scale.
+        ValueError: If the config has no rate to scale, or the work dir's name
+            is not UTF-8.
     """
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(options or {})
@@ -51,6 +52,11 @@ def config_for_training(
     cfg.data_root = str(data or cfg.get('data_root') or '') or None
     default = Path('work_dirs', Path(config).stem)
     cfg.work_dir = str(work_dir or cfg.get('work_dir') or default)
+    if not is_text(cfg.work_dir):
+        raise ValueError(
+            f'the work dir {printable(cfg.work_dir)} is not UTF-8, which '
+            'OpenCV cannot write pictures to: name another --work-dir'
+        )
     for checkpoint in (resume, pretrained):
         if checkpoint not in (None, 'auto') and not Path(checkpoint).is_file():
             raise FileNotFoundError(f'no checkpoint {checkpoint}')

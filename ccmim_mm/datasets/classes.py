@@ -9,6 +9,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
+from ..files import printable
 from .checks import (
     check_class_folders,
     check_coco,
@@ -132,7 +133,8 @@ def check_data(cfg: Config) -> None:
                 len(classes),
                 any(load.reduce_zero_label for load in loads),
             )
-    print_log(f'Data of {len(classes)} classes checked: {cfg.data_root}')
+    where = printable(cfg.data_root)
+    print_log(f'Data of {len(classes)} classes checked: {where}')
 
 
 def _classes(cfg: Config) -> Sequence[str]:
