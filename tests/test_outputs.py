@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from odd_pictures import NAMES, encoded
 from PIL import Image
-from run_helpers import train
+from run_helpers import bare, config, train
 
 from ccmim_mm.apis import config_for_testing, extract_features
 from ccmim_mm.engine import ResilientRunner
@@ -189,7 +189,9 @@ def test_classes_of_any_name_are_judged_and_resumed(odd_folder, tmp_path):
     runner = train(odd_folder, work_dir, 1, options)
     judged = runner.message_hub.get_scalar('val/knn_cls').current()
     assert judged > 60
-    resumed = train(odd_folder, work_dir, 2, options, resume='auto')
+    cfg = bare(config(odd_folder, work_dir, 2, options, resume='auto'))
+    resumed = ResilientRunner.from_cfg(cfg)
+    resumed.train()
     assert resumed.epoch == 2
     listed = (work_dir / 'bad_images.txt').read_text().splitlines()
     assert listed and all(line.isprintable() for line in listed)
