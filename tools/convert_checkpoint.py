@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
         read_state_dict,
         save_state_dict,
     )
-    from ccmim_mm.files import check_output
+    from ccmim_mm.files import check_output, printable
 
     try:
         check_output(args.dst)
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(f'error: {error}') from None
     print(
         f'{len(result.state)} of {len(state)} tensors, {source} -> '
-        f'{args.target}, written to {args.dst}'
+        f'{args.target}, written to {printable(args.dst)}'
     )
     if result.left_out:
         print('left out, as the format has no place for them:')
