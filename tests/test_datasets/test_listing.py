@@ -36,7 +36,7 @@ def said(monkeypatch):
     lines = []
     monkeypatch.setattr(
         'ccmim_mm.datasets.listing.print_log',
-        lines.append,
+        lambda text, *_: lines.append(text),
     )
     return lines
 
