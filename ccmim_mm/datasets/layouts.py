@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .listing import SUFFIXES, kind_of_entry
+from .walk import SUFFIXES, kind_of_entry
 
 Split = Literal['train', 'val']
 

@@ -9,7 +9,8 @@ from mmengine.registry import DATASETS
 
 from ..files import printable
 from .layouts import Split, class_folders, find_layout
-from .listing import Listing, list_pictures
+from .listing import list_pictures
+from .walk import Listing
 
 
 @DATASETS.register_module()
