@@ -1,5 +1,6 @@
-"""Files that are complete or absent."""
+"""Files: complete or absent, never over another's, and how they are named."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -38,6 +39,73 @@ def remove_parts(folder: str | Path) -> None:
     """Remove what a process that was killed left of :func:`write_atomic`."""
     for path in Path(folder).glob('.*.part'):
         path.unlink(missing_ok=True)
+
+
+def check_output(path: str | Path, data: str | Path | None = None) -> None:
+    """Refuse to write over what somebody has.
+
+    Args:
+        path: The file or folder that is to be written.
+        data: The folder that is read from; None if there is none.
+
+    Raises:
+        FileExistsError: If the path exists and is no empty folder, or is the
+            data folder, lies in it or holds it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        taken = any(path.iterdir())
+    else:
+        # A link that leads nowhere is somebody's, too.
+        taken = path.exists() or path.is_symlink()
+    if taken:
+        raise FileExistsError(
+            f'{printable(path)} exists and is left untouched: name a new one'
+        )
+    if data is None:
+        return
+    new, old = path.resolve(), Path(data).resolve()
+    if new == old or old in new.parents or new in old.parents:
+        raise FileExistsError(
+            f'{printable(path)} is, holds or lies in the data folder '
+            f'{printable(data)}, which is left untouched: name another place'
+        )
+
+
+def printable(text: object) -> str:
+    """A text, a path above all, on one line that any log takes.
+
+    File names are bytes: what is not UTF-8 in them, line ends and other
+    control characters come out escaped, as Python writes them.
+    """
+    return ''.join(
+        c if c.isprintable() else c.encode('unicode_escape').decode()
+        for c in str(text)
+    )
+
+
+def is_text(path: str) -> bool:
+    """Whether a path is UTF-8; OpenCV crashes on others."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def beside(path: str, ending: str) -> str:
+    """A path with an ending after its own, so that no two become one.
+
+    Names that get too long for a file system (255 bytes) are cut, a digest
+    of the whole in place of what goes.
+    """
+    folder, name = os.path.split(path)
+    raw = os.fsencode(name)
+    if len(raw) + len(ending) > 255:
+        digest = hashlib.sha256(raw).hexdigest()[:16]
+        kept = raw[: 255 - len(ending) - len(digest) - 1]
+        name = os.fsdecode(kept) + f'~{digest}'
+    return os.path.join(folder, name + ending)
 
 
 def _umask() -> int:

@@ -174,6 +174,15 @@ def figures(tmp_path, *arguments):
     return json.loads(path.read_text())
 
 
+@pytest.mark.parametrize('content', ['no json', '[]', '{"images": []}'])
+def test_figures_are_added_to_figures_alone(tmp_path, content):
+    path = tmp_path / 'figures.json'
+    path.write_text(content)
+    with pytest.raises(SystemExit, match='is no file of figures'):
+        figures(tmp_path, 'step')
+    assert path.read_text() == content
+
+
 def test_compare(tmp_path, capsys):
     result = figures(tmp_path, 'compare', '--no-memory')['compare']
     rows = {(r['contender'], r['precision']): r for r in result['rows']}

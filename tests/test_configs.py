@@ -67,6 +67,7 @@ def test_pipelines_fit_the_model(cfg):
         panel.dataset,
     ]
     for dataset in evals:
+        assert dataset.pipeline[1].type == 'CappedResizeEdge'
         assert dataset.pipeline[2].crop_size == backbone.img_size
         assert dataset.type in DATASETS
         for transform in dataset.pipeline:

@@ -69,6 +69,13 @@ def test_the_scope_is_that_of_the_folder(case):
     assert cfg.custom_imports.imports == ['ccmim_mm']
 
 
+def test_no_thin_picture_is_resized_without_a_cap(case):
+    name, cfg, _ = case
+    types = [t.type for t in leaf(cfg, 'test').pipeline]
+    assert 'ResizeEdge' not in types
+    assert ('CappedResizeEdge' in types) == name.startswith('classification')
+
+
 def test_a_checkpoint_of_its_size_fills_the_backbone(case):
     name, _, model = case
     size = size_of(name)

@@ -28,9 +28,11 @@ from studies import (
     write_report,
 )
 from studies.execute import child_environment
+from studies.grid import config_digest
 from studies.report import tables
 from studies.results import COLUMNS, TYPES, picture_gflops
 from studies.statistics import final_values, interval, paired, spread
+from study import main as study_tool
 
 GRIDS = sorted(ROOT.glob('configs/study/grid_*.py'))
 TINY = ROOT / 'tests/tiny_grid.py'
@@ -256,6 +258,60 @@ def test_other_options_never_mix_with_what_was_run(study):
     assert not (root / 'out').exists()
 
 
+@pytest.fixture
+def own_config(study, tmp_path, monkeypatch):
+    """A grid with a config that may be edited; runs that all go well."""
+    for name, base in (
+        ('base', ROOT / 'tests/tiny_config.py'),
+        ('mine', 'base.py'),
+    ):
+        (tmp_path / f'{name}.py').write_text(f'_base_ = {str(base)!r}\n')
+    grid = load_grid(TINY)
+    grid.datasets.pictures.config = str(tmp_path / 'mine.py')
+    runs = select(expand(grid), stages=['pretrain'])
+    monkeypatch.setattr(Run, 'command', lambda *_: ['true'])
+    return runs, tmp_path / 'runs', study[0] / 'data'
+
+
+@pytest.mark.parametrize('name', ['mine', 'base'])
+def test_what_a_config_says_counts_not_its_name(own_config, tmp_path, name):
+    assert execute(*own_config) == []
+    config_digest.cache_clear()
+    assert execute(*own_config) == []
+    with (tmp_path / f'{name}.py').open('a') as file:
+        file.write('optim_wrapper = dict(optimizer=dict(lr=1.0))\n')
+    config_digest.cache_clear()
+    with pytest.raises(ValueError, match='another config, content of it'):
+        execute(*own_config)
+
+
+def test_after_a_run_that_failed_the_others_go_on(own_config, monkeypatch):
+    runs, *_ = own_config
+    code = {'ccmim': 'false'}
+    monkeypatch.setattr(
+        Run, 'command', lambda run, *_: [code.get(run.method, 'true')]
+    )
+    assert execute(*own_config) == select(runs, methods=['ccmim'])
+    code.clear()
+    assert execute(*own_config) == []
+
+
+def test_a_run_that_failed_is_told_by_the_exit_code(own_config, monkeypatch):
+    _, work_dir, data = own_config
+    monkeypatch.setattr(Run, 'command', lambda *_: ['false'])
+    command = ['run', str(TINY), '--methods', 'ccmim', '--work-dir']
+    with pytest.raises(SystemExit, match=r'2 of 2 runs are not done; the sa'):
+        study_tool([*command, str(work_dir), '--data-root', str(data)])
+
+
+def test_a_report_is_written_over_a_report_alone(study, tmp_path):
+    grid = load_grid(TINY)
+    (tmp_path / 'results.csv').write_text('mine')
+    with pytest.raises(FileExistsError, match='left untouched'):
+        write_report(grid, study[0] / 'runs', tmp_path)
+    assert (tmp_path / 'results.csv').read_text() == 'mine'
+
+
 def test_fine_tuning_started_from_the_last_checkpoint(study):
     log = study[0] / 'runs/finetune/pictures/ccmim/seed_0/console.log'
     last = study[0] / 'runs/pretrain/pictures/ccmim/seed_0/epoch_2.pth'
@@ -310,6 +366,7 @@ def test_the_report(study, tmp_path):
     text = (tmp_path / 'tables.md').read_text()
     assert 'Paired difference to `ccmim`' in text
     assert '| `no_pretraining` ' in text
+    assert write_report(grid, study[0] / 'runs', tmp_path) == files
     plots = [path for path in files if path.suffix == '.png']
     assert len(plots) == 3
     for path in plots:

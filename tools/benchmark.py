@@ -53,7 +53,13 @@ def main(argv: list[str] | None = None) -> None:
     import ccmim_mm  # noqa: F401 - registers the modules
     from benchmarks import commands
     from benchmarks.contenders import resize
+    from benchmarks.report import read_figures
 
+    if args.json:
+        try:
+            read_figures(args.json)
+        except OSError as error:
+            raise SystemExit(f'error: {error}') from None
     logging.disable(logging.WARNING)
     init_default_scope('mmpretrain')
     gpu = torch.cuda.is_available()

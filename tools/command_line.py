@@ -1,9 +1,16 @@
 """Options that several tools have."""
 
 import argparse
+import io
 import os
+import sys
 
 from mmengine.config import DictAction
+
+# Paths are bytes: what is no text in them is printed escaped.
+for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors='backslashreplace')
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

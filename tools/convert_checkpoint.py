@@ -35,10 +35,10 @@ def main(argv: list[str] | None = None) -> None:
         read_state_dict,
         save_state_dict,
     )
+    from ccmim_mm.files import check_output, printable
 
     try:
-        if args.dst.exists():
-            raise FileExistsError(f'{args.dst} exists: name a new file')
+        check_output(args.dst)
         for form in (args.source, args.target):
             if form not in ('auto', *FORMATS):
                 raise ValueError(f'no format {form}: use {", ".join(FORMATS)}')
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(f'error: {error}') from None
     print(
         f'{len(result.state)} of {len(state)} tensors, {source} -> '
-        f'{args.target}, written to {args.dst}'
+        f'{args.target}, written to {printable(args.dst)}'
     )
     if result.left_out:
         print('left out, as the format has no place for them:')

@@ -57,6 +57,7 @@ def main() -> None:
     args = parse_args()
     choose_device(args.device)
     from ccmim_mm.apis import apply_options, extract_features
+    from ccmim_mm.files import printable
 
     try:
         cfg = Config.fromfile(args.config)
@@ -73,7 +74,8 @@ def main() -> None:
         )
     except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None
-    print(f'{args.out}: {", ".join(args.features)} of {count} pictures')
+    features = ', '.join(args.features)
+    print(f'{printable(args.out)}: {features} of {count} pictures')
 
 
 if __name__ == '__main__':

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -12,7 +11,7 @@ from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmengine.logging import print_log
 from mmengine.registry import MODELS, TRANSFORMS, DefaultScope
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor, nn
 
 from ..checkpoints import (
@@ -21,7 +20,7 @@ from ..checkpoints import (
     safe_init_cfg,
 )
 from ..datasets.data_root import leaf
-from ..datasets.transforms.loading import to_rgb
+from ..datasets.transforms.loading import to_bgr
 from ..models import CCMIM, MaskedMethod, features_of, patch_features_of
 from ..models.algorithms import Explanation
 from .options import apply_options
@@ -184,11 +183,6 @@ class Encoder:
                 f'a {type(picture).__name__} is no picture: give a path, one '
                 'of PIL or an RGB array (H, W, 3) of uint8'
             )
-        rgb = to_rgb(ImageOps.exif_transpose(picture))
-        shape = rgb.size[::-1]
-        return dict(
-            img=mmcv.rgb2bgr(np.asarray(rgb)),
-            img_path='',
-            img_shape=shape,
-            ori_shape=shape,
-        )
+        img = to_bgr(picture)
+        shape = img.shape[:2]
+        return dict(img=img, img_path='', img_shape=shape, ori_shape=shape)

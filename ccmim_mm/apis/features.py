@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from ..datasets import UnreadablePictureError
 from ..datasets.data_root import leaf
 from ..evaluation import Rows
+from ..files import beside, check_output
 from ..visualization.panel import to_array, to_heat
 from .encoder import load_encoder
 
@@ -44,8 +45,8 @@ def extract_features(
         data_root: The folder.
         out: The file to write.
         features: Which of :data:`FEATURES`.
-        attention_dir: Also write each picture beside its CLS attention,
-            PNG, into this folder; None writes none.
+        attention_dir: Also write each picture beside its CLS attention
+            into this folder, ``x.jpg`` as ``x.jpg.png``; None writes none.
         batch_size: Pictures at a time.
         num_workers: Processes that load them.
 
@@ -54,12 +55,13 @@ def extract_features(
 
     Raises:
         FileNotFoundError: If folder or checkpoint are missing.
-        FileExistsError: If ``out`` exists.
+        FileExistsError: If ``out`` or ``attention_dir`` exists, or lies in
+            the folder.
         ValueError: If the checkpoint does not fit, or the model has no such
             features.
     """
-    if Path(out).exists():
-        raise FileExistsError(f'{out} exists and is left untouched')
+    for output in filter(None, (out, attention_dir)):
+        check_output(output, data_root)
     pipeline = leaf(cfg, 'test').pipeline
     folder = dict(type='PictureFolder', data_root=data_root, pipeline=pipeline)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
@@ -86,7 +88,7 @@ def extract_features(
             for path, picture, colours in zip(
                 relative, packed, heat, strict=True
             ):
-                target = Path(attention_dir, path).with_suffix('.png')
+                target = Path(attention_dir, beside(path, '.png'))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # BGR as loaded.
                 both = np.hstack((to_array(picture.flip(0)), colours))

@@ -9,8 +9,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from ..datasets.data_root import kind_of, leaf
+from ..datasets.data_root import leaf
 from ..engine.runner.schedule_length import scale_schedule
+from ..files import check_output, is_text, printable
 from .options import apply_options
 
 
@@ -50,7 +51,8 @@ def config_for_training(
     Raises:
         FileNotFoundError: If a file named is missing.
         ValueError: If an override means nothing, the config has no rate to
-            scale, or it counts iterations and not epochs.
+            scale, it counts iterations and not epochs, or the work dir's
+            name is not UTF-8.
     """
     cfg = Config.fromfile(config)
     _set_length(cfg, options or {}, epochs, iters)
@@ -59,6 +61,11 @@ def config_for_training(
     cfg.data_root = str(data or cfg.get('data_root') or '') or None
     default = Path('work_dirs', Path(config).stem)
     cfg.work_dir = str(work_dir or cfg.get('work_dir') or default)
+    if not is_text(cfg.work_dir):
+        raise ValueError(
+            f'the work dir {printable(cfg.work_dir)} is not UTF-8, which '
+            'OpenCV cannot write pictures to: name another --work-dir'
+        )
     for checkpoint in (resume, pretrained):
         if checkpoint not in (None, 'auto') and not Path(checkpoint).is_file():
             raise FileNotFoundError(f'no checkpoint {checkpoint}')
@@ -120,11 +127,14 @@ def config_for_testing(
             ``work_dirs/test/<config name>``.
         launcher: ``none`` or ``pytorch`` (torchrun).
         tta: Test at several scales, flipped too, as the config says.
-        show_dir: Where to draw predictions; None draws none.
+        show_dir: Where to draw predictions, a picture each, in the folders
+            of the data; None draws none.
         trust_checkpoint: Read files that may run code.
 
     Raises:
         FileNotFoundError: If the checkpoint is missing.
+        FileExistsError: If ``show_dir`` holds something, or is, holds or
+            lies in the data folder.
         ValueError: If the config has no such test.
     """
     work_dir = work_dir or Path('work_dirs', 'test', Path(config).stem)
@@ -150,14 +160,13 @@ def config_for_testing(
 
 
 def _show(cfg: Config, show_dir: str) -> None:
-    """Have the predictions drawn; each library has its own way."""
-    kind = kind_of(leaf(cfg, 'test'))
-    hook = cfg.default_hooks.visualization
-    if kind == 'class_folders':
-        hook.update(enable=True, interval=1, out_dir=show_dir)
-        return
-    hook.update(draw=True, interval=1)
-    # mmdet's hook wants the folder, mmseg's visualizer.
-    if kind == 'coco':
-        hook.test_out_dir = show_dir
-    cfg.visualizer.save_dir = show_dir
+    """Have the predictions drawn, in a place that holds nothing yet."""
+    if 'bank_dataloader' in (cfg.get('test_cfg') or {}):
+        raise ValueError(
+            '--show-dir draws the predictions of downstream tasks; this '
+            'config judges frozen features'
+        )
+    data = leaf(cfg, 'test').get('data_root') or cfg.data_root
+    check_output(show_dir, data)
+    hook = dict(type='DrawPredictionsHook', out_dir=show_dir, data_root=data)
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]

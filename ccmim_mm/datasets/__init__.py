@@ -10,6 +10,7 @@ from .samplers import (
 )
 from .seeded import SampleKey, Seeded
 from .transforms import (
+    CappedResizeEdge,
     LoadLabelMap,
     LoadReadableImage,
     LoadUprightImage,
@@ -18,6 +19,7 @@ from .transforms import (
 )
 
 __all__ = [
+    'CappedResizeEdge',
     'LabelMapDataset',
     'LoadLabelMap',
     'LoadReadableImage',

@@ -9,6 +9,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
+from ..files import printable
 from .checks import check_class_folders, check_label_maps
 from .coco import category_names, check_coco, read_coco
 from .data_root import kind_of, leaf, leaves
@@ -151,7 +152,8 @@ def check_data(cfg: Config) -> None:
             )
         if unused:
             print_log(f'Not used of the {split} data: {", ".join(unused)}')
-    print_log(f'Data of {len(classes)} classes checked: {cfg.data_root}')
+    where = printable(cfg.data_root)
+    print_log(f'Data of {len(classes)} classes checked: {where}')
 
 
 def with_masks(cfg: Config) -> bool:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
+from ..files import printable
 from .layouts import Split, find_coco, find_label_maps, find_layout
 
 #: What a data set is annotated with.
@@ -104,7 +105,8 @@ def apply_data_root(cfg: Config) -> None:
             _settle(dataset, root, split)
         elif str(dataset.data_root).rstrip('/') != str(root).rstrip('/'):
             print_log(
-                f'{dataset.type} keeps its own data_root {dataset.data_root}'
+                f'{dataset.type} keeps its own data_root '
+                f'{printable(dataset.data_root)}'
             )
         if kind_of(dataset) == 'coco':
             # Have annotations judged by that are read.
@@ -147,7 +149,8 @@ def _switch_evaluation(cfg: Config, root: str) -> None:
         for stage in ('val', 'test'):
             for key in ('dataloader', 'cfg', 'evaluator'):
                 cfg[f'{stage}_{key}'] = None
-        print_log(f'No labels ({layout.reason}): kNN and linear probe are off')
+        reason = printable(layout.reason)
+        print_log(f'No labels ({reason}): kNN and linear probe are off')
 
 
 def _find_coco(dataset: ConfigDict, root: str, split: Split) -> None:

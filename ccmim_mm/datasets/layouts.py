@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .listing import SUFFIXES
+from .walk import SUFFIXES, kind_of_entry
 
 Split = Literal['train', 'val']
 
@@ -102,16 +102,9 @@ def find_layout(root: str | Path) -> DataLayout:
 
 def has_class_folders(folder: Path) -> bool:
     """Whether a folder holds folders and no pictures of its own."""
-    found = False
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith('.'):
-                continue
-            if entry.is_dir():
-                found = True
-            elif entry.name.lower().endswith(SUFFIXES):
-                return False
-    return found
+        kinds = {kind_of_entry(entry) for entry in entries}
+    return 'folder' in kinds and 'picture' not in kinds
 
 
 def class_folders(root: str | Path, split: Split) -> Path:

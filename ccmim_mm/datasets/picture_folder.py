@@ -1,13 +1,16 @@
 """A folder of pictures as a dataset."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
+from ..files import printable
 from .layouts import Split, class_folders, find_layout
-from .listing import Listing, list_pictures
+from .listing import list_pictures
+from .walk import Listing
 
 
 @DATASETS.register_module()
@@ -27,8 +30,9 @@ class PictureFolder(BaseDataset):
         with_label: Take the first folder level as the class.
         max_pictures: Keep at most that many, chosen by ``subset_seed``.
         subset_seed: Seed of that choice.
-        names_file: Keep the pictures whose file names are in this text
-            file, one a line; None keeps all.
+        names_file: Keep the pictures that this text file names, one a line:
+            by their path within the folder (of the split), or by their file
+            name if one alone has it; None keeps all.
         cache_dir: Where the list of files is cached, see
             :func:`list_pictures`.
         test_mode: As in mmengine's ``BaseDataset``.
@@ -36,7 +40,8 @@ class PictureFolder(BaseDataset):
     Raises:
         FileNotFoundError: If the folder is missing or has no pictures.
         ValueError: If there is no ``data_root``, labels are asked for and
-            the pictures lie flat, or a name of ``names_file`` is missing.
+            the pictures lie flat, or a name of ``names_file`` is missing or
+            several pictures'.
     """
 
     def __init__(
@@ -94,20 +99,39 @@ class PictureFolder(BaseDataset):
         self._fully_initialized = True
 
     def _named(self, names_file: str) -> np.ndarray:
-        """Rows of the listing whose file names a text file has."""
-        wanted = set(Path(names_file).read_text(encoding='utf-8').split())
-        rows = {
-            name: row
-            for row in range(len(self.listing))
-            if (name := Path(self.listing[row]).name) in wanted
-        }
-        lost = sorted(wanted - rows.keys())
-        if lost:
+        """Rows of the listing that a text file names."""
+        # Not splitlines: names may have what it takes for a line's end.
+        text = Path(names_file).read_text('utf-8-sig', 'surrogateescape')
+        wanted = {name for name in text.split('\n') if name.strip()}
+        if not wanted:
+            raise ValueError(f'{printable(names_file)} names no pictures')
+        exact: dict[str, int] = {}
+        bare: dict[str, list[int]] = {}
+        for row in range(len(self.listing)):
+            path = self.listing[row]
+            name = os.path.basename(path)
+            if path in wanted:
+                exact[path] = row
+            elif name in wanted:
+                bare.setdefault(name, []).append(row)
+        bare = {name: bare[name] for name in bare.keys() - exact.keys()}
+        if lost := sorted(wanted - exact.keys() - bare.keys()):
             raise ValueError(
-                f'{names_file} names {len(lost)} pictures that are not in '
-                f'{self.data_root}, first {lost[0]}'
+                f'{printable(names_file)} names {len(lost)} pictures that are '
+                f'not in {printable(self.data_root)}, first '
+                f'{printable(lost[0])}'
             )
-        return np.array(sorted(rows.values()))
+        for name, rows in sorted(bare.items()):
+            if len(rows) > 1:
+                found = ', '.join(self.listing[row] for row in rows[:3])
+                more = ', ...' if len(rows) > 3 else ''
+                raise ValueError(
+                    f'{printable(names_file)} names {printable(name)}, which '
+                    f'{len(rows)} pictures are called: write which of '
+                    f'{printable(found)}{more}'
+                )
+        rows = [*exact.values(), *(row for row, *_ in bare.values())]
+        return np.array(sorted(rows))
 
     def __len__(self) -> int:
         return len(self.listing if self.order is None else self.order)

@@ -17,6 +17,7 @@ train_pipeline = _base_.train_pipeline
 train_pipeline[0] = dict(type='LoadUprightImage')
 test_pipeline = _base_.test_pipeline
 test_pipeline[0] = dict(type='LoadUprightImage')
+test_pipeline[1]['type'] = 'CappedResizeEdge'
 
 train_dataloader = dict(
     num_workers=8,

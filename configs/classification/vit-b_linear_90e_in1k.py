@@ -18,7 +18,7 @@ train_pipeline[0] = dict(type='LoadUprightImage')
 train_pipeline[1]['interpolation'] = 'bicubic'
 test_pipeline = _base_.test_pipeline
 test_pipeline[0] = dict(type='LoadUprightImage')
-test_pipeline[1]['interpolation'] = 'bicubic'
+test_pipeline[1].update(type='CappedResizeEdge', interpolation='bicubic')
 
 train_dataloader = dict(
     num_workers=8,

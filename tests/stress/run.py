@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from ccmim_mm.files import check_output
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 SCRIPTS = (
@@ -25,6 +27,8 @@ def main() -> None:
     parser.add_argument('scripts', nargs='*', default=SCRIPTS)
     parser.add_argument('--json', help='also write the table to this file')
     args = parser.parse_args()
+    if args.json:
+        check_output(args.json)
     torch.set_num_threads(1)
     rows = []
     for name in args.scripts:

@@ -1,6 +1,3 @@
-import os
-import time
-
 import numpy as np
 import pytest
 from mmengine.dataset import default_collate
@@ -8,13 +5,11 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from ccmim_mm.datasets import (
-    LoadUprightImage,
     PictureFolder,
     Seeded,
     SeededSampler,
     UnreadablePictureError,
 )
-from ccmim_mm.datasets.listing import _cache_file, list_pictures
 
 PIPELINE = [
     dict(type='LoadUprightImage'),
@@ -33,144 +28,6 @@ PIPELINE = [
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-
-
-def load(path):
-    return LoadUprightImage()(dict(img_path=str(path)))['img']
-
-
-@pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp', 'bmp', 'tiff'])
-def test_formats_come_out_bgr(tmp_path, suffix):
-    path = tmp_path / f'a.{suffix}'
-    Image.new('RGB', (20, 10), (200, 100, 50)).save(path)
-    img = load(path)
-    assert img.shape == (10, 20, 3) and img.dtype == np.uint8
-    assert np.abs(img.astype(int) - (50, 100, 200)).max() <= 3
-
-
-@pytest.mark.parametrize(
-    ('mode', 'colour', 'expected'),
-    [
-        ('L', 90, (90, 90, 90)),
-        ('LA', (90, 255), (90, 90, 90)),
-        ('RGBA', (10, 20, 30, 255), (30, 20, 10)),
-        ('RGBA', (10, 20, 30, 0), (255, 255, 255)),
-        ('P', 0, (0, 0, 0)),
-        ('1', 1, (255, 255, 255)),
-        ('I;16', 0x8000, (128, 128, 128)),
-    ],
-)
-def test_modes(tmp_path, mode, colour, expected):
-    path = tmp_path / 'a.png'
-    Image.new(mode, (6, 5), colour).save(path)
-    assert (load(path) == expected).all()
-
-
-def test_cmyk(tmp_path):
-    Image.new('CMYK', (8, 8), (255, 0, 0, 0)).save(tmp_path / 'a.jpg')
-    blue, green, red = load(tmp_path / 'a.jpg')[4, 4].astype(int)
-    assert red < 60 and green > 120 and blue > 150
-
-
-def test_exif_rotation_is_undone(tmp_path):
-    image = Image.new('RGB', (20, 10))
-    image.paste((255, 255, 255), (0, 0, 10, 10))
-    exif = Image.Exif()
-    exif[0x0112] = 6  # taken turned: rotate by 90 degrees to see it upright
-    image.save(tmp_path / 'a.jpg', exif=exif, quality=95)
-    img = load(tmp_path / 'a.jpg')
-    assert img.shape == (20, 10, 3)
-    assert img[:8].mean() > 240 and img[12:].mean() < 15
-
-
-@pytest.mark.parametrize('content', [b'', b'no picture', None])
-def test_unreadable(tmp_path, content):
-    path = tmp_path / 'a.jpg'
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UnreadablePictureError, match=r'a\.jpg'):
-        load(path)
-
-
-def test_truncated(tmp_path):
-    path = tmp_path / 'a.jpg'
-    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-    Image.fromarray(noise).save(path)
-    path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(UnreadablePictureError):
-        load(path)
-
-
-def test_listing_finds_nested_and_flat(tmp_path):
-    root = tmp_path / 'data'
-    (root / 'a' / 'b').mkdir(parents=True)
-    (root / '.hidden').mkdir()
-    for name in ('x.JPG', 'a/y.png', 'a/b/z.webp', 'a/n.txt', '.q.jpg'):
-        (root / name).touch()
-    (root / '.hidden' / 'h.jpg').touch()
-    (root / 'a' / 'loop').symlink_to(root)
-    listing = list_pictures(root)
-    names = [listing[i] for i in range(len(listing))]
-    assert names == ['a/b/z.webp', 'a/y.png', 'x.JPG']
-
-
-def settle(root):
-    """Make a folder look as if it had not changed for a minute."""
-    past = time.time() - 60
-    for folder, _, _ in os.walk(root):
-        os.utime(folder, (past, past))
-
-
-def test_listing_is_cached_and_checked(tmp_path, monkeypatch):
-    root = tmp_path / 'data'
-    (root / 'a').mkdir(parents=True)
-    (root / 'a' / '1.jpg').touch()
-    settle(root)
-    assert len(list_pictures(root)) == 1
-    cache = _cache_file(root, None)
-    assert cache.exists() and tmp_path / 'cache' in cache.parents
-
-    def never(root):
-        raise AssertionError('the cache must be used')
-
-    with monkeypatch.context() as patch:
-        patch.setattr('ccmim_mm.datasets.listing.scan', never)
-        assert list_pictures(root)[0] == 'a/1.jpg'
-    (root / 'a' / '2.jpg').touch()
-    assert len(list_pictures(root)) == 2
-    settle(root)
-    list_pictures(root)
-    cache.write_bytes(b'broken')
-    assert len(list_pictures(root)) == 2
-
-
-def test_a_folder_that_still_changes_is_not_cached(tmp_path):
-    root = tmp_path / 'data'
-    root.mkdir()
-    (root / '1.jpg').touch()
-    list_pictures(root)
-    assert not _cache_file(root, None).exists()
-
-
-def test_a_cache_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
-    root = tmp_path / 'data'
-    root.mkdir()
-    (root / '1.jpg').touch()
-    settle(root)
-
-    def full(*args):
-        raise OSError(28, 'No space left on device')
-
-    monkeypatch.setattr('ccmim_mm.files.os.replace', full)
-    assert len(list_pictures(root)) == 1
-    assert not list(_cache_file(root, None).parent.iterdir())
-
-
-def test_listing_errors(tmp_path):
-    with pytest.raises(FileNotFoundError, match='no folder'):
-        list_pictures(tmp_path / 'none')
-    with pytest.raises(FileNotFoundError, match=r'looked for \.jpg'):
-        list_pictures(tmp_path)
 
 
 def test_labels(picture_folder):

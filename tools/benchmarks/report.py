@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from ccmim_mm.files import write_atomic
 from ccmim_mm.version import __version__
 
 
@@ -68,6 +69,26 @@ def publish(
     described = ', '.join(f'{k} {v}' for k, v in setting.items())
     print(f'\n{title}\n{described}\n\n{table(rows)}', flush=True)
     if path is not None:
-        data = json.loads(path.read_text()) if path.exists() else {}
+        data = read_figures(path)
         data[title] = dict(setting=setting, rows=rows)
-        path.write_text(json.dumps(data, indent=2) + '\n')
+        write_atomic((json.dumps(data, indent=2) + '\n').encode(), path)
+
+
+def read_figures(path: Path) -> dict[str, Any]:
+    """What :func:`publish` has written to a file; nothing if there is none.
+
+    Raises:
+        FileExistsError: If the file is something else.
+    """
+    if not path.exists():
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding='utf-8'))
+        if all(part.keys() == {'setting', 'rows'} for part in data.values()):
+            return data
+    except (OSError, ValueError, AttributeError):
+        pass
+    raise FileExistsError(
+        f'{path} is no file of figures and is left untouched: give --json '
+        'another'
+    )

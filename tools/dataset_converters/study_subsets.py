@@ -92,16 +92,14 @@ def resize(image: Image.Image, how: Image.Resampling) -> Image.Image:
 def main(argv: list[str] | None = None) -> None:
     """Rebuild and compare."""
     args = parse_args(argv)
+    from ccmim_mm.files import check_output
+
     wanted = read_list(LISTS / f'{args.dataset}.sha256.gz')
-    if any((args.out / name).exists() for name in wanted):
-        raise SystemExit(
-            f'error: {args.out} has files of the subset already, which may '
-            'be yours: name another folder, or remove it'
-        )
     build = dict(eurosat=build_eurosat, pets=build_pets)[args.dataset]
     if not args.source.is_dir():
         raise SystemExit(f'error: no folder {args.source}')
     try:
+        check_output(args.out, args.source)
         build(args.source, args.out, wanted)
     except OSError as error:
         raise SystemExit(f'error: {error}') from None

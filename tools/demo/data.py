@@ -177,9 +177,9 @@ def _write_scene(
 
 
 def _write_picture(path: Path, pixels: np.ndarray, options: list[int]) -> None:
-    # imwrite reports a full disk by its result only.
-    if not cv2.imwrite(str(path), pixels, options):
-        raise OSError(f'cannot write {path}: is the disk full?')
+    # imwrite reports no full disk, and crashes on names that are not UTF-8.
+    encoded = cv2.imencode(path.suffix, pixels, options)[1]
+    path.write_bytes(encoded.tobytes())
 
 
 def _annotations(

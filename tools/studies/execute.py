@@ -20,7 +20,7 @@ from ccmim_mm.datasets.layouts import find_layout
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 from ccmim_mm.files import write_atomic
 
-from .grid import Run
+from .grid import Run, config_digest
 from .scalars import final_top1
 
 #: What a run is, written before it starts, and that it has ended well.
@@ -40,9 +40,9 @@ def is_done(run: Run, root: Path) -> bool:
         return False
     if json.loads(record.read_text()) != json.loads(json.dumps(run.record)):
         raise ValueError(
-            f'{record.parent} was run with another config or options than '
-            'the grid has now: move it away to run it again, or take '
-            'another --work-dir'
+            f'{record.parent} was run with another config, content of it, or '
+            'options than the grid has now: move it away to run it again, or '
+            'take another --work-dir'
         )
     return (record.parent / DONE).exists()
 
@@ -186,6 +186,8 @@ def _run(
         except BlockingIOError:
             print(f'not run: {run.name}: it is running already', flush=True)
             return False
+        # What the run reads is the file as it is now.
+        config_digest.cache_clear()
         record = json.dumps(run.record, indent=2) + '\n'
         write_atomic(record.encode(), work_dir / RECORD)
         process = subprocess.Popen(

@@ -1,5 +1,8 @@
 """A grid of method x data set x seed, as ordinary runs."""
 
+import functools
+import hashlib
+import json
 import math
 import sys
 from collections.abc import Collection
@@ -42,10 +45,17 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What determines the run's outcome, for JSON."""
+        """What determines the run's outcome, for JSON.
+
+        Raises:
+            FileNotFoundError: If there is no such config.
+        """
         before = self.pretraining.record if self.pretraining else None
         return dict(
-            config=self.config, options=self.options, pretraining=before
+            config=self.config,
+            content=config_digest(self.config),
+            options=self.options,
+            pretraining=before,
         )
 
     def work_dir(self, root: Path) -> Path:
@@ -66,6 +76,24 @@ class Run:
             command += ['--pretrained', str(folder / f'epoch_{epochs}.pth')]
         options = [f'{key}={value}' for key, value in self.options.items()]
         return [*command, '--cfg-options', *options]
+
+
+@functools.cache
+def config_digest(path: str) -> str:
+    """SHA-256 of what a config and those it is based on come to.
+
+    Read once; ``cache_clear()`` reads anew.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f'no {path}: start the study from the root of a clone'
+        )
+    content = Config.fromfile(path).to_dict()
+    text = json.dumps(content, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def schedule(epochs: float, warmup: float) -> dict[str, Any]:

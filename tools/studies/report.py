@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 from mmengine.config import Config
 
-from ccmim_mm.files import write_atomic
+from ccmim_mm.files import check_output, write_atomic
 
 from .plots import plot_differences, plot_loop, plot_progress
-from .results import ACCURACIES, ANALYSED, LOGGED, collect
+from .results import ACCURACIES, ANALYSED, COLUMNS, LOGGED, collect
 from .statistics import final_values, interval, paired, spread
 
 JUDGED = (*ACCURACIES, 'finetune')
@@ -29,7 +29,10 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: If no run has ended yet.
+        FileExistsError: If the folder holds something else than a report.
     """
+    if not _is_report(out):
+        check_output(out)
     rows = collect(grid, root)
     if rows.empty:
         raise FileNotFoundError(
@@ -54,6 +57,15 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
         plot_loop(here, grid.core, paths[2])
         written += paths
     return written
+
+
+def _is_report(folder: Path) -> bool:
+    """Whether a folder holds an earlier report, to be written anew."""
+    results = folder / 'results.csv'
+    if not results.is_file():
+        return False
+    with results.open() as file:
+        return file.readline().strip() == ','.join(COLUMNS)
 
 
 def tables(rows: pd.DataFrame, references: Sequence[str]) -> str:

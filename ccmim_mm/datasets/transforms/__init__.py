@@ -7,8 +7,10 @@ from .loading import (
     LoadUprightImage,
     UnreadablePictureError,
 )
+from .resizing import CappedResizeEdge
 
 __all__ = [
+    'CappedResizeEdge',
     'LoadLabelMap',
     'LoadReadableImage',
     'LoadUprightImage',

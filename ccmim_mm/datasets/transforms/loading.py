@@ -1,7 +1,9 @@
 """Reading pictures of any common kind as upright three-channel arrays."""
 
 import io
+import os
 import re
+import stat
 
 import mmcv
 import numpy as np
@@ -10,9 +12,23 @@ from mmengine import fileio
 from mmengine.registry import TRANSFORMS
 from PIL import Image, ImageOps
 
+from ...files import printable
+from .depth import (
+    is_deep_colour,
+    is_deep_grey,
+    may_be_deep,
+    read_deep_colour,
+    read_deep_grey,
+)
+
+#: A file of more bytes is taken for no picture. Chosen here.
+MAX_BYTES = 1 << 30
+
 
 class UnreadablePictureError(OSError):
     """A picture that cannot be read; training goes on with another.
+
+    The message is one line, whatever bytes the path has.
 
     Args:
         path: The file.
@@ -20,7 +36,7 @@ class UnreadablePictureError(OSError):
     """
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f'{path}: {reason}')
+        super().__init__(printable(f'{path}: {reason}'))
         self.path = path
         self.reason = reason
 
@@ -36,11 +52,38 @@ def unreadable(path: str, error: Exception) -> UnreadablePictureError:
     return UnreadablePictureError(path, f'{type(error).__name__}: {text}')
 
 
+def read_file(path: str, backend_args: dict | None = None) -> bytes:
+    """A picture's file; what would never end is not begun.
+
+    Args:
+        path: The file.
+        backend_args: File backend, see mmengine's ``fileio.get``.
+
+    Raises:
+        OSError: If it is missing or, on a local disk, no regular file (a
+            pipe, a device) or larger than ``MAX_BYTES``.
+    """
+    backend = fileio.get_file_backend(path, backend_args=backend_args)
+    if isinstance(backend, fileio.LocalBackend):
+        state = os.stat(path)
+        if not stat.S_ISREG(state.st_mode):
+            raise OSError('no regular file')
+        if state.st_size > MAX_BYTES:
+            raise OSError(
+                f'{state.st_size} bytes, more than the {MAX_BYTES} of a '
+                'picture'
+            )
+    return backend.get(path)
+
+
 @TRANSFORMS.register_module()
 class LoadReadableImage(LoadImageFromFile):
     """mmcv's loading, for runs that replace and count what is unreadable.
 
-    Decodes as the parent to the bit, and takes its arguments.
+    Decodes as the parent to the bit, and takes its arguments, but in colour
+    pictures of more than 8 bits a channel: OpenCV keeps their top 8 bits,
+    which leaves many black, and here they look as
+    :class:`LoadUprightImage` has them.
     """
 
     def transform(self, results: dict) -> dict | None:
@@ -51,10 +94,29 @@ class LoadReadableImage(LoadImageFromFile):
         """
         path = results['img_path']
         try:
-            return super().transform(results)
-        # Decoders raise nearly anything, mmcv an AssertionError.
+            img = self._decode(
+                read_file(path, self.backend_args or self.file_client_args)
+            )
+        # Decoders raise nearly anything.
         except Exception as error:
+            if self.ignore_empty:
+                return None
             raise unreadable(path, error) from error
+        results['img'] = img.astype(np.float32) if self.to_float32 else img
+        results['img_shape'] = results['ori_shape'] = img.shape[:2]
+        return results
+
+    def _decode(self, data: bytes) -> np.ndarray:
+        if self.color_type == 'color' and may_be_deep(data):
+            with Image.open(io.BytesIO(data)) as image:
+                if is_deep_colour(image) or is_deep_grey(image):
+                    return to_bgr(image)
+        img = mmcv.imfrombytes(
+            data, flag=self.color_type, backend=self.imdecode_backend
+        )
+        if img is None:
+            raise ValueError('the decoder finds no picture in it')
+        return img
 
 
 @TRANSFORMS.register_module()
@@ -62,9 +124,10 @@ class LoadUprightImage(LoadImageFromFile):
     """Load a JPEG, PNG, WebP, BMP or TIFF as upright BGR.
 
     The camera's rotation (EXIF) is undone, grey and palette pictures get
-    three channels, transparency is laid over white, and 16-bit greys are
-    brought to 8 bits. BGR, as everywhere in this family; the data
-    preprocessor turns it into RGB on the device.
+    three channels, transparency is laid over white, and more than 8 bits a
+    channel, floats too, are brought to 8 by their range, see
+    :func:`ccmim_mm.datasets.transforms.depth.to_8_bits`. BGR, as everywhere
+    in this family; the data preprocessor turns it into RGB on the device.
 
     Required keys: ``img_path``. Added keys: ``img``, ``(H, W, 3)`` uint8
     BGR, ``img_shape`` and ``ori_shape``, both ``(H, W)``.
@@ -84,30 +147,44 @@ class LoadUprightImage(LoadImageFromFile):
         """
         path = results['img_path']
         try:
-            data = fileio.get(path, backend_args=self.backend_args)
+            data = read_file(path, self.backend_args)
             with Image.open(io.BytesIO(data)) as image:
-                rgb = to_rgb(ImageOps.exif_transpose(image))
+                img = to_bgr(image)
         # Decoders raise nearly anything on broken data (struct.error,
         # ValueError, SyntaxError, DecompressionBombError, ...).
         except Exception as error:
             raise unreadable(path, error) from error
-        results['img'] = mmcv.rgb2bgr(np.asarray(rgb))
-        results['img_shape'] = results['ori_shape'] = rgb.size[::-1]
+        results['img'] = img
+        results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(backend_args={self.backend_args})'
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Bring a picture of any mode to 8-bit RGB, as it looks on white."""
-    if image.mode.startswith('I;16') or image.mode == 'I':
-        grey = np.asarray(image).astype(np.int64) >> 8
-        image = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
+def to_bgr(image: Image.Image) -> np.ndarray:
+    """A picture of any mode, upright, as it looks on white.
+
+    Args:
+        image: As opened: Pillow cuts 16-bit colours when it loads them.
+
+    Returns:
+        ``(H, W, 3)``, BGR, uint8.
+
+    Raises:
+        ValueError: If its values are not finite, or OSError, SyntaxError and
+            the like of Pillow's if it is broken.
+    """
+    if is_deep_colour(image):
+        image = read_deep_colour(image)
+    elif is_deep_grey(image):
+        image = read_deep_grey(image)
+    else:
+        image = ImageOps.exif_transpose(image)
     if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or (
         'transparency' in image.info
     ):
         image = image.convert('RGBA')
         white = Image.new('RGBA', image.size, 'white')
         image = Image.alpha_composite(white, image)
-    return image.convert('RGB')
+    return mmcv.rgb2bgr(np.asarray(image.convert('RGB')))

@@ -5,6 +5,7 @@ from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .collapse_hook import CollapseHook
 from .compile_layers_hook import CompileLayersHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
+from .draw_predictions_hook import DrawPredictionsHook
 from .due_val_hook import DueValHook
 from .mask_analysis_hook import MaskAnalysisHook
 from .panel_hook import PanelHook
@@ -20,6 +21,7 @@ __all__ = [
     'CollapseHook',
     'CompileLayersHook',
     'DeferredRuntimeInfoHook',
+    'DrawPredictionsHook',
     'DueValHook',
     'MaskAnalysisHook',
     'PanelHook',

@@ -1,6 +1,7 @@
 """What a run came to, in one place."""
 
 import json
+import shlex
 from pathlib import Path
 
 from mmengine.dist import master_only
@@ -8,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
+from ...files import printable
 from ...models import PretrainMethod
 from ...visualization import plot_curves, training_rows
 from ..points import recall
@@ -77,8 +79,14 @@ class RunSummaryHook(Hook):
     @staticmethod
     def _next(runner, checkpoint: str | None) -> list[str]:
         """Commands that work, of this project's tools."""
-        config = runner.cfg.filename or 'CONFIG'
-        data = runner.cfg.get('data_root', 'DIR')
+        config, checkpoint, data = (
+            printable(shlex.quote(str(path)))
+            for path in (
+                runner.cfg.filename or 'CONFIG',
+                checkpoint,
+                runner.cfg.get('data_root', 'DIR'),
+            )
+        )
         judge = f'features     python tools/extract_features.py {config} ' + (
             f'{checkpoint} {data} features.npz'
         )

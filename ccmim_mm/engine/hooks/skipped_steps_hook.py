@@ -9,7 +9,7 @@ from mmengine.hooks import Hook, LoggerHook
 from mmengine.registry import HOOKS
 from torch import Tensor
 
-from ...files import write_atomic
+from ...files import printable, write_atomic
 from ..optimizers import FiniteOptimWrapper
 
 #: The file that tells a restarted process why the run was stopped.
@@ -74,7 +74,7 @@ class SkippedStepsHook(Hook):
         if loss is None:
             return
         samples = (data_batch or {}).get('data_samples') or []
-        pictures = [str(s.get('img_path', '?')) for s in samples]
+        pictures = [printable(s.get('img_path', '?')) for s in samples]
         self.batches.append((torch.isfinite(loss.detach()), pictures))
         if runner.optim_wrapper.should_update():
             self.steps.append((self._skipped(runner), self.batches))
@@ -137,7 +137,7 @@ class SkippedStepsHook(Hook):
 
     def _list(self, runner, lines: list[str]) -> None:
         path = Path(runner.work_dir, f'not_finite_rank{get_rank()}.txt')
-        with path.open('a', errors='backslashreplace') as file:
+        with path.open('a', encoding='utf-8') as file:
             file.write('\n'.join(lines) + '\n')
         runner.logger.warning(
             'Steps with gradients that are not finite were skipped; their '

@@ -6,6 +6,8 @@ from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from ...files import printable
+
 #: In the message hub: replacements and pictures of every rank.
 COUNTS = 'unreadable_pictures'
 
@@ -105,11 +107,10 @@ class UnreadablePictureHook(Hook):
 
     def _list(self, runner, failures: list[str]) -> None:
         """Warn about each file once, and list it."""
-        new = [f for f in dict.fromkeys(failures) if f not in self.seen]
+        lines = dict.fromkeys(map(printable, failures))
+        new = [line for line in lines if line not in self.seen]
         self.seen.update(new)
-        with self._path(runner).open(
-            'a', encoding='utf-8', errors='backslashreplace'
-        ) as file:
+        with self._path(runner).open('a', encoding='utf-8') as file:
             for failure in new:
                 runner.logger.warning(f'Unreadable, replaced: {failure}')
                 file.write(f'{failure}\n')

@@ -3,7 +3,7 @@
 eval_pipeline = [
     dict(type='LoadUprightImage'),
     dict(
-        type='ResizeEdge',
+        type='CappedResizeEdge',
         scale=256,
         edge='short',
         backend='pillow',
