@@ -26,6 +26,8 @@ from .weights_only import to_weights_only
 
 #: Epochs, iterations and values that no run comes to.
 MOST = 10**9
+#: A series of values with their iteration.
+POINTS = Several(ByName(0.0))
 #: What this project's hooks keep in the message hub.
 KEPT = dict(
     best_score=0.0,
@@ -34,8 +36,8 @@ KEPT = dict(
     checkpoints=Several(''),
     unreadable_pictures=Several((0, 0)),
     skipped_steps=0,
-    frozen_features=Several(ByName(0.0)),
-    mask_analysis=Several(ByName(0.0)),
+    frozen_features=POINTS,
+    mask_analysis=POINTS,
 )
 
 
@@ -134,6 +136,8 @@ def check_hub(hub: Any) -> None:
         if key in KEPT:
             name = f'message_hub.runtime_info.{key}'
             check_like(value, KEPT[key], name, finite=False)
+            for point in value if KEPT[key] == POINTS else ():
+                check('iter' in point, name, 'without its iteration')
     for key, value in hub['resumed_keys'].items():
         check_name(key, 'message_hub.resumed_keys')
         # mmengine insists on it at the next value.
