@@ -265,7 +265,7 @@ def encrypted(good: dict, path: Path, trace: Path) -> None:
 def storage_cut(good: dict, path: Path, trace: Path) -> None:
     """A tensor that says that it has more numbers than are there."""
     saved(good, path)
-    rewrite(path, {'0': bytes(8)}, {'archive/pad': bytes(1 << 20)})
+    rewrite(path, {'0': bytes(8)}, {f'{path.stem}/pad': bytes(1 << 20)})
 
 
 def tensors(header: dict, size: int = 64, length: int | None = None):

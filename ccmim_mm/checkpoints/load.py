@@ -15,7 +15,7 @@ from .heads import check_heads
 
 _TABLE = re.compile(r'(?:.*\.)?pos_embed')
 _NOTHING = re.compile(r'(?!)')
-_PARTIAL = '; --allow-partial goes on with the rest'
+_PARTIAL = ' --allow-partial goes on with the rest'
 
 
 class Policy(NamedTuple):
@@ -65,7 +65,7 @@ TO_RESUME = Policy(
     new=_NOTHING,
     unused=_NOTHING,
     resize=False,
-    remedy='; --pretrained starts a new run from its weights',
+    remedy=' --pretrained starts a new run from its weights',
 )
 
 

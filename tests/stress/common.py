@@ -28,7 +28,11 @@ def make_pictures(folder: Path, count: int = 24) -> Path:
 
 
 def train(
-    data: Path, work_dir: Path, options: dict, resume: str = 'auto'
+    data: Path,
+    work_dir: Path,
+    options: dict,
+    resume: str | None = 'auto',
+    pretrained: Path | None = None,
 ) -> None:
     """Train the tests' tiny model, from the newest checkpoint if any."""
     from run_helpers import bare
@@ -42,6 +46,7 @@ def train(
         data,
         work_dir,
         resume=resume,
+        pretrained=pretrained and str(pretrained),
     )
     # No name: a Runner's instances are global, by name.
     cfg.experiment_name = f'{work_dir}{os.getpid()}'
