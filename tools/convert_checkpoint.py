@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> None:
         FORMATS,
         convert,
         detect_format,
-        read_state_dict,
+        read_with_heads,
         save_state_dict,
     )
     from ccmim_mm.files import check_output, printable
@@ -42,13 +42,13 @@ def main(argv: list[str] | None = None) -> None:
         for form in (args.source, args.target):
             if form not in ('auto', *FORMATS):
                 raise ValueError(f'no format {form}: use {", ".join(FORMATS)}')
-        state = read_state_dict(args.src)
+        state, heads = read_with_heads(args.src)
         source = args.source
         if source == 'auto':
             source = detect_format(state)
         result = convert(state, source, args.target)
         key = 'state_dict' if args.target == 'project' else 'model'
-        save_state_dict(result.state, args.dst, key)
+        save_state_dict(result.state, args.dst, key, heads)
     except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None
     print(

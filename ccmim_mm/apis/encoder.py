@@ -59,8 +59,11 @@ def load_encoder(
     with safe_init_cfg():
         model.init_weights()
     if checkpoint is not None:
-        state, form = read_as_project(checkpoint)
-        account = load_pretrained(model, state)
+        state, heads, form = read_as_project(checkpoint)
+        try:
+            account = load_pretrained(model, state, heads=heads)
+        except ValueError as error:
+            raise ValueError(f'{checkpoint}: {error}') from None
         print_log(f'{checkpoint} ({form} names): {account}')
     return Encoder(model, loading, pipeline, device)
 

@@ -1,8 +1,24 @@
 """Checkpoints: reading safely, formats, loading with an account, writing."""
 
 from .formats import FORMATS, Conversion, convert, detect_format
-from .load import Account, load, load_for_test, load_pretrained, match
-from .read import read_as_project, read_state_dict
+from .heads import heads_of, told_heads
+from .likeness import ByName, check_like
+from .load import (
+    TO_RESUME,
+    Account,
+    load,
+    load_for_test,
+    load_pretrained,
+    match,
+)
+from .read import (
+    Checkpoint,
+    check_state,
+    read_as_project,
+    read_state_dict,
+    read_with_heads,
+)
+from .run_state import check_place, check_progress, check_run
 from .safe_reading import (
     check_archive,
     local_file,
@@ -14,11 +30,20 @@ from .write import save_state_dict
 
 __all__ = [
     'FORMATS',
+    'TO_RESUME',
     'Account',
+    'ByName',
+    'Checkpoint',
     'Conversion',
     'check_archive',
+    'check_like',
+    'check_place',
+    'check_progress',
+    'check_run',
+    'check_state',
     'convert',
     'detect_format',
+    'heads_of',
     'load',
     'load_for_test',
     'load_pretrained',
@@ -27,8 +52,10 @@ __all__ = [
     'read_as_project',
     'read_safely',
     'read_state_dict',
+    'read_with_heads',
     'safe_init_cfg',
     'save_state_dict',
     'to_weights_only',
+    'told_heads',
     'unpack_histories',
 ]

@@ -4,16 +4,22 @@ Formats:
     ``project``: this project's (and mmpretrain's) names.
     ``ccmim``: the authors' release; encoder, decoder and projector.
     ``mae``: the official MAE; encoder and decoder.
-    ``timm``: a timm ViT; the encoder.
+    ``timm``: a timm ViT; the encoder. Also DeiT-III's, by timm's names or
+        its own.
 
-Tensors are renamed and never touched: every layout is the same, fixed
-position tables are carried along, and a round trip is exact to the bit.
+Tensors are renamed and not touched: every layout is the same, fixed position
+tables are carried along, and a round trip is exact to the bit. DeiT-III alone
+is brought into the shape of the others, for good: a table without a place for
+the CLS token gets a zero there, and layer scale goes into the weights that it
+scales, the same function to rounding.
 """
 
+import math
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import torch.nn.functional as F
 from torch import Tensor
 
 Pairs = list[tuple[str, str]]
@@ -93,6 +99,8 @@ def convert(state: dict[str, Tensor], source: str, target: str) -> Conversion:
     left_out: list[str] = []
     if source != 'project':
         pairs = [(theirs, ours) for ours, theirs in _PAIRS[source]]
+        if source == 'timm':
+            state = _plain_vit(state)
         state, dropped = _rename(state, pairs, _LEFT_OUT[source])
         left_out += dropped
     _check_encoder(state)
@@ -122,6 +130,48 @@ def detect_format(names: Iterable[str]) -> str:
         f'names like {", ".join(names[:3])} are of none of the formats '
         f'{", ".join(FORMATS)}'
     )
+
+
+#: Layer scale by timm's names and by DeiT's, and what each scales.
+_SCALES = re.compile(r'(blocks\.\d+\.)(?:ls([12])\.gamma|gamma_([12]))')
+_SCALED = {'1': 'attn.proj', '2': 'mlp.fc2'}
+
+
+def _plain_vit(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A timm ViT without layer scale, and with a place for the CLS token.
+
+    Raises:
+        ValueError: If there is nothing of that shape to scale.
+    """
+    plain = dict(state)
+    table = plain.get('pos_embed')
+    if table is not None and table.ndim == 3 and is_square(table.shape[1]):
+        # timm's no_embed_class: the CLS token has no position.
+        plain['pos_embed'] = F.pad(table, (0, 0, 1, 0))
+    for name, gamma in state.items():
+        if not (found := _SCALES.fullmatch(name)):
+            continue
+        module = found[1] + _SCALED[found[2] or found[3]]
+        weight, bias = (
+            plain.get(f'{module}.{leaf}') for leaf in ('weight', 'bias')
+        )
+        if (
+            weight is None
+            or bias is None
+            or weight.ndim != 2
+            or not gamma.shape == bias.shape == weight.shape[:1]
+            or not all(t.is_floating_point() for t in (gamma, weight, bias))
+        ):
+            raise ValueError(f'{name} finds no {module} of its size to scale')
+        plain[f'{module}.weight'] = gamma[:, None] * weight
+        plain[f'{module}.bias'] = gamma * bias
+        del plain[name]
+    return plain
+
+
+def is_square(count: int) -> bool:
+    """Whether so many patches are a square of them."""
+    return count > 0 and math.isqrt(count) ** 2 == count
 
 
 def _rename(
@@ -158,9 +208,8 @@ def _rename(
 def _check_encoder(state: dict[str, Tensor]) -> None:
     """Refuse an encoder that is not whole, whatever else there is."""
     found = re.compile(r'backbone\.layers\.(\d+)\.')
-    depth = 1 + max(
-        (int(m[1]) for name in state if (m := found.match(name))), default=0
-    )
+    # As many as there are: a file may call one layer a billion.
+    depth = len({m[1] for name in state if (m := found.match(name))}) or 1
     needed = ['backbone.cls_token', 'backbone.pos_embed']
     modules = ['backbone.patch_embed.projection', 'backbone.ln1']
     modules += [

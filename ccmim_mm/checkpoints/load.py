@@ -1,15 +1,21 @@
 """Parameters into models, with one account of every tensor."""
 
+import math
 import re
+from collections import OrderedDict
 from typing import Any, NamedTuple
 
+import torch
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor, nn
 
 from ..models.algorithms import PretrainMethod
+from .formats import is_square
+from .heads import check_heads
 
 _TABLE = re.compile(r'(?:.*\.)?pos_embed')
 _NOTHING = re.compile(r'(?!)')
+_PARTIAL = ' --allow-partial goes on with the rest'
 
 
 class Policy(NamedTuple):
@@ -21,6 +27,7 @@ class Policy(NamedTuple):
         new: The target's tensors that may start fresh.
         unused: The checkpoint's tensors that may go unused.
         resize: Whether a position table may come from another size.
+        remedy: What helps where something is left over, for people.
     """
 
     what: str
@@ -28,6 +35,7 @@ class Policy(NamedTuple):
     new: re.Pattern
     unused: re.Pattern
     resize: bool
+    remedy: str
 
 
 #: An encoder into a ViT for another task. It may do without the CLS token
@@ -39,6 +47,7 @@ INTO_BACKBONE = Policy(
     new=re.compile(r'.*\.rel_pos_[hw]|.*\.gamma[12]\.\w+|ln2\.\w+'),
     unused=re.compile(r'cls_token|mask_token|ln[12]\.\w+'),
     resize=True,
+    remedy=_PARTIAL,
 )
 #: A checkpoint to be judged: every tensor of the model must be in it.
 TO_TEST = Policy(
@@ -47,6 +56,16 @@ TO_TEST = Policy(
     new=_NOTHING,
     unused=re.compile(r'(?!backbone\.).*|backbone\.mask_token'),
     resize=False,
+    remedy='',
+)
+#: A run that goes on: every tensor, as it was.
+TO_RESUME = Policy(
+    what='tensors',
+    prefix='',
+    new=_NOTHING,
+    unused=_NOTHING,
+    resize=False,
+    remedy=' --pretrained starts a new run from its weights',
 )
 
 
@@ -62,6 +81,8 @@ class Account(NamedTuple):
         table: ``(from, to)`` sides of the position table, in patches, if it
             is resized.
         total: Tensors of the target.
+        heads: Whether the checkpoint told the number of attention heads,
+            which is the target's then; without it the target's is a guess.
     """
 
     what: str
@@ -71,6 +92,7 @@ class Account(NamedTuple):
     unexplained: list[str]
     table: tuple[int, int] | None
     total: int
+    heads: bool = True
 
     def __str__(self) -> str:
         resized = ''
@@ -84,11 +106,16 @@ class Account(NamedTuple):
         )
         if self.unexplained:
             line += f'; unexplained: {_summary(self.unexplained)}'
+        if not self.heads:
+            line += "; num_heads is the config's, the file does not tell"
         return line
 
 
 def load_pretrained(
-    model: Any, state: dict[str, Tensor], allow_partial: bool = False
+    model: Any,
+    state: dict[str, Tensor],
+    allow_partial: bool = False,
+    heads: dict[str, int] = {},
 ) -> Account:
     """Start a model from a pre-trained checkpoint.
 
@@ -101,31 +128,39 @@ def load_pretrained(
         state: Parameters by this project's names.
         allow_partial: Go on where tensors are missing, left over or of
             another shape without a reason.
+        heads: What the checkpoint tells of its attention heads.
 
     Raises:
-        ValueError: For such a tensor otherwise; nothing was changed then.
+        ValueError: For such a tensor otherwise, for numbers of another kind
+            or attention of other heads; nothing was changed then.
     """
     if isinstance(model, BaseSelfSupervisor):
-        return load(model, state, into_method(model), allow_partial)
-    return load(model.backbone, state, INTO_BACKBONE, allow_partial)
+        return load(model, state, into_method(model), allow_partial, heads)
+    return load(model.backbone, state, INTO_BACKBONE, allow_partial, heads)
 
 
-def load_for_test(model: nn.Module, state: dict[str, Tensor]) -> Account:
+def load_for_test(
+    model: nn.Module, state: dict[str, Tensor], heads: dict[str, int] = {}
+) -> Account:
     """Load a checkpoint to be judged.
 
     Args:
         model: A model, in wrappers of processes or of test-time
             augmentation or not.
         state: Parameters by this project's names.
+        heads: What the checkpoint tells of its attention heads.
 
     Raises:
-        ValueError: If a tensor that is judged is missing or does not fit.
+        ValueError: If a tensor that is judged is missing or does not fit,
+            or has other attention heads.
     """
     while isinstance(inner := getattr(model, 'module', None), nn.Module):
         model = inner
     if isinstance(model, BaseSelfSupervisor):
-        return load(model, state, into_method(model))
-    return load(model, state, TO_TEST)
+        return load(
+            model, state, into_method(model)._replace(remedy=''), heads=heads
+        )
+    return load(model, state, TO_TEST, heads=heads)
 
 
 def into_method(model: BaseSelfSupervisor) -> Policy:
@@ -134,7 +169,7 @@ def into_method(model: BaseSelfSupervisor) -> Policy:
     if isinstance(model, PretrainMethod):
         names = map(re.escape, (*model.may_be_new, 'backbone.mask_token'))
         new = re.compile(f'(?:{"|".join(names)}).*')
-    return TO_TEST._replace(new=new, resize=True)
+    return TO_TEST._replace(new=new, resize=True, remedy=_PARTIAL)
 
 
 def load(
@@ -142,11 +177,39 @@ def load(
     state: dict[str, Tensor],
     policy: Policy,
     allow_partial: bool = False,
+    heads: dict[str, int] = {},
 ) -> Account:
-    """Load what :func:`match` finds; the target resizes its own table."""
+    """Load what :func:`match` finds; the target resizes its own table.
+
+    Args:
+        target: A model or a part of one.
+        state: The checkpoint's parameters.
+        policy: What may be left over.
+        allow_partial: Go on whatever is.
+        heads: What the checkpoint tells of its attention heads.
+
+    Raises:
+        ValueError: See :func:`match` and :func:`check_heads`.
+    """
     fits, account = match(target.state_dict(), state, policy, allow_partial)
+    told = check_heads(target, _without(policy.prefix, heads), fits)
+    versions = getattr(state, '_metadata', {})
+    fits = OrderedDict(fits)
+    # What a module of another version would convert.
+    fits._metadata = _without(  # type: ignore[attr-defined]
+        policy.prefix, versions
+    )
     target.load_state_dict(fits, strict=False)
-    return account
+    return account._replace(heads=told)
+
+
+def _without(prefix: str, named: dict[str, Any]) -> dict[str, Any]:
+    """What is named so, by the rest of the name."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in named.items()
+        if name.startswith(prefix)
+    }
 
 
 def match(
@@ -167,13 +230,11 @@ def match(
         The tensors by their names in the target, and what became of each.
 
     Raises:
-        ValueError: For a tensor that nothing explains, unless allowed.
+        ValueError: For a tensor that nothing explains, unless allowed, and
+            for whole numbers where others belong, or the other way round.
     """
-    state = {
-        name.removeprefix(policy.prefix): value
-        for name, value in state.items()
-        if name.startswith(policy.prefix)
-    }
+    state = _without(policy.prefix, state)
+    _check_kinds(own, state)
     fits = {
         name: value
         for name, value in state.items()
@@ -212,19 +273,50 @@ def match(
         new=fresh,
         unused=explained,
         unexplained=sorted({*new, *unused} - {*fresh, *explained}),
-        table=_resized(state, own),
+        table=_resized(fits, own),
         total=len(own),
     )
     if not fits or (account.unexplained and not allow_partial):
-        raise ValueError(_complaint(account, own, state))
+        raise ValueError(_complaint(account, own, state, policy))
     return fits, account
+
+
+def _check_kinds(own: dict[str, Tensor], state: dict[str, Tensor]) -> None:
+    """Refuse numbers that would have to be cast into something else."""
+    for name, value in state.items():
+        if name in own and (
+            value.is_floating_point() != own[name].is_floating_point()
+            or (value.dtype is torch.bool) != (own[name].dtype is torch.bool)
+        ):
+            raise ValueError(
+                f'{name} is of {value.dtype}, the model has {own[name].dtype}:'
+                ' if the checkpoint is quantized, dequantize it first'
+            )
 
 
 def _fits(name: str, value: Tensor, own: Tensor, policy: Policy) -> bool:
     """Whether a tensor can be loaded; a table need only be as wide."""
     if policy.resize and _TABLE.fullmatch(name):
-        return value.shape[-1] == own.shape[-1]
+        return value.shape == own.shape or _resizes(value.shape, own.shape)
     return value.shape == own.shape
+
+
+def _resizes(found: torch.Size, own: torch.Size) -> bool:
+    """Whether a backbone can bring a position table to its own size.
+
+    Args:
+        found: ``(1, 1 + L, C)``, CLS slot first and L a square; or
+            ``(1, H, W, C)``, for a backbone that has it so.
+        own: The backbone's.
+    """
+    if found[:1] != own[:1] or found[-1:] != own[-1:]:
+        return False
+    if len(found) == 4:
+        return len(own) == 4 and min(found) > 0
+    if len(found) != 3 or not is_square(found[1] - 1):
+        return False
+    # A table without a CLS slot is cut to, not resized to.
+    return len(own) == 4 or not is_square(own[1]) or own[1] == found[1] - 1
 
 
 def _is_table(name: str) -> bool:
@@ -238,7 +330,10 @@ def _part(name: str) -> str:
 
 
 def _complaint(
-    account: Account, own: dict[str, Tensor], state: dict[str, Tensor]
+    account: Account,
+    own: dict[str, Tensor],
+    state: dict[str, Tensor],
+    policy: Policy,
 ) -> str:
     names = account.unexplained or list(own)
     name = names[0]
@@ -249,8 +344,7 @@ def _complaint(
     return (
         f'{len(names)} tensors of model or checkpoint are unexplained, first '
         f'{name}: the model has {need}, the checkpoint {found}. Is it of the '
-        'same architecture, width and depth? --allow-partial goes on with '
-        'the rest'
+        f'same architecture, width and depth?{policy.remedy}'
     )
 
 
@@ -261,7 +355,7 @@ def _resized(
     for name in ('pos_embed', 'backbone.pos_embed'):
         if name in state and name in own:
             a, b = (
-                int((t.numel() // t.shape[-1]) ** 0.5)
+                math.isqrt(t.numel() // t.shape[-1])
                 for t in (state[name], own[name])
             )
             return (a, b) if a != b else None

@@ -2,15 +2,18 @@
 
 import os
 import re
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
-from torch import Tensor
+
+from .content import check_content
+from .scan import PickleError, check_pickles, starts_as_archive
 
 _TRUST = (
     'if you trust whoever made it, --trust-checkpoint reads it as Python '
@@ -34,18 +37,23 @@ def read_safely(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is broken, declares more than it holds, or asks
-            for more than tensors, numbers, strings and containers; naming
-            what it asks for.
+        ValueError: If it is broken, declares more than it holds, is not of
+            plain tensors, nested too deeply or without end, or asks for
+            more than tensors, numbers, strings and containers; naming what
+            it asks for.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'no checkpoint {path}')
     check_archive(path)
     try:
+        if not trust:
+            check_pickles(path)
         with torch.serialization.safe_globals(list(stand_ins)):
             data = torch.load(
                 path, map_location=map_location, weights_only=not trust
             )
+    except PickleError as error:
+        raise ValueError(f'{path} is refused or broken: {error}') from None
     # Broken files make the reader raise nearly anything.
     except Exception as error:
         first_line = str(error).partition('\n')[0]
@@ -55,13 +63,10 @@ def read_safely(
                 f'{path} is refused, it asks for {asked}: {_TRUST}'
             ) from error
         raise ValueError(f'{path} is refused or broken: {reason}') from error
-    size = os.path.getsize(path)
-    for tensor in _tensors(data):
-        if tensor.numel() * tensor.element_size() > size:
-            raise ValueError(
-                f'{path} is refused: a tensor of {tuple(tensor.shape)} in a '
-                f'file of {size} bytes'
-            )
+    try:
+        check_content(data, os.path.getsize(path))
+    except ValueError as error:
+        raise ValueError(f'{path} is refused: {error}') from None
     return data
 
 
@@ -71,28 +76,46 @@ def check_archive(path: str | Path) -> None:
     Files of torch before 1.6 are no archives and have none.
 
     Raises:
-        ValueError: If it is truncated or changed, or declares more than it
-            holds.
+        ValueError: If it is truncated or changed, declares more than it
+            holds, or names files outside of it.
     """
     if not Path(path).stat().st_size:
         raise ValueError(f'{path} is broken: it is empty')
     try:
         with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            declared = sum(entry.file_size for entry in entries)
-            stored = all(e.compress_type == 0 for e in entries)
-            if not stored or declared > os.path.getsize(path):
-                raise ValueError(
-                    f'{path} is refused: it declares {declared} bytes and '
-                    'holds fewer'
-                )
+            _check_entries(path, archive.infolist())
             changed = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        if _starts_as_archive(path):
+    except (
+        *(zipfile.BadZipFile, EOFError, OSError, struct.error),
+        # Of entries that are encrypted, or have no readable name.
+        *(RuntimeError, UnicodeDecodeError),
+    ) as error:
+        if starts_as_archive(path):
             raise ValueError(f'{path} is broken: {error}') from None
         return
     if changed:
         raise ValueError(f'{path} is broken: the checksum of {changed} fails')
+
+
+def _check_entries(path: str | Path, entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse what torch, reading the same archive, might read otherwise."""
+    for entry in entries:
+        place = PurePosixPath(entry.filename.replace('\\', '/'))
+        if place.is_absolute() or '..' in place.parts:
+            raise ValueError(
+                f'{path} is refused: it names the file {entry.filename!r:.99}'
+            )
+    declared = sum(entry.file_size for entry in entries)
+    stored = all(e.compress_type == 0 for e in entries)
+    if not stored or declared > os.path.getsize(path):
+        raise ValueError(
+            f'{path} is refused: it declares {declared} bytes and holds fewer'
+        )
+    # With something in front, readers disagree about where entries begin.
+    if all(entry.header_offset for entry in entries):
+        raise ValueError(
+            f'{path} is refused: it does not begin with its first entry'
+        )
 
 
 @contextmanager
@@ -148,19 +171,3 @@ def _asked_for(message: str) -> str | None:
         return f'{blocked[2]}.{blocked[1]}'
     asked = re.search(r'(?:GLOBAL|Unsupported \w+) ([\w.]+)', message)
     return asked and asked[1]
-
-
-def _tensors(data: Any) -> Iterator[Tensor]:
-    if isinstance(data, Tensor):
-        yield data
-    elif isinstance(data, dict):
-        for value in data.values():
-            yield from _tensors(value)
-    elif isinstance(data, list | tuple):
-        for value in data:
-            yield from _tensors(value)
-
-
-def _starts_as_archive(path: str | Path) -> bool:
-    with open(path, 'rb') as file:
-        return file.read(2) == b'PK'

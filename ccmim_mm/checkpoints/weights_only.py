@@ -3,6 +3,7 @@
 Of tensors, numbers, strings and containers alone.
 """
 
+from collections import OrderedDict
 from pathlib import PurePath
 from typing import Any
 
@@ -17,8 +18,9 @@ _HISTORY = 'history'
 def to_weights_only(value: Any, name: str = 'checkpoint') -> Any:
     """Bring a value down to what can be read without running code.
 
-    Histories of the log become tensors, numpy's numbers Python's. What has
-    no such form is left out with a line in the log, None in its place.
+    Histories of the log become tensors, numpy's numbers Python's; a state
+    dict keeps the versions of its modules (``_metadata``). What has no such
+    form is left out with a line in the log, None in its place.
 
     Args:
         value: Anything that a run may keep.
@@ -42,13 +44,19 @@ def to_weights_only(value: Any, name: str = 'checkpoint') -> Any:
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, dict):
-        return {
-            to_weights_only(k, name): to_weights_only(v, f'{name}.{k}')
+        plain = OrderedDict(
+            (to_weights_only(k, name), to_weights_only(v, f'{name}.{k}'))
             for k, v in value.items()
-        }
+        )
+        if isinstance(value, OrderedDict) and '_metadata' in vars(value):
+            # Of a state dict: the versions of its modules.
+            versions = to_weights_only(vars(value)['_metadata'], name)
+            plain._metadata = versions  # type: ignore[attr-defined]
+            return plain
+        return dict(plain)
     if isinstance(value, list | tuple):
-        plain = [to_weights_only(v, name) for v in value]
-        return plain if isinstance(value, list) else tuple(plain)
+        items = [to_weights_only(v, name) for v in value]
+        return items if isinstance(value, list) else tuple(items)
     print_log(f'{name} is a {type(value).__name__} and is not saved')
     return None
 

@@ -1,6 +1,7 @@
 """Writing parameters."""
 
 import io
+import json
 from pathlib import Path
 
 import torch
@@ -11,7 +12,10 @@ from ..files import write_atomic
 
 
 def save_state_dict(
-    state: dict[str, Tensor], path: str | Path, key: str = 'state_dict'
+    state: dict[str, Tensor],
+    path: str | Path,
+    key: str = 'state_dict',
+    heads: dict[str, int] | None = None,
 ) -> None:
     """Write parameters, completely or not at all.
 
@@ -19,14 +23,18 @@ def save_state_dict(
         state: Parameters by name.
         path: The file; one called ``.safetensors`` becomes such a one.
         key: What the dict around them calls them.
+        heads: Attention heads by this project's names of the modules, to be
+            kept beside them.
 
     Raises:
         OSError: If it cannot be written.
     """
     if Path(path).suffix == '.safetensors':
         copies = {name: value.contiguous() for name, value in state.items()}
-        write_atomic(save(copies), path)
+        told = {'heads': json.dumps(heads)} if heads else None
+        write_atomic(save(copies, told), path)
         return
     buffer = io.BytesIO()
-    torch.save({key: state}, buffer)
+    meta = {'meta': {'heads': heads}} if heads else {}
+    torch.save({key: state, **meta}, buffer)
     write_atomic(buffer.getvalue(), path)

@@ -8,13 +8,14 @@ from .mask_analysis import (
     object_cover,
     on_object,
 )
-from .rows import Rows
+from .rows import Rows, finite_rows
 from .undisturbed import undisturbed
 
 __all__ = [
     'Rows',
     'effective_rank',
     'feature_std',
+    'finite_rows',
     'knn_accuracy',
     'linear_probe_accuracy',
     'object_cover',

@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from .rows import check_finite_rows
+
 #: Bounds the memory of a product of queries and bank: 32 MiB.
 PRODUCT = 2**23
 
@@ -33,7 +35,16 @@ def knn_accuracy(
 
     Returns:
         Accuracy in percent, [0, 100].
+
+    Raises:
+        ValueError: If k or temperature are out of range, or features are
+            not finite.
     """
+    if k < 1:
+        raise ValueError(f'k={k} neighbours: set it to 1 or more')
+    if not temperature > 0:
+        raise ValueError(f'temperature={temperature}: set it above 0')
+    check_finite_rows(bank, queries)
     bank = F.normalize(bank.float(), dim=1)
     num_classes = int(bank_labels.max()) + 1
     chunk = max(1, min(chunk, PRODUCT // len(bank)))
@@ -47,7 +58,8 @@ def knn_accuracy(
         votes.scatter_add_(
             1,
             bank_labels[nearest.indices],
-            (nearest.values / temperature).exp(),
+            # Relative to the nearest, which the winner does not depend on.
+            ((nearest.values - nearest.values[:, :1]) / temperature).exp(),
         )
         hits += int((votes.argmax(1) == labels).sum())
     return 100 * hits / len(queries)

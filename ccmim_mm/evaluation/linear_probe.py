@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .rows import check_finite_rows
+
 #: Rows whose logits are there at a time.
 CHUNK = 16384
 
@@ -33,7 +35,11 @@ def linear_probe_accuracy(
 
     Returns:
         Accuracy in percent, [0, 100].
+
+    Raises:
+        ValueError: If features are not finite.
     """
+    check_finite_rows(bank, queries)
     mean, std = bank.float().mean(0), bank.float().std(0, unbiased=False)
     x, test = ((f.float() - mean).div_(std + 1e-6) for f in (bank, queries))
     generator = torch.Generator().manual_seed(seed)

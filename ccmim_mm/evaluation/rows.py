@@ -1,5 +1,6 @@
 """Rows that arrive batch by batch, in one block of memory."""
 
+import torch
 from torch import Tensor
 
 
@@ -35,3 +36,26 @@ class Rows:
         if self.block is None:
             raise ValueError('no rows were added')
         return self.block[: self.filled]
+
+
+def finite_rows(features: Tensor) -> Tensor:
+    """Which rows of ``(N, C)`` have no NaN and no infinity, ``(N,)``."""
+    return torch.isfinite(features).all(1)
+
+
+def check_finite_rows(*features: Tensor) -> None:
+    """Refuse features that no figure can be made of.
+
+    Args:
+        features: ``(N, C)`` each.
+
+    Raises:
+        ValueError: If there are none, or some are not finite.
+    """
+    for part in features:
+        broken = len(part) - int(finite_rows(part).sum())
+        if broken or not len(part):
+            raise ValueError(
+                f'{broken} of {len(part)} features are not finite: leave '
+                'them out'
+            )

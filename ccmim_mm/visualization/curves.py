@@ -1,5 +1,6 @@
 """The curves of a run."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,12 @@ def plot_curves(
     if evaluations:
         axis = axes[-1]
         iters = [point['iter'] for point in evaluations]
-        for name in evaluations[0]:
+        # One that was not finite has no figure there.
+        for name in dict.fromkeys(n for p in evaluations for n in p):
             if name != 'iter':
                 axis.plot(
                     iters,
-                    [point[name] for point in evaluations],
+                    [point.get(name, math.nan) for point in evaluations],
                     marker='.',
                     label=name,
                 )

@@ -45,6 +45,7 @@ def config_of(
     options: dict,
     resume: str | None,
     evaluate: bool = False,
+    pretrained: Path | None = None,
 ) -> Any:
     """The config of a run of the tests' tiny model."""
     from run_helpers import bare
@@ -58,6 +59,7 @@ def config_of(
         work_dir,
         'pytorch' if 'RANK' in os.environ else 'none',
         resume=resume,
+        pretrained=pretrained and str(pretrained),
     )
     # No name: a Runner's instances are global, by name.
     cfg.experiment_name = f'{work_dir}{os.getpid()}{next(_NUMBERS)}'
@@ -65,13 +67,17 @@ def config_of(
 
 
 def train(
-    data: Path, work_dir: Path, options: dict, resume: str | None = 'auto'
+    data: Path,
+    work_dir: Path,
+    options: dict,
+    resume: str | None = 'auto',
+    pretrained: Path | None = None,
 ) -> Any:
     """Train it, from the newest checkpoint if there is any."""
     from ccmim_mm.engine import ResilientRunner
 
     runner = ResilientRunner.from_cfg(
-        config_of(data, work_dir, options, resume)
+        config_of(data, work_dir, options, resume, pretrained=pretrained)
     )
     runner.train()
     return runner

@@ -11,6 +11,7 @@ from mmengine.logging import HistoryBuffer
 from run_helpers import bare, config
 
 from ccmim_mm import files
+from ccmim_mm.checkpoints import TO_RESUME, load, read_state_dict
 from ccmim_mm.checkpoints.weights_only import to_weights_only, unpack_histories
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.work_dir import newest_checkpoint
@@ -50,6 +51,10 @@ def test_a_run_saves_what_can_be_read_without_code(picture_folder, tmp_path):
     losses = content['message_hub']['log_scalars']['train/loss']
     assert losses['history'].shape == (6,)
     assert content['meta']['loop']['iters_per_epoch'] == 3
+    assert content['meta']['heads']['backbone.layers.0.attn'] == 4
+    assert content['meta']['heads']['neck.decoder_blocks.0.attn'] == 2
+    bn = content['state_dict']._metadata['align_head.projector.bn0']
+    assert bn == {'version': 2}
     assert not list(tmp_path.glob('.*.part'))
 
 
@@ -166,3 +171,39 @@ def test_plain_state_there_and_back():
     again.update(9.0)
     assert again.current() == 9.0
     assert again.mean(2) == pytest.approx((4 / 3 + 9) / 6)
+
+
+def test_modules_keep_their_versions(tmp_path):
+    """What torch notes beside a state dict, for modules that change."""
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2))
+    state = model.state_dict()
+    plain = to_weights_only(dict(state_dict=state))
+    torch.save(plain, tmp_path / 'x.pth')
+    content = torch.load(tmp_path / 'x.pth', weights_only=True)
+    versions = content['state_dict']._metadata
+    assert versions == state._metadata
+    assert versions['1'] == {'version': 2}
+    assert read_state_dict(tmp_path / 'x.pth')._metadata == versions
+
+
+def test_a_module_is_told_its_version(tmp_path):
+    model = Versioned()
+    told = []
+    model.seen = told
+    state = model.state_dict()
+    load(model, state, TO_RESUME)
+    del state._metadata
+    load(model, state, TO_RESUME)
+    assert told == [7, None]
+
+
+class Versioned(torch.nn.Module):
+    _version = 7
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(2))
+
+    def _load_from_state_dict(self, state, prefix, metadata, *args):
+        self.seen.append(metadata.get('version'))
+        super()._load_from_state_dict(state, prefix, metadata, *args)

@@ -1,13 +1,23 @@
 import argparse
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import reference
 import torch
 from conftest import ROOT, build, samples
+from mmpretrain.models import VisionTransformer
 
-from ccmim_mm.checkpoints import convert, detect_format, read_state_dict
+from ccmim_mm.checkpoints import (
+    convert,
+    detect_format,
+    heads_of,
+    load_pretrained,
+    read_as_project,
+    read_state_dict,
+    save_state_dict,
+)
 
 TOOL = ROOT / 'tools/convert_checkpoint.py'
 
@@ -115,3 +125,139 @@ def test_the_tool(release, tmp_path, capsys):
     with pytest.raises(SystemExit, match=r'error: .* unexplained'):
         main([str(path), none, '--from', 'timm'])
     assert not Path(none).exists()
+
+
+def deit3_state(names):
+    """A ViT of timm with ``no_embed_class`` and layer scale, at random.
+
+    Args:
+        names: Of the two layer scales of a block.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape, scale=0.2):
+        return torch.randn(shape, generator=generator) * scale
+
+    state = {
+        'cls_token': draw(1, 1, 32),
+        'pos_embed': draw(1, 16, 32),
+        'patch_embed.proj.weight': draw(32, 3, 8, 8),
+        'patch_embed.proj.bias': draw(32),
+        'norm.weight': 1 + draw(32),
+        'norm.bias': draw(32),
+        'head.weight': draw(10, 32),
+        'head.bias': draw(10),
+    }
+    for i in range(3):
+        for norm in ('norm1', 'norm2'):
+            state[f'blocks.{i}.{norm}.weight'] = 1 + draw(32)
+            state[f'blocks.{i}.{norm}.bias'] = draw(32)
+        for part, (into, out) in {
+            'attn.qkv': (32, 96),
+            'attn.proj': (32, 32),
+            'mlp.fc1': (32, 64),
+            'mlp.fc2': (64, 32),
+        }.items():
+            state[f'blocks.{i}.{part}.weight'] = draw(out, into)
+            state[f'blocks.{i}.{part}.bias'] = draw(out)
+        for name in names:
+            state[f'blocks.{i}.{name}'] = draw(32)
+    return state
+
+
+def deit3_forward(state, images, names, heads=4):
+    """The same in plain torch: positions before the CLS token, scaled."""
+
+    def linear(x, name):
+        return x @ state[f'{name}.weight'].T + state[f'{name}.bias']
+
+    def norm(x, name):
+        centred = x - x.mean(-1, keepdim=True)
+        spread = (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
+        return (
+            centred / spread * state[f'{name}.weight'] + state[f'{name}.bias']
+        )
+
+    patches = images.unfold(2, 8, 8).unfold(3, 8, 8)
+    patches = patches.permute(0, 2, 3, 1, 4, 5).reshape(len(images), 16, -1)
+    x = patches @ state['patch_embed.proj.weight'].flatten(1).T
+    x = x + state['patch_embed.proj.bias'] + state['pos_embed']
+    x = torch.cat((state['cls_token'].expand(len(x), -1, -1), x), 1)
+    for i in range(3):
+        block = f'blocks.{i}'
+        qkv = linear(norm(x, f'{block}.norm1'), f'{block}.attn.qkv')
+        q, k, v = (
+            part.unflatten(-1, (heads, -1)).transpose(1, 2)
+            for part in qkv.chunk(3, -1)
+        )
+        weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
+        mixed = (weights @ v).transpose(1, 2).flatten(2)
+        mixed = linear(mixed, f'{block}.attn.proj')
+        x = x + state[f'{block}.{names[0]}'] * mixed
+        hidden = linear(norm(x, f'{block}.norm2'), f'{block}.mlp.fc1')
+        hidden = hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))
+        hidden = linear(hidden, f'{block}.mlp.fc2')
+        x = x + state[f'{block}.{names[1]}'] * hidden
+    return norm(x, 'norm')
+
+
+@pytest.mark.parametrize(
+    'names', [('ls1.gamma', 'ls2.gamma'), ('gamma_1', 'gamma_2')]
+)
+def test_deit3_has_the_same_features(names, tiny_cfg, tmp_path):
+    state = deit3_state(names)
+    images = torch.randn(2, 3, 32, 32)
+    expected = deit3_forward(state, images, names)
+    torch.save(dict(model=state), tmp_path / 'deit3.pth')
+    found, _, form = read_as_project(tmp_path / 'deit3.pth')
+    assert form == 'timm'
+    table = found['backbone.pos_embed']
+    assert torch.equal(table[:, 1:], state['pos_embed'])
+    assert torch.equal(table[:, 0], torch.zeros(1, 32))
+    tiny_cfg['align_head'] = None
+    method = build(tiny_cfg).eval()
+    vit = VisionTransformer(
+        tiny_cfg['backbone']['arch'],
+        32,
+        8,
+        out_type='raw',
+        norm_cfg=dict(type='LN', eps=1e-6),
+    )
+    vit.eval()
+    load_pretrained(method, found)
+    load_pretrained(SimpleNamespace(backbone=vit), found)
+    for encoder in (method.backbone, vit):
+        (tokens,) = encoder(images)
+        torch.testing.assert_close(tokens, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_layer_scale_without_its_weights_is_refused():
+    names = ('ls1.gamma', 'ls2.gamma')
+    state = deit3_state(names)
+    wrong = state | {'blocks.1.ls1.gamma': torch.ones(31)}
+    with pytest.raises(ValueError, match=r'ls1\.gamma finds no .*attn\.proj'):
+        convert(wrong, 'timm', 'project')
+    del state['blocks.0.mlp.fc2.bias']
+    with pytest.raises(ValueError, match=r'blocks\.0\.ls2\.gamma finds no'):
+        convert(state, 'timm', 'project')
+
+
+def test_a_layer_called_a_billion_is_refused(release):
+    state = release[1]
+    name = f'blocks.{10**11}.norm1.weight'
+    with pytest.raises(ValueError, match='tensors of the encoder are missing'):
+        convert(state | {name: torch.ones(32)}, 'ccmim', 'project')
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_the_tool_carries_the_heads(suffix, tiny_cfg, tmp_path):
+    model = build(tiny_cfg)
+    heads = heads_of(model)
+    assert heads['backbone.layers.2.attn'] == 4
+    ours, theirs, back = (str(tmp_path / f'{name}{suffix}') for name in 'abc')
+    save_state_dict(model.state_dict(), ours, heads=heads)
+    main = runpy.run_path(str(TOOL))['main']
+    main([ours, theirs, '--to', 'mae'])
+    main([theirs, back])
+    assert read_as_project(back).heads == heads
+    assert read_as_project(theirs).heads == heads

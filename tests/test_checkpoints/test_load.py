@@ -6,17 +6,23 @@ import torch
 from conftest import TINY, build
 from mmpretrain.models import VisionTransformer
 
-from ccmim_mm.checkpoints import convert
-from ccmim_mm.checkpoints.load import load_pretrained
+from ccmim_mm.checkpoints import (
+    convert,
+    heads_of,
+    load_for_test,
+    load_pretrained,
+)
 from ccmim_mm.models import WindowedViT
 
-
-def load_backbone(vit, *args, **kwargs):
-    """Into a model for another task, that is into its backbone."""
-    return load_pretrained(SimpleNamespace(backbone=vit), *args, **kwargs)
-
-
 ARCH = TINY['backbone']['arch']
+#: What a run's checkpoint tells.
+HEADS = {f'backbone.layers.{i}.attn': ARCH['num_heads'] for i in range(4)}
+
+
+def load_backbone(vit, *args, heads=HEADS, **kwargs):
+    """Into a model for another task, that is into its backbone."""
+    other = SimpleNamespace(backbone=vit)
+    return load_pretrained(other, *args, heads=heads, **kwargs)
 
 
 @pytest.fixture(scope='module')
@@ -125,3 +131,102 @@ def test_a_mask_token_may_come_and_go():
     vit = VisionTransformer(ARCH, 32, 8, out_type='featmap')
     assert 'mask_token' in load_backbone(vit, state).unused
     assert 'backbone.mask_token' in convert(state, 'project', 'timm').left_out
+
+
+def test_another_number_of_heads_is_refused(state):
+    """Shapes agree, and nothing would mean what it did."""
+    halved = ARCH | dict(num_heads=2)
+    for vit in (
+        VisionTransformer(halved, 32, 8, out_type='featmap'),
+        WindowedViT(halved, 64, 8, num_global=3),
+    ):
+        before = copy.deepcopy(vit.state_dict())
+        with pytest.raises(
+            ValueError, match=r'0\.attn has 2 heads here and 4'
+        ):
+            load_backbone(vit, state)
+        for name, value in vit.state_dict().items():
+            assert torch.equal(value, before[name])
+        # A file that does not tell is believed, and it is said.
+        report = load_backbone(vit, state, heads={})
+        assert str(report).endswith(
+            "num_heads is the config's, the file does not tell"
+        )
+    fewer = copy.deepcopy(TINY)
+    fewer['neck']['decoder_num_heads'] = 4
+    told = heads_of(build(copy.deepcopy(TINY)))
+    assert told['neck.decoder_blocks.1.attn'] == 2
+    for load in (load_pretrained, load_for_test):
+        with pytest.raises(ValueError, match=r'decoder_blocks\.0\.attn has 4'):
+            load(build(fewer), state, heads=told)
+        assert load(build(copy.deepcopy(TINY)), state, heads=told).heads
+    # A decoder that starts fresh may have any.
+    fewer['neck']['decoder_depth'] = 3
+    assert load_pretrained(build(fewer), state, heads=told).heads
+
+
+@pytest.mark.parametrize(
+    'table',
+    [
+        torch.zeros(1, 17, 24),
+        torch.zeros(17, 32),
+        torch.zeros(1, 4, 4, 32),
+        torch.zeros(1, 66, 32),
+        torch.zeros(1, 16, 32),
+        torch.zeros(2, 17, 32),
+        torch.zeros(0),
+        torch.tensor(1.0),
+    ],
+    ids=lambda table: str(tuple(table.shape)),
+)
+def test_position_tables_of_other_shapes_are_refused(state, table):
+    state = state | {'backbone.pos_embed': table}
+    model = build(copy.deepcopy(TINY))
+    bare = VisionTransformer(
+        ARCH, 64, 8, with_cls_token=False, out_type='featmap'
+    )
+    windowed = WindowedViT(ARCH, 64, 8, num_global=3)
+    loads = [
+        lambda: load_pretrained(model, state),
+        lambda: load_for_test(model, state),
+        lambda: load_backbone(bare, state),
+    ]
+    # A map of positions is another detector's, and is resized.
+    if table.ndim != 4:
+        loads.append(lambda: load_backbone(windowed, state))
+    for load in loads:
+        with pytest.raises(ValueError, match=r'first \S*pos_embed: the model'):
+            load()
+
+
+@pytest.mark.parametrize(
+    'kind', [torch.int8, torch.uint8, torch.int64, torch.bool]
+)
+def test_numbers_of_another_kind_are_not_cast(state, kind):
+    name = 'backbone.layers.0.attn.qkv.weight'
+    model = build(copy.deepcopy(TINY), seed=1)
+    before = model.state_dict()[name].clone()
+    changed = state | {name: torch.ones_like(state[name]).to(kind)}
+    for allowed in (False, True):
+        with pytest.raises(ValueError, match=f'{name} is of .*dequantize'):
+            load_pretrained(model, changed, allow_partial=allowed)
+    with pytest.raises(ValueError, match='dequantize'):
+        load_for_test(model, changed)
+    vit = VisionTransformer(ARCH, 32, 8, out_type='featmap')
+    with pytest.raises(ValueError, match='dequantize'):
+        load_backbone(vit, changed)
+    assert torch.equal(model.state_dict()[name], before)
+    counter = 'align_head.projector.bn0.num_batches_tracked'
+    with pytest.raises(ValueError, match=f'{counter} is of torch.float32'):
+        load_pretrained(model, state | {counter: torch.tensor(1.0)})
+
+
+def test_halves_are_floats(state):
+    halves = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in state.items()
+    }
+    model = build(copy.deepcopy(TINY), seed=1)
+    load_pretrained(model, halves)
+    name = 'backbone.layers.0.attn.qkv.weight'
+    assert torch.equal(model.state_dict()[name], halves[name].float())

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -9,9 +10,13 @@ from conftest import TINY, build
 from hostile import (
     BROKEN,
     EXECUTING,
+    SAFETENSORS,
+    STRANGE,
     config_that_runs,
     good_checkpoint,
+    shared,
 )
+from hostile_runs import UNFIT
 from mmengine.model import BaseModule
 from mmengine.runner.checkpoint import CheckpointLoader
 from run_helpers import bare, config
@@ -146,7 +151,7 @@ def test_safetensors_there_and_back(good, tmp_path):
     assert found.keys() == good['state_dict'].keys()
     assert all(torch.equal(found[n], v) for n, v in good['state_dict'].items())
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r'x\.safetensors is broken'):
+    with pytest.raises(ValueError, match=r'x\.safetensors is refused or'):
         read_state_dict(path)
 
 
@@ -163,3 +168,90 @@ def test_pickled_annotations_are_refused(picture_folder, tmp_path):
     cfg = config(picture_folder, tmp_path, options=options)
     with pytest.raises(ValueError, match=r'a\.pkl is refused: a pickle'):
         ResilientRunner.from_cfg(cfg)
+
+
+@pytest.fixture(scope='module')
+def run(picture_folder, tmp_path_factory):
+    """A runner that has trained an epoch, and what it saved."""
+    work_dir = tmp_path_factory.mktemp('run')
+    cfg = bare(config(picture_folder, work_dir, epochs=1))
+    runner = ResilientRunner.from_cfg(cfg)
+    runner.train()
+    saved = torch.load(work_dir / 'epoch_1.pth', weights_only=True)
+    # What only longer or less fortunate runs keep.
+    hub = saved['message_hub']
+    told = dict(skipped_steps=0, best_score=1.0, best_checkpoint='best.pth')
+    hub['runtime_info'] |= told
+    hub['resumed_keys'] |= dict.fromkeys(told, True)
+    return runner, saved
+
+
+def weights_of(model):
+    return {n: v.clone() for n, v in model.state_dict().items()}
+
+
+def refused(error, path):
+    """Whether it is one line that names the file first."""
+    text = str(error)
+    return '\n' not in text and len(text) < 1000 and path.name in text
+
+
+@pytest.mark.parametrize('name', STRANGE)
+def test_what_is_strange_is_refused_in_one_line(name, run, tmp_path):
+    runner, good = run
+    path = tmp_path / 'x.pth'
+    STRANGE[name](good, path, tmp_path / 'executed')
+    before = weights_of(runner.model)
+    for way in (
+        lambda: runner.resume(str(path)),
+        lambda: runner.load_checkpoint(str(path)),
+    ):
+        with pytest.raises(ValueError, match=r'x\.pth') as caught:
+            way()
+        assert refused(caught.value, path)
+    for key, value in weights_of(runner.model).items():
+        assert torch.equal(value, before[key])
+
+
+@pytest.mark.parametrize('name', SAFETENSORS)
+def test_safetensors_that_lie_are_refused(name, good, tmp_path):
+    path = tmp_path / 'x.safetensors'
+    SAFETENSORS[name](good, path, tmp_path / 'executed')
+    with pytest.raises(ValueError, match='refused or broken') as caught:
+        read_state_dict(path)
+    assert refused(caught.value, path)
+
+
+@pytest.mark.parametrize('name', UNFIT)
+def test_a_run_goes_on_from_its_own_kind_alone(name, run, tmp_path):
+    runner, good = run
+    path = tmp_path / 'x.pth'
+    UNFIT[name](good, path, tmp_path / 'executed')
+    before = weights_of(runner.model)
+    with pytest.raises(ValueError, match=r'x\.pth') as caught:
+        runner.resume(str(path))
+    assert refused(caught.value, path)
+    for key, value in weights_of(runner.model).items():
+        assert torch.equal(value, before[key])
+
+
+def test_the_same_unchanged_is_gone_on_from(run, tmp_path):
+    """Else the tests above would hold for nothing."""
+    runner, good = run
+    torch.save(good, tmp_path / 'x.pth')
+    runner.resume(str(tmp_path / 'x.pth'))
+    assert (runner.epoch, runner.iter) == (1, 3)
+    # A switch that an older torch did not have.
+    older = copy.deepcopy(good)
+    del older['optimizer']['param_groups'][0]['maximize']
+    torch.save(older, tmp_path / 'x.pth')
+    runner.resume(str(tmp_path / 'x.pth'))
+
+
+def test_shared_parts_are_allowed_within_reason(good, tmp_path):
+    path = tmp_path / 'x.pth'
+    state = good['state_dict']
+    tied = OrderedDict(state, **{f'tied{i}': next(iter(state.values()))
+                                 for i in range(50)})  # fmt: skip
+    torch.save(dict(state_dict=tied, extra=shared(10)), path)
+    assert len(read_state_dict(path)) == len(tied)

@@ -11,7 +11,7 @@ from conftest import TINY, build
 from PIL import Image
 from run_helpers import bare, config, history, train
 
-from ccmim_mm.checkpoints import load_pretrained, read_state_dict
+from ccmim_mm.checkpoints import heads_of, load_pretrained, read_state_dict
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.evaluation import undisturbed
 
@@ -208,7 +208,7 @@ def test_pretrained_from_mae_with_a_new_projector(tmp_path):
     torch.save(dict(state_dict=mae.state_dict()), tmp_path / 'mae.pth')
     model = build(copy.deepcopy(TINY), seed=2)
     state = read_state_dict(tmp_path / 'mae.pth')
-    report = str(load_pretrained(model, state))
+    report = str(load_pretrained(model, state, heads=heads_of(mae)))
     total = len(model.state_dict())
     assert report == (
         f'loaded {len(mae.state_dict())} of {total} tensors; unused by '
@@ -221,11 +221,12 @@ def test_pretrained_from_mae_with_a_new_projector(tmp_path):
 
 
 def test_pretrained_resizes_the_position_table():
-    state = build(copy.deepcopy(TINY)).state_dict()
+    other = build(copy.deepcopy(TINY))
+    state = other.state_dict()
     cfg = copy.deepcopy(TINY)
     cfg['backbone']['img_size'] = 48
     cfg['neck']['num_patches'] = 36
-    report = load_pretrained(build(cfg), state)
+    report = load_pretrained(build(cfg), state, heads=heads_of(other))
     assert str(report).endswith('design: neck.*; new: neck.*')
     assert report.table == (4, 6)
 

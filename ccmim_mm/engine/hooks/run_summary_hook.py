@@ -66,7 +66,8 @@ class RunSummaryHook(Hook):
             lines += [
                 f'    {name:<12}{first[name]:6.1f} -> {last[name]:5.1f}'
                 for name in last
-                if name != 'iter'
+                # One that was not finite has no figure.
+                if name != 'iter' and name in first
             ]
         lines += [
             f'  checkpoint  {checkpoint}',

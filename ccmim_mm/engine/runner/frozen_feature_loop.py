@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from ...evaluation import (
     Rows,
+    finite_rows,
     knn_accuracy,
     linear_probe_accuracy,
     undisturbed,
@@ -17,6 +18,9 @@ from ...evaluation import (
 from ...models import features_of
 from ..points import remember
 from .loader_workers import batches_of
+
+#: The label of a picture that could not be read.
+UNREADABLE = -2
 
 
 @LOOPS.register_module()
@@ -29,7 +33,9 @@ class FrozenFeatureLoop(BaseLoop):
     CLS token and the mean of the patches, since methods differ in where they
     keep what they know), for any model that :func:`features_of` knows.
     Neither the training's random numbers nor its BatchNorm statistics are
-    touched.
+    touched. Pictures that could not be read and features that are not finite
+    are left out, and it is said of how many; a feature without any that are
+    finite has no figure.
 
     The results (``knn_cls``, ``linear_cls``, ..., percent) are also kept
     with their iteration as ``frozen_features`` in the message hub, so they
@@ -37,8 +43,7 @@ class FrozenFeatureLoop(BaseLoop):
 
     Args:
         runner: The runner.
-        dataloader: Queries; an unshuffled ``SeededSampler``, which puts
-            the next picture in the place of one that cannot be read.
+        dataloader: Queries; under an unshuffled ``SeededSampler``.
         evaluator: Not used; the runner insists on one, give ``[]``.
         bank_dataloader: Bank; likewise.
         k: Neighbours of the kNN.
@@ -46,7 +51,8 @@ class FrozenFeatureLoop(BaseLoop):
         seed: Seed of the linear probe.
 
     Raises:
-        ValueError: If no class of the queries is in the bank.
+        ValueError: If no class of the queries is in the bank, no picture
+            could be read, or k or temperature are out of range.
     """
 
     #: Names of the hooks that the loop calls.
@@ -63,6 +69,11 @@ class FrozenFeatureLoop(BaseLoop):
         seed: int = 0,
     ) -> None:
         super().__init__(runner, dataloader)
+        if k < 1 or not temperature > 0:
+            raise ValueError(
+                f'val_cfg (test_cfg) has k={k} and temperature={temperature}:'
+                ' set k to 1 or more and temperature above 0'
+            )
         # Any fixed seed: it only names workers' generators.
         self.bank_dataloader = runner.build_dataloader(bank_dataloader, seed)
         self.k = k
@@ -73,59 +84,113 @@ class FrozenFeatureLoop(BaseLoop):
         """Evaluate once.
 
         Returns:
-            ``knn_*`` and ``linear_*`` of each feature, in percent.
+            ``knn_*`` and ``linear_*`` of each feature that is finite, in
+            percent.
         """
         call_hook = self.runner.call_hook
         call_hook(f'before_{self.stage}')
         call_hook(f'before_{self.stage}_epoch')
         with undisturbed(self.runner.model):
-            bank, bank_labels = self._extract(self.bank_dataloader)
-            queries, labels = self._extract(self.dataloader)
+            bank, bank_labels = self._extract(self.bank_dataloader, 'bank')
+            queries, labels = self._extract(self.dataloader, 'queries')
             labels = self._in_bank_classes(labels)
             metrics: list[dict[str, float]] = [{}]
             if is_main_process():
                 for name in bank:
-                    data = bank[name], bank_labels, queries[name], labels
-                    metrics[0] |= {
-                        f'knn_{name}': knn_accuracy(
-                            *data, k=self.k, temperature=self.temperature
-                        ),
-                        f'linear_{name}': linear_probe_accuracy(
-                            *data, seed=self.seed
-                        ),
-                    }
+                    metrics[0] |= self._judge(
+                        name, bank[name], bank_labels, queries[name], labels
+                    )
             broadcast_object_list(metrics)
-        remember(self.runner, 'frozen_features', metrics[0])
+        if metrics[0]:
+            remember(self.runner, 'frozen_features', metrics[0])
+        elif self.stage == 'test':
+            raise ValueError(
+                'no feature is finite in bank and queries alike: there is '
+                'nothing to report'
+            )
         call_hook(f'after_{self.stage}_epoch', metrics=metrics[0])
         call_hook(f'after_{self.stage}')
         return metrics[0]
 
+    def _judge(
+        self,
+        name: str,
+        bank: Tensor,
+        bank_labels: Tensor,
+        queries: Tensor,
+        labels: Tensor,
+    ) -> dict[str, float]:
+        """Figures of one feature; of one that is not finite, none."""
+        good, right = finite_rows(bank), finite_rows(queries)
+        for kind, rows in (('bank', good), ('queries', right)):
+            if broken := int((~rows).sum()):
+                self.runner.logger.warning(
+                    f'{broken} of {len(rows)} features of the {kind} '
+                    f'({name}) are not finite and left out'
+                )
+        if not (good.any() and right.any()):
+            return {}
+        data = bank[good], bank_labels[good], queries[right], labels[right]
+        return {
+            f'knn_{name}': knn_accuracy(
+                *data, k=self.k, temperature=self.temperature
+            ),
+            f'linear_{name}': linear_probe_accuracy(*data, seed=self.seed),
+        }
+
     def _extract(
-        self, dataloader: DataLoader
+        self, dataloader: DataLoader, kind: str
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Features by name, each ``(N, C)``, and labels ``(N,)``."""
+        """Features of the pictures that could be read, and their labels.
+
+        Args:
+            dataloader: The pictures.
+            kind: What to call them.
+
+        Returns:
+            Features by name, each ``(N, C)``, and labels ``(N,)``.
+
+        Raises:
+            ValueError: If none could be read.
+        """
         model = get_ori_model(self.runner.model)
         local = len(dataloader.sampler)  # type: ignore[arg-type]
         found: dict[str, Rows] = {}
         labels = Rows(local)
         for batch in batches_of(dataloader):
             self.runner.call_hook('before_batch_judged')
+            failed = []
             for sample in batch['data_samples']:
-                for failure in sample.get('unreadable', ()):
+                failures = sample.get('unreadable', ())
+                failed.append(bool(failures))
+                for failure in failures:
                     self.runner.logger.warning(
-                        f'Unreadable, judged by another: {failure}'
+                        f'Unreadable, not judged: {failure}'
                     )
             batch = model.data_preprocessor(batch, False)
             for name, part in features_of(model, batch['inputs']).items():
                 found.setdefault(name, Rows(local)).add(part)
-            labels.add(torch.cat([s.gt_label for s in batch['data_samples']]))
+            truth = torch.cat([s.gt_label for s in batch['data_samples']])
+            # What stands in their place is judged in its own.
+            truth[torch.tensor(failed, device=truth.device)] = UNREADABLE
+            labels.add(truth)
         total = len(dataloader.dataset)  # type: ignore[arg-type]
         features = {
             name: _gather_strided(rows.rows(), total)
             for name, rows in found.items()
         }
         device = next(iter(features.values())).device
-        return features, _gather_strided(labels.rows().to(device), total)
+        every = _gather_strided(labels.rows().to(device), total)
+        read = every != UNREADABLE
+        if count := int((~read).sum()):
+            self.runner.logger.warning(
+                f'{total - count} of {total} pictures of the {kind} judged: '
+                'the others could not be read'
+            )
+        if not read.any():
+            raise ValueError(f'no picture of the {kind} could be read')
+        kept = {name: rows[read] for name, rows in features.items()}
+        return kept, every[read]
 
     def _in_bank_classes(self, labels: Tensor) -> Tensor:
         """Number the queries' classes by name as the bank's, -1 if new."""
@@ -142,7 +207,11 @@ class FrozenFeatureLoop(BaseLoop):
 
 @LOOPS.register_module()
 class FrozenFeatureTestLoop(FrozenFeatureLoop):
-    """The same on a finished checkpoint, for ``tools/test.py``."""
+    """The same on a finished checkpoint, for ``tools/test.py``.
+
+    Raises:
+        ValueError: Beside the parent's reasons, if no feature is finite.
+    """
 
     stage = 'test'
 

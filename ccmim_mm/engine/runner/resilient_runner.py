@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import (
     broadcast_object_list,
@@ -18,6 +17,15 @@ from mmpretrain.utils import get_ori_model
 from torch import nn
 
 from ...checkpoints import (
+    TO_RESUME,
+    ByName,
+    check_like,
+    check_place,
+    check_progress,
+    check_run,
+    check_state,
+    heads_of,
+    load,
     load_for_test,
     load_pretrained,
     local_file,
@@ -25,6 +33,7 @@ from ...checkpoints import (
     read_safely,
     safe_init_cfg,
     to_weights_only,
+    told_heads,
     unpack_histories,
 )
 from ...datasets.classes import check_data, has_classes
@@ -274,14 +283,15 @@ class ResilientRunner(PortableRunner):
 
     def _load_weights(self, filename: str) -> dict:
         try:
-            state, form = read_as_project(filename, self.trust)
+            state, heads, form = read_as_project(filename, self.trust)
             if self._judging:
-                account = load_for_test(self.model, state)
+                account = load_for_test(self.model, state, heads)
             else:
                 account = load_pretrained(
                     get_ori_model(self.model),
                     state,
                     self.cfg.get('allow_partial', False),
+                    heads,
                 )
         except ValueError as error:
             if str(filename) in str(error):
@@ -297,44 +307,49 @@ class ResilientRunner(PortableRunner):
         """All weights of a checkpoint of a run, and the rest for the parent.
 
         Raises:
-            ValueError: If weights are missing, of another shape or not
-                finite.
+            ValueError: If anything in it is not what a run like this one
+                saves, or not finite.
         """
         checkpoint = read_safely(filename, map_location, trust=self.trust)
-        needed = {'state_dict', 'message_hub', 'optimizer'}
-        if missing := needed - set(checkpoint):
-            raise ValueError(
-                f'{filename} has no {", ".join(sorted(missing))} to go on '
-                'from: --pretrained starts from its weights'
-            )
-        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        model = get_ori_model(self.model)
+        model, loop = get_ori_model(self.model), self.train_loop
         try:
-            model.load_state_dict(checkpoint['state_dict'])
-        except RuntimeError as error:
-            lines = [line for line in str(error).split('\n') if line.strip()]
-            raise ValueError(
-                f'{filename} is of another model: {" ".join(lines[1:3])}'
-            ) from None
-        for name, value in model.named_parameters():
-            if not torch.isfinite(value).all():
-                raise ValueError(f'{filename}: {name} is not finite')
-        meta = checkpoint.setdefault('meta', {})
+            check_progress(checkpoint)
+            meta = checkpoint['meta']
+            self._compare_settings(meta.get('settings'), filename)
+            if moves_schedule(self._changed):
+                # Another is replayed.
+                checkpoint.pop('param_schedulers', None)
+            check_run(self, checkpoint)
+            self._loop_state = meta.get('loop')
+            resumable = ResumableEpochTrainLoop | ResumableIterTrainLoop
+            if self._loop_state is not None and isinstance(loop, resumable):
+                check_place(self._loop_state, loop.state_dict(), meta['epoch'])
+            self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+            state = check_state(checkpoint['state_dict'])
+            load(model, state, TO_RESUME, heads=told_heads(meta))
+        except ValueError as error:
+            raise ValueError(f'{filename}: {error}') from None
         # The parent would evaluate it.
         meta.pop('config', None)
-        self._loop_state = meta.get('loop')
-        then = meta.get('settings')
+        unpack_histories(checkpoint['message_hub'])
+        return checkpoint
+
+    def _compare_settings(self, then: Any, filename: str) -> None:
+        """Note what is not as a checkpoint had it.
+
+        Raises:
+            ValueError: For what a resume could not honour.
+        """
         if then is None:
             self.logger.warning(
                 f'{filename} does not say with which settings it was made: '
                 'optimizer, rates and seed are its own, whatever the config '
                 'says'
             )
-        else:
-            self._changed = changes(then, settings_of(self.cfg))
-            check_changes(self._changed, then, filename)
-        unpack_histories(checkpoint['message_hub'])
-        return checkpoint
+            return
+        check_like(then, ByName(''), 'meta.settings')
+        self._changed = changes(then, settings_of(self.cfg))
+        check_changes(self._changed, then, filename)
 
     def save_checkpoint(
         self,
@@ -344,8 +359,12 @@ class ResilientRunner(PortableRunner):
         meta: dict | None = None,
         **kwargs,
     ) -> None:
-        """Save, see the parent; with settings, and the place in the data."""
-        meta = dict(meta or {}, settings=settings_of(self.cfg))
+        """Save, see the parent; with settings, place in the data, heads."""
+        meta = dict(
+            meta or {},
+            settings=settings_of(self.cfg),
+            heads=heads_of(get_ori_model(self.model)),
+        )
         loop = self.train_loop
         if isinstance(loop, ResumableEpochTrainLoop | ResumableIterTrainLoop):
             meta['loop'] = loop.state_dict()

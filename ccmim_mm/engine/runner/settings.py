@@ -60,7 +60,7 @@ def check_changes(
     Args:
         changed: See :func:`changes`.
         then: The settings before.
-        checkpoint: What is resumed from.
+        checkpoint: What is resumed from, for the command that works.
 
     Raises:
         ValueError: Naming what would work.
@@ -68,7 +68,7 @@ def check_changes(
     kept = {n: c for n, c in changed.items() if _KEPT.fullmatch(n)}
     if kept:
         raise ValueError(
-            f'{checkpoint} brings its optimizer along, and {describe(kept)} '
+            f'it brings its optimizer along, and {describe(kept)} '
             'would be ignored: leave that as it was, or start from these '
             f'weights with it: --pretrained {checkpoint}, another --work-dir'
         )
@@ -79,7 +79,7 @@ def check_changes(
     if seeds:
         was = seeds['randomness.seed'][0]
         raise ValueError(
-            f'{checkpoint} goes on with its own seed, and {describe(seeds)} '
+            f'it goes on with its own seed, and {describe(seeds)} '
             f'would be ignored: resume with --cfg-options '
             f'randomness.seed={was}'
         )

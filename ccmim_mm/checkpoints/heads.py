@@ -1,0 +1,87 @@
+"""The number of attention heads, which no parameter's shape tells."""
+
+from collections.abc import Collection
+from typing import Any
+
+from mmpretrain.models.backbones.vit_sam import Attention
+from mmpretrain.models.utils import (
+    BEiTAttention,
+    MultiheadAttention,
+    WindowMSA,
+    WindowMSAV2,
+)
+from torch import nn
+
+_ATTENTION = (
+    MultiheadAttention,
+    BEiTAttention,
+    Attention,
+    WindowMSA,
+    WindowMSAV2,
+    nn.MultiheadAttention,
+)
+
+
+def heads_of(model: nn.Module) -> dict[str, int]:
+    """The number of heads of every attention, by the module's name.
+
+    Of the attention of torch, of mmpretrain's plain, BEiT, Swin and SAM
+    models, and so of this project's; what else there is goes untold.
+
+    Args:
+        model: The model, out of its wrappers.
+    """
+    return {
+        name: module.num_heads
+        for name, module in model.named_modules()
+        if isinstance(module, _ATTENTION)
+    }
+
+
+def told_heads(meta: Any) -> dict[str, int]:
+    """The heads that a checkpoint's ``meta`` tells, nothing if it does not.
+
+    Raises:
+        ValueError: If they are no numbers by name.
+    """
+    heads = meta.get('heads') if isinstance(meta, dict) else None
+    if heads is None:
+        return {}
+    if not isinstance(heads, dict) or not all(
+        isinstance(name, str) and type(count) is int and count > 0
+        for name, count in heads.items()
+    ):
+        raise ValueError('its meta.heads are not numbers by name')
+    return dict(heads)
+
+
+def check_heads(
+    model: nn.Module, told: dict[str, int], loaded: Collection[str]
+) -> bool:
+    """Compare a model with what a checkpoint tells of its heads.
+
+    Args:
+        model: The model, or a part of it.
+        told: By the names of its attention modules.
+        loaded: The model's tensors that are loaded; what starts fresh may
+            have other heads.
+
+    Returns:
+        Whether it tells of all of them.
+
+    Raises:
+        ValueError: For another number of heads: shapes agree, and every
+            weight would mean something else.
+    """
+    own = {
+        name: count
+        for name, count in heads_of(model).items()
+        if any(tensor.startswith(f'{name}.') for tensor in loaded)
+    }
+    for name, count in own.items():
+        if told.get(name, count) != count:
+            raise ValueError(
+                f'{name} has {count} heads here and {told[name]} in the '
+                'checkpoint: set num_heads in the config to its number'
+            )
+    return own.keys() <= told.keys()
