@@ -55,14 +55,25 @@ class WorkDirLock:
         self.file.close()
 
 
+def is_in(work_dir: str | Path, checkpoint: str | Path) -> bool:
+    """Whether a checkpoint lies in a work dir."""
+    return Path(checkpoint).resolve().parent == Path(work_dir).resolve()
+
+
+def holds_checkpoints(work_dir: str | Path) -> bool:
+    """Whether any checkpoint lies in a work dir, or did."""
+    last = Path(work_dir, 'last_checkpoint')
+    return last.exists() or any(Path(work_dir).glob('*.pth'))
+
+
 def refuse_fresh_start(work_dir: str | Path) -> None:
     """Refuse to start afresh where any checkpoint lies.
 
     Raises:
         FileExistsError: Naming what continues it.
     """
-    found = sorted(path.name for path in Path(work_dir).glob('*.pth'))
-    if found or Path(work_dir, 'last_checkpoint').exists():
+    if holds_checkpoints(work_dir):
+        found = sorted(path.name for path in Path(work_dir).glob('*.pth'))
         raise FileExistsError(
             f'{work_dir} already holds a run'
             + (f' ({", ".join(found[:3])})' if found else '')
