@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS, MODELS, TRANSFORMS, DefaultScope
 from mmpretrain.registry import MODELS as PRETRAIN_MODELS
 from schedules import check_another_length
 
-from ccmim_mm.checkpoints.load import INTO_BACKBONE, match
+from ccmim_mm.checkpoints.match import INTO_BACKBONE, match
 from ccmim_mm.datasets.data_root import kind_of, leaf
 from demo.scenes import SHAPES
 

@@ -1,16 +1,11 @@
 """Checkpoints: reading safely, formats, loading with an account, writing."""
 
+from .account import Account
 from .formats import FORMATS, Conversion, convert, detect_format
 from .heads import heads_of, told_heads
 from .likeness import ByName, check_like
-from .load import (
-    TO_RESUME,
-    Account,
-    load,
-    load_for_test,
-    load_pretrained,
-    match,
-)
+from .load import load, load_for_test, load_pretrained
+from .match import TO_RESUME, match
 from .read import (
     Checkpoint,
     check_state,
