@@ -173,6 +173,7 @@ def test_too_many_unreadable_pictures_stop_the_run(picture_folder, tmp_path):
     [
         ({'train_dataloader.batch_size': 99}, 'to 24 or less'),
         ({'train_dataloader.batch_size': 1}, 'batch_size to 2 or more'),
+        ({'train_cfg.max_epochs': 0}, 'max_epochs=0: 1 or more'),
     ],
 )
 def test_batches_that_make_no_step(picture_folder, tmp_path, options, message):

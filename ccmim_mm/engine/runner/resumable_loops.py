@@ -131,6 +131,8 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
             val_interval,
             dynamic_intervals,
         )
+        if max_epochs < 1:
+            raise ValueError(f'train_cfg.max_epochs={max_epochs}: 1 or more')
         self._take_sampler()
         batch_size = self.dataloader.batch_size
         accumulation = self.accumulation
@@ -143,7 +145,8 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
             raise ValueError(
                 f'{pictures} pictures per process do not fill one step of '
                 f'{step}: set train_dataloader.batch_size, times '
-                f'optim_wrapper.accumulative_counts, to {pictures} or less'
+                f'optim_wrapper.accumulative_counts, to {pictures} or less, '
+                'or add pictures'
             )
         model = get_ori_model(runner.model)
         if isinstance(model, PretrainMethod):
@@ -249,6 +252,8 @@ class ResumableIterTrainLoop(_Resumable, IterBasedTrainLoop):
             val_interval,
             dynamic_intervals,
         )
+        if max_iters < 1:
+            raise ValueError(f'train_cfg.max_iters={max_iters}: 1 or more')
         self._take_sampler()
         self.dataloader_iterator = _Stream(self.dataloader)
 
