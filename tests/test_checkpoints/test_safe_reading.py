@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
-from conftest import TINY, build
+from conftest import ROOT, TINY, build
 from hostile import (
     BROKEN,
     EXECUTING,
@@ -21,6 +21,7 @@ from mmengine.model import BaseModule
 from mmengine.runner.checkpoint import CheckpointLoader
 from run_helpers import bare, config
 
+from ccmim_mm.apis import load_encoder
 from ccmim_mm.checkpoints import read_state_dict, save_state_dict
 from ccmim_mm.checkpoints.safe_reading import read_safely, safe_init_cfg
 from ccmim_mm.engine import ResilientRunner
@@ -255,3 +256,12 @@ def test_shared_parts_are_allowed_within_reason(good, tmp_path):
                                  for i in range(50)})  # fmt: skip
     torch.save(dict(state_dict=tied, extra=shared(10)), path)
     assert len(read_state_dict(path)) == len(tied)
+
+
+@pytest.mark.parametrize('name', ['int8', 'other heads', 'table 66 long'])
+def test_an_encoder_in_memory_is_as_careful(name, good, tmp_path):
+    path = tmp_path / 'x.pth'
+    STRANGE[name](good, path, tmp_path / 'executed')
+    with pytest.raises(ValueError, match=r'x\.pth') as caught:
+        load_encoder(ROOT / 'tests/tiny_config.py', str(path))
+    assert refused(caught.value, path)
