@@ -111,6 +111,8 @@ def test_the_best_stays_until_a_better_one_is_there(
     hook.after_val_epoch(runner, dict(linear_mean=1.5))
     assert names(tmp_path) == ['best_linear_mean_epoch_2.pth']
     hook.after_val_epoch(runner, dict(linear_mean=1.4))
+    # That was not finite: nothing to compare, and nothing to stop for.
+    hook.after_val_epoch(runner, dict(linear_cls=3.0))
     assert names(tmp_path) == ['best_linear_mean_epoch_2.pth']
 
 

@@ -114,12 +114,18 @@ class AtomicCheckpointHook(Hook):
         name = self.save_best
         if name == 'auto':
             name = next(iter(metrics))
+        hub = runner.message_hub
         if name not in metrics:
-            raise ValueError(
+            said = (
                 f'default_hooks.checkpoint.save_best={name!r} is none of '
                 f'{", ".join(metrics)}'
             )
-        hub, score = runner.message_hub, metrics[name]
+            if 'best_score' not in hub.runtime_info:
+                raise ValueError(said)
+            # It has no figure this time: not finite, say.
+            runner.logger.warning(said)
+            return
+        score = metrics[name]
         best = hub.runtime_info.get('best_score')
         rule = self.rule or ('less' if 'loss' in name else 'greater')
         better = best is None or (
