@@ -3,7 +3,6 @@
 import csv
 import fcntl
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -399,12 +398,9 @@ def test_a_run_that_was_stopped_stops_the_study(
 
 def test_sigterm_stops_the_children_first(study, tmp_path, monkeypatch):
     """The child signals its parent, then waits for being stopped itself."""
-    script = 'trap "exit 75" TERM; kill -TERM $PPID; read < "$0"'
-    pipe = tmp_path / 'pipe'
-    os.mkfifo(pipe)
-    monkeypatch.setattr(
-        Run, 'command', lambda *_: ['bash', '-c', script, str(pipe)]
-    )
+    # `wait` alone is broken off by a trap at any moment.
+    script = 'sleep 60 & trap "kill $!; exit 75" TERM; kill -TERM $PPID; wait'
+    monkeypatch.setattr(Run, 'command', lambda *_: ['bash', '-c', script])
     runs = expand(load_grid(TINY))
     with pytest.raises(KeyboardInterrupt):
         execute(runs, tmp_path / 'runs', study[0] / 'data', 1)
