@@ -20,6 +20,7 @@ from .safe_reading import (
     read_safely,
     safe_init_cfg,
 )
+from .scan import starts_as_archive
 from .weights_only import to_weights_only, unpack_histories
 from .write import save_state_dict
 
@@ -50,6 +51,7 @@ __all__ = [
     'read_with_heads',
     'safe_init_cfg',
     'save_state_dict',
+    'starts_as_archive',
     'to_weights_only',
     'told_heads',
     'unpack_histories',

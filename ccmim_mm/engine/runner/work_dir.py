@@ -8,7 +8,7 @@ from typing import IO
 
 from mmengine.logging import MMLogger
 
-from ...checkpoints import check_archive
+from ...checkpoints import check_archive, starts_as_archive
 
 #: Names that a run's own checkpoints have.
 NAMES = ('epoch_*.pth', 'iter_*.pth', 'preempted.pth')
@@ -113,6 +113,9 @@ def newest_checkpoint(work_dir: str | Path, logger: MMLogger) -> str | None:
     for path in paths:
         try:
             check_archive(path)
+            if not starts_as_archive(path):
+                # Of what a run saves, all are.
+                raise ValueError(f'{path} is broken: no archive')
         except (ValueError, OSError) as error:
             logger.warning(f'Passed over: {error}')
         else:
