@@ -119,10 +119,13 @@ def problem(
     if left := processes_of(work_dir):
         return f'{case}: processes left: {left}'
     code = start(data, work_dir, target).wait(300)
+    if code:
+        said = (work_dir / 'output.txt').read_text().splitlines()
+        return f'{case}: resumed, ended with {code}: {said[-1]}'
     last = Path((work_dir / 'last_checkpoint').read_text())
     found = torch.load(last, weights_only=True)['state_dict']
-    if code or last.name != 'epoch_4.pth':
-        return f'{case}: resumed, ended with {code} at {last.name}'
+    if last.name != 'epoch_4.pth':
+        return f'{case}: resumed, ended at {last.name}'
     kept = [n for n in found if 'running_' not in n or target not in RANKS]
     if any(not torch.equal(found[n], expected[n]) for n in kept):
         return f'{case}: other weights'
