@@ -167,6 +167,24 @@ def test_ctrl_c_again_interrupts_at_once_if_it_is_meant(
     assert not list(tmp_path.glob('*.pth'))
 
 
+def test_a_signal_after_the_last_step_changes_nothing(
+    picture_folder, tmp_path
+):
+    """Neither how it ends nor that it is complete."""
+
+    class Late(Hook):
+        priority = 'LOWEST'
+
+        def after_train(self, runner):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    runner = run(tiny(picture_folder, tmp_path, 'late', workers=0), Late())
+    assert runner.iter == 6
+    assert not (tmp_path / 'preempted').exists()
+    assert signal.getsignal(signal.SIGTERM) == handler
+
+
 def test_what_was_to_stop_is_not_restarted(
     picture_folder, tmp_path, monkeypatch
 ):

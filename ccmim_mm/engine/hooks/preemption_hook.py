@@ -78,12 +78,19 @@ class PreemptionHook(Hook):
             }
 
     def after_train(self, runner) -> None:
+        """Too late to stop: what comes now ends by itself."""
+        self.training = False
+        self._leave_group()
+
+    def after_run(self, runner) -> None:
         """Stop listening."""
-        self._end()
+        self._restore()
 
     def after_failure(self, runner) -> None:
         """Give the signals back, to a notebook for one."""
-        self._end()
+        self._restore()
+        self._leave_group()
+        self.training = False
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
@@ -125,11 +132,6 @@ class PreemptionHook(Hook):
         for number, handler in self.previous.items():
             signal.signal(number, handler)
         self.previous = {}
-
-    def _end(self) -> None:
-        self._restore()
-        self._leave_group()
-        self.training = False
 
     def _asked(self) -> bool:
         asked = torch.tensor(self.received or 0)
