@@ -118,17 +118,23 @@ def problem(
         return f'{case}: no marker'
     if left := processes_of(work_dir):
         return f'{case}: processes left: {left}'
-    code = start(data, work_dir, target).wait(300)
-    if code:
+    if said := _resumed(data, work_dir, target, expected):
+        return f'{case}: resumed, {said}'
+    return ''
+
+
+def _resumed(data: Path, work_dir: Path, target: str, expected: dict) -> str:
+    """What went wrong on going on; empty if nothing did."""
+    if code := start(data, work_dir, target).wait(300):
         said = (work_dir / 'output.txt').read_text().splitlines()
-        return f'{case}: resumed, ended with {code}: {said[-1]}'
+        return f'ended with {code}: {said[-1]}'
     last = Path((work_dir / 'last_checkpoint').read_text())
     found = torch.load(last, weights_only=True)['state_dict']
     if last.name != 'epoch_4.pth':
-        return f'{case}: resumed, ended at {last.name}'
+        return f'ended at {last.name}'
     kept = [n for n in found if 'running_' not in n or target not in RANKS]
     if any(not torch.equal(found[n], expected[n]) for n in kept):
-        return f'{case}: other weights'
+        return 'ended with other weights'
     return ''
 
 
