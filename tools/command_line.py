@@ -17,6 +17,8 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     """A parser with the options that a run and a test share."""
     found = argparse.ArgumentParser(
         description=description,
+        # What looks for the work dir before anything is parsed knows none.
+        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     found.add_argument('config', help='path of the config')

@@ -14,6 +14,8 @@ set -euo pipefail
 tool=$1
 processes=$2
 shift 2
+# Nothing has begun yet; the launcher takes over.
+trap 'exit 75' TERM INT
 tools=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python}
 

@@ -28,6 +28,8 @@ tools=${TOOLS:-tools}
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export MASTER_ADDR NNODES=${SLURM_NNODES:-1} PORT=${PORT:-29500}
 
+# Of an earlier stop; a start that fails is not to be requeued for it.
+rm -f "$work_dir/preempted"
 # Each node's rank is known inside the job alone.
 # shellcheck disable=SC2016
 start='

@@ -2,7 +2,11 @@
 
 import os
 import signal
+import socket
 import sys
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,16 +14,40 @@ from typing import NoReturn
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 #: EX_TEMPFAIL, as the training's own.
 EXIT_CODE = 75
+_LEAVING = threading.Lock()
 
 
-def leave_when_asked() -> None:
+def leave_when_asked(
+    arguments: list[str], signals: tuple[signal.Signals, ...] = SIGNALS
+) -> None:
     """From now on a signal ends the process at once, marked as a stop.
 
     Nothing is trained that could be lost. The file ``preempted`` in the work
     dir says that the run is to be started again.
+
+    Args:
+        arguments: Of the tool, from which the work dir is taken.
+        signals: Which.
     """
-    for number in SIGNALS:
-        signal.signal(number, _leave)
+    work_dir = work_dir_of(arguments)
+    marker = work_dir and work_dir / 'preempted'
+    if int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) and (
+        marker is not None and marker.is_file()
+    ):
+        # torchrun has restarted what was to stop.
+        os._exit(EXIT_CODE)
+    leave = partial(_leave, work_dir)
+    for number in signals:
+        signal.signal(number, leave)
+    # Python's handlers wait for the main thread, which may wait for other
+    # ranks; this end of a pipe is written to at once.
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    watch = threading.Thread(
+        target=_watch, args=(reader, writer, leave), daemon=True
+    )
+    watch.start()
 
 
 def ignore_signals() -> None:
@@ -40,14 +68,26 @@ def work_dir_of(arguments: list[str]) -> Path | None:
     return Path('work_dirs', Path(config).stem) if config else None
 
 
-def _leave(number: int, frame: object) -> NoReturn:
+def _watch(
+    reader: socket.socket, writer: socket.socket, leave: Callable
+) -> NoReturn:
+    """Leave on a signal that still is the tool's; keeps both ends open."""
+    while True:
+        (number,) = reader.recv(1)
+        if signal.getsignal(number) is leave:
+            leave(number, None)
+
+
+def _leave(work_dir: Path | None, number: int, frame: object) -> None:
+    if not _LEAVING.acquire(blocking=False):
+        # The other thread is about to, or another signal's turn.
+        return
     name = signal.Signals(number).name
-    work_dir = work_dir_of(sys.argv[1:])
     try:
-        if work_dir is not None:
-            work_dir.mkdir(parents=True, exist_ok=True)
-            marker = work_dir / 'preempted'
-            marker.write_text(f'{name} before the first iteration\n')
+        # Under torchrun it may be the end of another rank that failed: the
+        # launcher says whether it was to stop.
+        if work_dir is not None and 'TORCHELASTIC_RUN_ID' not in os.environ:
+            mark(work_dir, f'{name} before the first iteration')
         print(
             f'{name} before the first iteration: exiting with {EXIT_CODE}; '
             'the same command starts again',
@@ -57,3 +97,9 @@ def _leave(number: int, frame: object) -> NoReturn:
     finally:
         # Nothing on the way may catch it, or wait for other ranks.
         os._exit(EXIT_CODE)
+
+
+def mark(work_dir: Path, text: str) -> None:
+    """Say in a work dir that a run was asked to stop."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    (work_dir / 'preempted').write_text(f'{text}\n')

@@ -1,11 +1,13 @@
 """Train with a config: pre-training, or a downstream task from it."""
 
+import sys
+
 from start_up import ignore_signals, leave_when_asked
 
 
 def main() -> None:
     """Build the runner that the config names, and train."""
-    leave_when_asked()
+    leave_when_asked(sys.argv[1:])
     # Here, as it takes seconds.
     from command_line import choose_device, parser
 

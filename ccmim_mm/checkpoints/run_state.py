@@ -181,18 +181,36 @@ def check_optimizer(found: Any, own: Any, optimizer: Optimizer) -> None:
     numbers = [n for g in found['param_groups'] for n in g['params']]
     good = numbers == list(range(len(parameters)))
     check(good, 'optimizer.param_groups', 'of other parameters')
-    example = _state_of(optimizer) if states else {}
+    examples: dict[int, dict[str, Any]] = {}
     for number, state in states.items():
         good = type(number) is int and 0 <= number < len(parameters)
         check(good, 'a parameter of optimizer.state', number)
         shape = parameters[number].shape
+        if len(shape) not in examples:
+            examples[len(shape)] = _state_of(optimizer, len(shape))
+        kept = state if isinstance(state, dict) else {}
         wanted = {
-            key: value.new_empty(shape)
-            if isinstance(value, Tensor) and value.shape == _SHAPE
+            key: _as_large(value, shape, kept.get(key))
+            if isinstance(value, Tensor) and value.ndim
             else value
-            for key, value in example.items()
+            for key, value in examples[len(shape)].items()
         }
         check_like(state, wanted, f'optimizer.state.{number}', more=True)
+
+
+def _as_large(example: Tensor, shape: torch.Size, found: Any) -> Tensor:
+    """What is kept of a small parameter, for a larger one.
+
+    Args:
+        example: Of the small one: of its shape, or of its rows or columns.
+        shape: The larger one's.
+        found: What a file keeps of it.
+    """
+    if example.shape == _SHAPE[: len(shape)]:
+        return example.new_empty(shape)
+    if isinstance(found, Tensor) and found.numel() <= shape.numel():
+        return example.new_empty(found.shape)
+    return example
 
 
 def check_schedulers(found: Any, own: Any) -> None:
@@ -211,13 +229,14 @@ def check_schedulers(found: Any, own: Any) -> None:
         check(state.get('T_max', 1) != 0, 'param_schedulers: T_max', 0)
 
 
-_SHAPE = (2, 3)
+#: Of a small parameter, of up to so many dimensions.
+_SHAPE = (2, 3, 2, 3, 2)
 
 
-def _state_of(optimizer: Optimizer) -> dict[str, Any]:
+def _state_of(optimizer: Optimizer, ndim: int) -> dict[str, Any]:
     """What an optimizer keeps of a parameter, by one step of a small one."""
     group = optimizer.param_groups[0]
-    parameter = nn.Parameter(group['params'][0].new_zeros(_SHAPE))
+    parameter = nn.Parameter(group['params'][0].new_zeros(_SHAPE[:ndim]))
     parameter.grad = torch.zeros_like(parameter)
     trial: Any = object.__new__(type(optimizer))
     trial.__dict__.update(

@@ -45,8 +45,10 @@ def to_weights_only(value: Any, name: str = 'checkpoint') -> Any:
         return str(value)
     if isinstance(value, dict):
         plain = OrderedDict(
-            (to_weights_only(k, name), to_weights_only(v, f'{name}.{k}'))
+            (to_weights_only(k, name), kept)
             for k, v in value.items()
+            if (kept := to_weights_only(v, f'{name}.{k}')) is not None
+            or v is None
         )
         if isinstance(value, OrderedDict) and '_metadata' in vars(value):
             # Of a state dict: the versions of its modules.

@@ -1,13 +1,18 @@
 """Which pictures a data set has, as one short string to compare."""
 
 import hashlib
+import os
 from collections.abc import Iterable
 from functools import singledispatch
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import BaseDataset, ConcatDataset
+from mmengine.dataset import (
+    BaseDataset,
+    ClassBalancedDataset,
+    ConcatDataset,
+    RepeatDataset,
+)
 
 from .picture_folder import PictureFolder
 from .seeded import Seeded
@@ -49,11 +54,21 @@ def _(dataset: PictureFolder) -> str:
 
 @fingerprint.register
 def _(dataset: BaseDataset) -> str:
-    root = str(Path(dataset.data_root or '/'))
     step = -(-len(dataset) // MOST) or 1
     infos = (dataset.get_data_info(i) for i in range(0, len(dataset), step))
-    names = (str(i.get('img_path')).removeprefix(root) for i in infos)
+    names = [os.path.normpath(str(i.get('img_path'))) for i in infos]
+    if names:
+        # Wherever the set lies.
+        ends = map(os.path.dirname, (min(names), max(names)))
+        root = os.path.commonpath([*ends])
+        names = [name.removeprefix(root) for name in names]
     return _digest([f'{len(dataset)}\n'.encode(), *map(_bytes, names)])
+
+
+@fingerprint.register(ClassBalancedDataset)
+@fingerprint.register(RepeatDataset)
+def _(dataset: Any) -> str:
+    return f'{len(dataset)} {fingerprint(dataset.dataset)}'
 
 
 def _bytes(name: str) -> bytes:

@@ -5,8 +5,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import BaseDataset
+from resume_cases import BrokenOffError, Stop
 from run_helpers import bare, config, history
 from test_engine.test_exact_resume import assert_same_runs, run, stop
+
+from ccmim_mm.datasets import fingerprint
+from ccmim_mm.engine import ResilientRunner
 
 EPOCH = dict(by_epoch=True, convert_to_iter_based=True)
 
@@ -208,3 +213,98 @@ def test_another_batch_without_any_schedule(data, tmp_path):
     resumed = run(cfg('again', options=halved, resume='auto'))
     assert resumed.iter == 12
     assert set(history(resumed, 'lr')) == {1e-3}
+
+
+def stock_loop(cfg):
+    """mmengine's own epoch loop and sampler, which start at epochs' ends."""
+    cfg.train_cfg.type = 'EpochBasedTrainLoop'
+    cfg.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
+    return cfg
+
+
+def test_a_changed_schedule_is_replayed_in_mmengines_loop_too(data, tmp_path):
+    run(stock_loop(tiny(data, tmp_path / 'run')))
+    longer = tiny(data, tmp_path / 'run', 'b', epochs=4, resume='auto')
+    resumed = run(stock_loop(longer))
+    straight = run(stock_loop(tiny(data, tmp_path / 'straight', epochs=4)))
+    rates = [history(r, 'lr')[6:] for r in (resumed, straight)]
+    np.testing.assert_allclose(*rates)
+
+
+def test_a_place_that_is_counted_anew_is_no_place_of_before(data, tmp_path):
+    """Stopped at iteration 12 after a checkpoint that was of another 12."""
+    halved = {'train_dataloader.batch_size': 4}
+    run(tiny(data, tmp_path, options=halved))
+    saved = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)
+    assert saved['message_hub']['runtime_info']['saved_at'] == 12
+    cfg = tiny(data, tmp_path, 'b', epochs=6, resume='auto')
+    cfg.default_hooks.checkpoint.interval = 5
+    stop(cfg, iteration=11)
+    saved = torch.load(tmp_path / 'preempted.pth', weights_only=True)
+    assert saved['meta']['iter'] == 12
+
+
+def test_milestones_of_epochs_move_with_their_length(data, tmp_path):
+    def cfg(name, batch_size, **kwargs):
+        options = {'train_dataloader.batch_size': batch_size}
+        found = tiny(data, tmp_path / name, str(kwargs), 4, **kwargs)
+        found.merge_from_dict(options)
+        steps = dict(EPOCH, type='MultiStepLR', milestones=[1, 3], gamma=0.1)
+        found.param_scheduler = [steps]
+        return found
+
+    stop(cfg('run', 8), iteration=5)
+    resumed = run(cfg('run', 4, resume='auto'))
+    expected = history(run(cfg('straight', 4)), 'lr')
+    np.testing.assert_allclose(history(resumed, 'lr')[6:], expected[12:])
+
+
+def test_what_follows_a_measure_is_not_replayed(data, tmp_path):
+    def cfg(**kwargs):
+        found = tiny(data, tmp_path, str(kwargs), **kwargs)
+        found.param_scheduler = [
+            dict(type='ReduceOnPlateauLR', monitor='loss', by_epoch=True)
+        ]
+        return found
+
+    stop(cfg(), iteration=2)
+    halved = {'train_dataloader.batch_size': 4}
+    with pytest.raises(ValueError, match='follows a measure'):
+        run(cfg(options=halved, resume='auto'))
+
+
+def test_who_goes_back_stays_there(data, finished, tmp_path):
+    """Also for a restart, or a resume of the newest, before it has saved."""
+    work_dir = copied(finished, tmp_path)
+    cfg = tiny(data, work_dir, resume=str(work_dir / 'epoch_1.pth'))
+    with pytest.raises(BrokenOffError):
+        run(cfg, Stop(4, killed=True))
+    assert run(tiny(data, work_dir, 'b', resume='auto')).iter == 6
+    assert 'resumed epoch: 1, iter: 3' in log_of(work_dir)
+
+
+def test_fewer_epochs_are_a_shorter_run(data, stopped, tmp_path):
+    work_dir = copied(stopped, tmp_path)
+    cfg = tiny(data, work_dir, epochs=1, ends=2, resume='auto')
+    runner = ResilientRunner.from_cfg(cfg)
+    runner.train()
+    assert 'train_cfg.max_epochs 2 -> 1' in log_of(work_dir)
+
+
+def test_names_are_compared_wherever_the_set_lies(tmp_path):
+    def digest(root, names, prefix=''):
+        dataset = BaseDataset(
+            data_root=root, data_prefix=dict(img_path=prefix), lazy_init=True
+        )
+        dataset.data_list = [
+            dict(img_path=f'{root}{prefix}/{name}') for name in names
+        ]
+        dataset._fully_initialized = True
+        dataset.serialize_data = False
+        return fingerprint(dataset)
+
+    names = ['train/a.jpg', 'train/b.jpg', 'train/c/d.jpg']
+    here = digest('ann', names)
+    assert here == digest('./ann', names) == digest('/mnt/ann/', names)
+    assert here == digest('', names, '/other')
+    assert here != digest('ann', [*names[:2], 'train/c/e.jpg'])

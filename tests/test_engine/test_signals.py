@@ -200,7 +200,7 @@ import os, signal, sys
 sys.path.insert(0, 'tools')
 sys.argv = ['train.py', *sys.argv[1:]]
 import start_up
-start_up.leave_when_asked()
+start_up.leave_when_asked(sys.argv[1:])
 os.kill(os.getpid(), signal.SIGTERM)
 """
 

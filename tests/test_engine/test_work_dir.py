@@ -107,3 +107,33 @@ def test_last_good_weights_start_a_run_with_a_lower_rate(
     )
     runner = run(cfg)
     assert runner.optim_wrapper.param_groups[0]['initial_lr'] == 1e-5
+
+
+def test_an_old_stop_is_not_taken_for_what_a_failed_start_was(
+    picture_folder, tmp_path
+):
+    """Else who requeues stopped runs would requeue that for ever."""
+    run(tiny(picture_folder, tmp_path))
+    (tmp_path / 'preempted').write_text('SIGTERM at iteration 1\n')
+    cfg = tiny(picture_folder, tmp_path, resume='auto')
+    cfg.optim_wrapper.optimizer.lr = 1.0
+    cfg.experiment_name += 'again'
+    with pytest.raises(ValueError, match='would be ignored'):
+        run(cfg)
+    assert not (tmp_path / 'preempted').exists()
+
+
+def test_a_restart_where_only_a_best_one_lies_begins_anew(
+    picture_folder, tmp_path, monkeypatch
+):
+    torch.save({}, tmp_path / 'best_x_epoch_1.pth')
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
+    assert run(tiny(picture_folder, tmp_path)).iter == 6
+
+
+def test_epochs_are_not_counted_where_there_are_none(picture_folder, tmp_path):
+    cfg = tiny(picture_folder, tmp_path)
+    cfg.train_cfg = dict(type='ResumableIterTrainLoop', max_iters=4)
+    cfg.train_dataloader.sampler = dict(type='SeededInfiniteSampler')
+    with pytest.raises(ValueError, match=r'checkpoint\.by_epoch=False'):
+        run(cfg)

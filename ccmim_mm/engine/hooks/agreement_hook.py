@@ -5,7 +5,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from ...datasets import fingerprint
-from ..runner.settings import flatten
+from ..runner.settings import flatten, may_change
 
 #: What may differ: where a rank writes and what it is called.
 _MAY_DIFFER = ('work_dir', 'experiment_name', 'timestamp')
@@ -30,8 +30,9 @@ class AgreementHook(Hook):
             if name not in _MAY_DIFFER
         }
         # Per rank, so the same from all of them.
+        flat = flatten(config)
         facts = dict(
-            flatten(config),
+            {name: v for name, v in flat.items() if not may_change(name)},
             **{
                 'length of the data set': len(loader.dataset),
                 'batches per epoch': len(loader),

@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, RUNNERS
+from mmengine.runner import IterBasedTrainLoop
 
 from ...files import write_atomic
 from .preemption_hook import PREEMPTED, SAVED_AT
@@ -79,7 +80,13 @@ class AtomicCheckpointHook(Hook):
             )
 
     def before_train(self, runner) -> None:
-        """Refuse checkpoints between the batches of one step."""
+        """Refuse checkpoints that would never come, or cut a step."""
+        loop = runner.train_loop
+        if self.by_epoch and isinstance(loop, IterBasedTrainLoop):
+            raise ValueError(
+                f'{type(loop).__name__} counts no epochs: set default_hooks.'
+                'checkpoint.by_epoch=False, and interval in iterations'
+            )
         step = runner.cfg.optim_wrapper.get('accumulative_counts', 1)
         if not self.by_epoch and self.interval > 0 and self.interval % step:
             raise ValueError(
@@ -125,7 +132,7 @@ class AtomicCheckpointHook(Hook):
             # It has no figure this time: not finite, say.
             runner.logger.warning(said)
             return
-        score = metrics[name]
+        score = float(metrics[name])
         best = hub.runtime_info.get('best_score')
         rule = self.rule or ('less' if 'loss' in name else 'greater')
         better = best is None or (

@@ -1,11 +1,10 @@
 """Stopping when asked to, without losing a step."""
 
-import os
 import signal
 import threading
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as torch_dist
@@ -17,11 +16,11 @@ from mmengine.runner import EpochBasedTrainLoop
 from ...files import write_atomic
 from ..runner.loader_workers import SIGNALS
 from ..runner.resumable_loops import ResumableEpochTrainLoop
+from ..runner.work_dir import MARKER, restarted
 
 #: What a preempted process exits with (EX_TEMPFAIL: try again later).
 #: torchrun reports 1 whatever a worker's code was, hence the marker file.
 EXIT_CODE = 75
-MARKER = 'preempted'
 #: The checkpoint of a stop; the next regular one takes its place.
 PREEMPTED = 'preempted.pth'
 #: In the message hub: the iteration of the last regular checkpoint.
@@ -52,20 +51,18 @@ class PreemptionHook(Hook):
         self.since = 0.0
         self.previous: dict = {}
         self.training = False
+        self.batches = 0
         self.group = None
 
     def before_train(self, runner) -> None:
-        """Listen, and forget an earlier stop.
+        """Listen.
 
         Raises:
             SystemExit: If torchrun has restarted what was to stop.
         """
         marker = Path(runner.work_dir, MARKER)
-        if marker.is_file() and (
-            int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0))
-        ):
+        if restarted() and marker.is_file():
             raise SystemExit(EXIT_CODE)
-        marker.unlink(missing_ok=True)
         self.training = True
         if get_world_size() > 1:
             # On the CPU, so that asking each other waits for no device.
@@ -101,14 +98,21 @@ class PreemptionHook(Hook):
 
     def before_val(self, runner) -> None:
         """Do not begin an evaluation if any rank was asked to stop."""
-        if self.training and self._asked():
+        if not self.training:
+            return
+        if self._asked():
             self._stop(runner, runner.iter)
+        # Of ranks with more batches than others none asks more often.
+        self.batches = self._reduce(
+            len(runner.val_dataloader), torch_dist.ReduceOp.MIN
+        )
 
     def after_val_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
         """Break an evaluation off; a resume makes up for it."""
-        self.before_batch_judged(runner)
+        if batch_idx < self.batches:
+            self.before_batch_judged(runner)
 
     def before_batch_judged(self, runner) -> None:
         """Likewise, of :class:`ccmim_mm.engine.FrozenFeatureLoop`."""
@@ -134,14 +138,17 @@ class PreemptionHook(Hook):
         self.previous = {}
 
     def _asked(self) -> bool:
-        asked = torch.tensor(self.received or 0)
-        if self.group is not None:
-            torch_dist.all_reduce(
-                asked, torch_dist.ReduceOp.MAX, group=self.group
-            )
+        asked = self._reduce(self.received or 0, torch_dist.ReduceOp.MAX)
         if asked and self.received is None:
-            self.received, self.since = int(asked), time.monotonic()
+            self.received, self.since = asked, time.monotonic()
         return bool(asked)
+
+    def _reduce(self, number: int, how: Any) -> int:
+        """A number over all ranks."""
+        value = torch.tensor(number)
+        if self.group is not None:
+            torch_dist.all_reduce(value, how, group=self.group)
+        return int(value)
 
     def _stop(self, runner, done: int) -> NoReturn:
         """Save where it stands, leave the marker, exit.

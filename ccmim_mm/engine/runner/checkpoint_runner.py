@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from mmengine.dist import master_only
 from mmpretrain.utils import get_ori_model
 
 from ...checkpoints import (
@@ -26,6 +28,7 @@ from ...checkpoints import (
     told_heads,
     unpack_histories,
 )
+from ...files import write_atomic
 from .portable_runner import PortableRunner
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 from .schedule_replay import replay_schedule
@@ -38,6 +41,12 @@ from .settings import (
     settings_of,
 )
 from .work_dir import is_in
+
+#: What a run notes of the files in its work dir.
+_OF_FILES = (
+    *('checkpoints', 'last_ckpt', 'saved_at', 'evaluated_at'),
+    *('best_score', 'best_checkpoint'),
+)
 
 
 class CheckpointRunner(PortableRunner):
@@ -55,6 +64,7 @@ class CheckpointRunner(PortableRunner):
 
     # Of the parent.
     param_schedulers: Any
+    _resume: bool
 
     def __init__(self, *args, **kwargs) -> None:
         self._resuming = self._judging = False
@@ -107,26 +117,49 @@ class CheckpointRunner(PortableRunner):
             super().resume(filename, *args, **kwargs)
         finally:
             self._resuming = False
-        if not is_in(self.work_dir, filename):
+        if is_in(self.work_dir, filename):
+            # Where a restart goes on from, also after going back.
+            self._note_last(filename)
+        else:
             # Of files that are not in this work dir.
-            for name in (
-                *('checkpoints', 'last_ckpt', 'saved_at'),
-                *('best_score', 'best_checkpoint'),
-            ):
-                self.message_hub.pop_info(name)
+            self._forget(*_OF_FILES)
         loop, done = self.train_loop, self.iter
-        if isinstance(loop, ResumableEpochTrainLoop | ResumableIterTrainLoop):
-            try:
+        try:
+            if isinstance(
+                loop, ResumableEpochTrainLoop | ResumableIterTrainLoop
+            ):
                 self._changed |= loop.load_state_dict(self._loop_state)
-            except ValueError as error:
-                raise ValueError(f'{filename}: {error}') from None
+            if self.iter != done:
+                # They named an iteration as it was counted before.
+                self._forget('saved_at', 'evaluated_at')
             if self.iter != done or moves_schedule(self._changed):
                 replay_schedule(self)
+        except ValueError as error:
+            raise ValueError(f'{filename}: {error}') from None
         if self._changed:
             self.logger.warning(
                 f'Other settings than {filename} had, from here on: '
                 f'{describe(self._changed, most=20)}'
             )
+
+    def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None:
+        """Scale the rate with the batch, see the parent; not of a resume."""
+        if self._resume and (auto_scale_lr or {}).get('enable'):
+            self.logger.warning(
+                'The rate is not scaled: a resume goes on with the '
+                "checkpoint's"
+            )
+            return
+        super().scale_lr(optim_wrapper, auto_scale_lr)
+
+    @master_only
+    def _note_last(self, filename: str) -> None:
+        last = Path(self.work_dir, 'last_checkpoint')
+        write_atomic(str(filename).encode(), last)
+
+    def _forget(self, *names: str) -> None:
+        for name in names:
+            self.message_hub.pop_info(name)
 
     def load_checkpoint(
         self, filename: str, map_location: Any = 'cpu', *args, **kwargs
@@ -188,11 +221,11 @@ class CheckpointRunner(PortableRunner):
             check_progress(checkpoint)
             meta = checkpoint['meta']
             self._compare_settings(meta.get('settings'), filename)
-            if moves_schedule(self._changed):
+            self._loop_state = meta.get('loop')
+            if moves_schedule(self._changed) or self._is_recut():
                 # Another is replayed.
                 checkpoint.pop('param_schedulers', None)
             check_run(self, checkpoint)
-            self._loop_state = meta.get('loop')
             resumable = ResumableEpochTrainLoop | ResumableIterTrainLoop
             if self._loop_state is not None and isinstance(loop, resumable):
                 check_place(self._loop_state, loop.state_dict(), meta['epoch'])
@@ -205,6 +238,14 @@ class CheckpointRunner(PortableRunner):
         meta.pop('config', None)
         unpack_histories(checkpoint['message_hub'])
         return checkpoint
+
+    def _is_recut(self) -> bool:
+        """Whether an epoch has another length than it had."""
+        state, loop = self._loop_state, self.train_loop
+        if not isinstance(loop, ResumableEpochTrainLoop):
+            return False
+        was = isinstance(state, dict) and state.get('iters_per_epoch')
+        return bool(was) and was != len(loop.dataloader)
 
     def _compare_settings(self, then: Any, filename: str) -> None:
         """Note what is not as a checkpoint had it.

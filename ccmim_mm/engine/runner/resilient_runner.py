@@ -1,8 +1,8 @@
 """A run that is what its config says, however it is started."""
 
 import copy
-import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -16,11 +16,13 @@ from .checkpoint_runner import CheckpointRunner
 from .prepare import as_given, prepare
 from .schedule_length import schedule_problem, without_short_warm_ups
 from .work_dir import (
+    MARKER,
     WorkDirLock,
-    holds_checkpoints,
+    holds_regular,
     is_in,
     newest_checkpoint,
     refuse_fresh_start,
+    restarted,
 )
 
 
@@ -116,18 +118,20 @@ class ResilientRunner(CheckpointRunner):
     def _take_work_dir(self) -> None:
         self._lock = WorkDirLock(self.work_dir, self.logger)
         remove_parts(self.work_dir)
+        if not restarted():
+            # An earlier stop's, which would have a failure taken for one.
+            Path(self.work_dir, MARKER).unlink(missing_ok=True)
 
     def _find_start(self) -> None:
         """Decide what the run starts from."""
-        restarted = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0))
-        if restarted and self._on_main(holds_checkpoints, self.work_dir):
+        if restarted() and self._on_main(holds_regular, self.work_dir):
             # torchrun started the processes again: not from where they
             # began, but from what they have saved since.
             self._resume, self._load_from = True, None
         elsewhere = self._load_from and not is_in(
             self.work_dir, self._load_from
         )
-        if not self._resume or elsewhere:
+        if not restarted() and (not self._resume or elsewhere):
             self._on_main(refuse_fresh_start, self.work_dir)
         if self._resume and self._load_from is None:
             newest = self._on_main(
@@ -150,7 +154,7 @@ class ResilientRunner(CheckpointRunner):
         if is_main_process():
             try:
                 found[0] = function(*args)
-            except OSError as error:
+            except Exception as error:
                 # Handed over, or the others would wait.
                 found[1] = error
         broadcast_object_list(found)

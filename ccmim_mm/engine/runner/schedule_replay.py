@@ -3,6 +3,9 @@
 import copy
 from typing import Any
 
+from mmengine.optim.scheduler import ReduceOnPlateauParamScheduler
+from mmengine.runner import IterBasedTrainLoop
+
 
 def replay_schedule(runner: Any) -> None:
     """Bring the schedulers to where the config's would be by now.
@@ -12,23 +15,45 @@ def replay_schedule(runner: Any) -> None:
     edited for the resume is not looked at, as in mmengine.
 
     Args:
-        runner: The runner, its optimizer and iteration resumed.
+        runner: The runner, its optimizer, epoch and iteration resumed.
+
+    Raises:
+        ValueError: If a scheduler follows a measure, whose past is not kept.
     """
     if runner.param_schedulers is None:
         return
+    length = len(runner.train_dataloader)
+    runner.logger.warning(
+        f'An epoch has {length} iterations, and the schedule is replayed to '
+        f"iteration {runner.iter} as if it had always been the config's, from "
+        "the checkpoint's rates; a rate for another batch needs a new run, "
+        '--pretrained'
+    )
     for group in runner.optim_wrapper.param_groups:
-        group['lr'] = group['initial_lr']
+        for name in ('lr', 'momentum'):
+            if f'initial_{name}' in group:
+                group[name] = group[f'initial_{name}']
     schedulers = runner.build_param_scheduler(
         copy.deepcopy(runner.cfg.param_scheduler)
     )
-    length = len(runner.train_dataloader)
+    _check_replayable(schedulers)
+    # mmengine's iteration loop never steps those that count epochs.
+    epochs = runner.epoch
+    if isinstance(runner.train_loop, IterBasedTrainLoop):
+        epochs = 0
     for done in range(1, runner.iter + 1):
+        epoch_ends = done % length == 0 and done // length <= epochs
         for scheduler in schedulers:
-            if not scheduler.by_epoch or done % length == 0:
+            if not scheduler.by_epoch or epoch_ends:
                 scheduler.step()
     runner.param_schedulers = schedulers
-    runner.logger.warning(
-        f'An epoch has {length} iterations, and the schedule goes on as if it '
-        "had always been the config's, from the checkpoint's rates; a rate "
-        'for another batch (--auto-scale-lr) needs a new run, --pretrained'
-    )
+
+
+def _check_replayable(schedulers: list) -> None:
+    for scheduler in schedulers:
+        if isinstance(scheduler, ReduceOnPlateauParamScheduler):
+            raise ValueError(
+                f'{type(scheduler).__name__} follows a measure, and cannot be '
+                'replayed for another schedule or length of an epoch: resume '
+                'with the same, or start from the weights with --pretrained'
+            )

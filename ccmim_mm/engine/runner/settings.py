@@ -1,5 +1,6 @@
 """What a resumed run takes from its config, and what from its checkpoint."""
 
+import hashlib
 import re
 
 from mmengine.config import Config
@@ -9,9 +10,11 @@ PARTS = (
     *('model', 'data_preprocessor', 'optim_wrapper', 'param_scheduler'),
     *('train_cfg', 'train_dataloader', 'randomness'),
 )
+#: Longer values are kept as digests.
+_LONGEST = 200
 #: Where the data lie, and how fast they come, may always change.
 _FREE = re.compile(
-    r'.*\.(data_root|ann_file|cache_dir|num_workers|prefetch_factor|pin_memory|'
+    r'(.*\.)?(data_root|ann_file|cache_dir|num_workers|prefetch_factor|pin_memory|'
     r'persistent_workers)'
 )
 #: Comes with the optimizer's state, whatever the config says.
@@ -40,7 +43,21 @@ def flatten(value: object, name: str = '') -> dict[str, str]:
 def settings_of(cfg: Config) -> dict[str, str]:
     """What a checkpoint keeps of its config, to be compared by a resume."""
     kept = {name: cfg[name] for name in PARTS if cfg.get(name) is not None}
-    return flatten(Config(kept).to_dict())
+    return {
+        name: value if len(value) <= _LONGEST else _digest(value)
+        for name, value in flatten(Config(kept).to_dict()).items()
+        if not may_change(name)
+    }
+
+
+def may_change(name: str) -> bool:
+    """Whether a setting says where data lie, or how fast they come."""
+    return _FREE.fullmatch(name) is not None
+
+
+def _digest(value: str) -> str:
+    content = value.encode(errors='replace')
+    return f'sha256 {hashlib.sha256(content).hexdigest()}'
 
 
 def changes(then: dict[str, str], now: dict[str, str]) -> Changes:
@@ -48,7 +65,7 @@ def changes(then: dict[str, str], now: dict[str, str]) -> Changes:
     return {
         name: (then.get(name), now.get(name))
         for name in sorted(then.keys() | now.keys())
-        if then.get(name) != now.get(name) and not _FREE.fullmatch(name)
+        if then.get(name) != now.get(name) and not may_change(name)
     }
 
 
@@ -84,13 +101,17 @@ def check_changes(
             f'randomness.seed={was}'
         )
     for name, (was, now) in changed.items():
-        if _LENGTH.fullmatch(name) and was in ends:
+        if _LENGTH.fullmatch(name) and was in ends and _is_more(was, now):
             option = name.removeprefix('train_cfg.max_')
             raise ValueError(
                 f'{describe({name: (was, now)})}, but the rates follow a '
                 f'schedule that ends at {was}: --{option} {now} stretches '
                 'both'
             )
+
+
+def _is_more(was: str | None, now: str | None) -> bool:
+    return bool(was and now and int(now) > int(was))
 
 
 def moves_schedule(changed: Changes) -> bool:

@@ -13,6 +13,13 @@ from ...checkpoints import check_archive, starts_as_archive
 #: Names that a run's own checkpoints have.
 NAMES = ('epoch_*.pth', 'iter_*.pth', 'preempted.pth')
 LOCK = '.lock'
+#: Says that a run stopped because it was asked to.
+MARKER = 'preempted'
+
+
+def restarted() -> bool:
+    """Whether torchrun has started this process again."""
+    return bool(int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)))
 
 
 class WorkDirLock:
@@ -60,10 +67,9 @@ def is_in(work_dir: str | Path, checkpoint: str | Path) -> bool:
     return Path(checkpoint).resolve().parent == Path(work_dir).resolve()
 
 
-def holds_checkpoints(work_dir: str | Path) -> bool:
-    """Whether any checkpoint lies in a work dir, or did."""
-    last = Path(work_dir, 'last_checkpoint')
-    return last.exists() or any(Path(work_dir).glob('*.pth'))
+def holds_regular(work_dir: str | Path) -> bool:
+    """Whether a checkpoint that a run goes on from lies in a work dir."""
+    return any(any(Path(work_dir).glob(kind)) for kind in NAMES)
 
 
 def refuse_fresh_start(work_dir: str | Path) -> None:
@@ -72,8 +78,8 @@ def refuse_fresh_start(work_dir: str | Path) -> None:
     Raises:
         FileExistsError: Naming what continues it.
     """
-    if holds_checkpoints(work_dir):
-        found = sorted(path.name for path in Path(work_dir).glob('*.pth'))
+    found = sorted(path.name for path in Path(work_dir).glob('*.pth'))
+    if found or Path(work_dir, 'last_checkpoint').exists():
         raise FileExistsError(
             f'{work_dir} already holds a run'
             + (f' ({", ".join(found[:3])})' if found else '')
