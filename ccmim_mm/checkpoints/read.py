@@ -74,8 +74,8 @@ def read_state_dict(
 
     Args:
         path: A file that ``torch.save`` wrote: the parameters themselves, or
-            a dict with them under ``state_dict`` or ``model``. Or one of
-            safetensors.
+            a dict with them under ``state_dict``, ``model`` or ``teacher``.
+            Or one of safetensors.
         trust: Let the file run code.
 
     Returns:
@@ -177,7 +177,8 @@ def read_with_heads(
     else:
         data = read_safely(path, stand_ins=_STAND_INS, trust=trust)
         meta = data.get('meta') if isinstance(data, dict) else None
-        for key in ('state_dict', 'model'):
+        # Of DINO's two networks its teacher is the one to use.
+        for key in ('state_dict', 'model', 'teacher'):
             if isinstance(data, dict) and isinstance(data.get(key), dict):
                 data = data[key]
     try:

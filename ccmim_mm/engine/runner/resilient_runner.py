@@ -38,6 +38,7 @@ from ...checkpoints import (
 )
 from ...datasets.classes import check_data, has_classes
 from ...files import remove_parts
+from ...models import PretrainMethod
 from .portable_runner import PortableRunner
 from .prepare import as_given, prepare
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
@@ -114,6 +115,9 @@ class ResilientRunner(PortableRunner):
             self._lock = WorkDirLock(self.work_dir, self.logger)
             remove_parts(self.work_dir)
         self._find_start()
+        method = get_ori_model(self.model)
+        if isinstance(method, PretrainMethod):
+            method.before_training(self.trust)
         problem = schedule_problem(self.cfg)
         if problem and not self._resume:
             self.logger.warning(problem)
@@ -326,6 +330,8 @@ class ResilientRunner(PortableRunner):
                 check_place(self._loop_state, loop.state_dict(), meta['epoch'])
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             state = check_state(checkpoint['state_dict'])
+            if isinstance(model, PretrainMethod):
+                model.check_resume(state, meta.get('settings') or {})
             load(model, state, TO_RESUME, heads=told_heads(meta))
         except ValueError as error:
             raise ValueError(f'{filename}: {error}') from None
