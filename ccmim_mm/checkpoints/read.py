@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .content import check_content, extent, is_finite
 from .formats import convert, detect_format
-from .heads import told_heads
+from .heads import moco_heads, told_heads
 from .safe_reading import read_safely
 
 #: Characters of a parameter's name, which messages repeat.
@@ -107,6 +107,8 @@ def read_as_project(path: str | Path, trust: bool = False) -> Checkpoint:
         if form != 'project':
             # Of any task: what is missing, the loading says.
             state = convert(state, form, 'project').state
+            if form == 'mocov3' and not heads:
+                heads = moco_heads(state)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
     return Checkpoint(state, heads, form)

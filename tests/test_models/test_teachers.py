@@ -1,15 +1,26 @@
 """Frozen teachers: their weights, pictures, grids, and what they are not."""
 
 import copy
+from types import SimpleNamespace
 
 import plain_vit
 import pytest
 import torch
 import torch.nn.functional as F
-from mmpretrain.models import HOGGenerator, MAEPretrainHead
+from mmpretrain.models import (
+    HOGGenerator,
+    MAEPretrainHead,
+    VisionTransformer,
+)
 from plain_vit import DEPTH, GRID, HEADS, WIDTH, forward, random_vit
 
-from ccmim_mm.checkpoints import convert, detect_format, heads_of
+from ccmim_mm.checkpoints import (
+    convert,
+    detect_format,
+    heads_of,
+    load_pretrained,
+    read_as_project,
+)
 from ccmim_mm.models import FrozenTeacher
 from ccmim_mm.models.teachers.frozen_teacher import CLIP, IMAGENET
 
@@ -117,6 +128,33 @@ def test_heads_are_part_of_the_function(images, tmp_path):
     torch.save(state, path)
     with pytest.raises(ValueError, match='12 heads'):
         teacher_of(path, heads=None, kind='mocov3').prepare()
+
+
+def test_moco_goes_into_no_model_of_other_heads(tmp_path):
+    """MoCo v3's ViT-S, of one layer, into ours."""
+    vit = {
+        heads: VisionTransformer(
+            dict(
+                embed_dims=384,
+                num_layers=1,
+                num_heads=heads,
+                feedforward_channels=16,
+            ),
+            32,
+            16,
+        )
+        for heads in (6, 12)
+    }
+    state = vit[12].state_dict()
+    ours = {f'backbone.{name}': value for name, value in state.items()}
+    timms = convert(ours, 'project', 'timm').state
+    timms = plain_vit.prefixed(timms, 'module.base_encoder.')
+    torch.save(dict(state_dict=timms), tmp_path / 'moco.pth')
+    found, heads, form = read_as_project(tmp_path / 'moco.pth')
+    assert form == 'mocov3'
+    load_pretrained(SimpleNamespace(backbone=vit[12]), found, heads=heads)
+    with pytest.raises(ValueError, match='6 heads here and 12'):
+        load_pretrained(SimpleNamespace(backbone=vit[6]), found, heads=heads)
 
 
 def test_a_file_that_tells_its_heads_is_believed(images, tmp_path):
