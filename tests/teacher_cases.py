@@ -16,6 +16,10 @@ TINY = dict(
     data_preprocessor=_LOADED.data_preprocessor.to_dict(),
 )
 
+MIMCO = dict(
+    type='MimCo', head=dict(type='MimCoHead', in_channels=32, out_channels=32)
+)
+
 
 def save_teacher(folder, seed=0):
     """A teacher's file; its weights by timm's names."""
@@ -25,10 +29,10 @@ def save_teacher(folder, seed=0):
     return str(path), state
 
 
-def method(teacher, seed=0, **changes):
+def method(path, seed=0, **changes):
     """A tiny method in training mode that has its teacher."""
     cfg = copy.deepcopy(TINY) | changes
-    cfg['teacher']['checkpoint'] = teacher
+    cfg['teacher']['checkpoint'] = path
     model = build(cfg, seed)
     model.before_training()
     return model.train()

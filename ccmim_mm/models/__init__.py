@@ -4,13 +4,19 @@ from .algorithms import (
     CCMIM,
     MaskDistill,
     MaskedMethod,
+    MimCo,
     PretrainMethod,
     TeacherMethod,
     features_of,
     patch_features_of,
 )
 from .backbones import MaskedViT, WindowedViT
-from .heads import CCMIMAlignHead, MaskDistillHead, MaskedPretrainHead
+from .heads import (
+    CCMIMAlignHead,
+    MaskDistillHead,
+    MaskedPretrainHead,
+    MimCoHead,
+)
 from .layers import PartialLayer
 from .necks import MaskedPretrainDecoder, SimpleFeaturePyramid
 from .task_modules import (
@@ -38,6 +44,8 @@ __all__ = [
     'MaskedPretrainDecoder',
     'MaskedPretrainHead',
     'MaskedViT',
+    'MimCo',
+    'MimCoHead',
     'PartialLayer',
     'PretrainMethod',
     'RandomMaskSampler',

@@ -1,17 +1,13 @@
 """MaskDistill against a plain-torch step, and as a run."""
 
 import copy
-import shutil
 from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import samples
-from dist_helpers import run_ranks
-from mmengine.registry import RUNNERS
 from mmpretrain.models import VisionTransformer
 from plain_vit import forward, linear_map
-from run_helpers import bare
 from teacher_cases import (
     TINY,
     batch,
@@ -19,10 +15,7 @@ from teacher_cases import (
     method,
     save_teacher,
     student_state,
-    tiny_run,
 )
-from test_engine.test_exact_resume import assert_same_runs, stop
-from torch.nn.parallel import DistributedDataParallel
 
 from ccmim_mm.checkpoints import load_pretrained
 from ccmim_mm.models import MaskDistillHead, Targets
@@ -74,34 +67,6 @@ def test_loss_and_gradients_equal_the_reference(teacher):
         total, expected['loss_distill'], rtol=1e-5, atol=0
     )
     check_gradients(model, state)
-
-
-def one_rank(rank, path):
-    images, noise = (part[4 * rank : 4 * rank + 4] for part in batch(8))
-    model = method(path)
-    wrapped = DistributedDataParallel(model)
-    losses = wrapped(images, samples(noise), mode='loss')
-    losses['loss_distill'].backward()
-    return losses['loss_distill'].item(), {
-        name: p.grad.numpy()
-        for name, p in model.named_parameters()
-        if p.requires_grad
-    }
-
-
-def test_two_ranks_equal_one_process(teacher):
-    results = run_ranks(one_rank, args=(teacher[0],))
-    model = method(teacher[0])
-    images, noise = batch(8)
-    loss = model.loss(images, samples(noise))['loss_distill']
-    loss.backward()
-    mean = sum(r[0] for r in results) / 2
-    assert mean == pytest.approx(loss.item(), rel=1e-5)
-    for name, p in model.named_parameters():
-        if p.requires_grad:
-            for _, grads in results:
-                error = (torch.from_numpy(grads[name]) - p.grad).norm()
-                assert error / p.grad.norm() < 1e-4, name
 
 
 def test_the_teacher_is_no_part_of_the_model(teacher):
@@ -201,7 +166,7 @@ def test_masked_pixels_are_not_seen(teacher):
     model = method(teacher[0])
     images, noise = batch()
     images.requires_grad_()
-    ids = model.masks(images, samples(noise))
+    ids = model.mask_sampler(None, noise)
     tokens = model.backbone.embed(images)
     model.backbone.encode(tokens, mask=ids.mask).sum().backward()
     side = images.grad.unfold(2, 8, 8).unfold(3, 8, 8)
@@ -212,36 +177,6 @@ def test_masked_pixels_are_not_seen(teacher):
     assert torch.equal(whole, model.backbone(images)[0])
     none = model.backbone.encode(tokens, mask=torch.ones(6, 16))
     torch.testing.assert_close(none[0], none[1])
-
-
-def run(cfg):
-    runner = RUNNERS.build(bare(cfg))
-    runner.train()
-    return runner
-
-
-def test_a_stopped_run_goes_on_with_its_teacher_alone(
-    picture_folder, tmp_path, teacher
-):
-    path, _ = teacher
-    straight = run(tiny_run(picture_folder, tmp_path / 'straight', path))
-    work_dir = tmp_path / 'stopped'
-    stop(bare(tiny_run(picture_folder, work_dir, path)), iteration=1)
-    # Another teacher is refused, and both are named.
-    other, _ = save_teacher(tmp_path, seed=1)
-    cfg = tiny_run(
-        picture_folder, work_dir, other, name='other', resume='auto'
-    )
-    message = rf'learnt from .*teacher0.*SHA-256 .* teacher is {other} \('
-    with pytest.raises(ValueError, match=message):
-        run(cfg)
-    # The same one elsewhere is the same.
-    moved = str(shutil.move(path, tmp_path / 'moved.pth'))
-    cfg = tiny_run(
-        picture_folder, work_dir, moved, name='again', resume='auto'
-    )
-    logged = ('loss', 'target_cos', 'pred_std', 'lr')
-    assert_same_runs(run(cfg), straight, logged)
 
 
 def test_its_weights_start_a_run_with_another_teacher(teacher, tmp_path):
@@ -285,30 +220,3 @@ def test_a_panel_shows_what_is_seen_and_predicted(teacher):
     patches = panel['teacher'].unfold(2, 8, 8).unfold(3, 8, 8)
     assert (patches == patches[..., :1, :1]).all()
     assert patches.std() > 0.1
-
-
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        ({'model.head.out_channels': 16}, r'set model\.head\.out_channels=32'),
-        ({'model.teacher.kind': 'clip_visual'}, 'leave kind out'),
-        ({'model.backbone.mask_token': False}, 'backbone.mask_token=True'),
-        ({'data_preprocessor.bgr_to_rgb': False}, 'bgr_to_rgb=True'),
-    ],
-)
-def test_what_does_not_fit_is_refused_before_the_training(
-    options, message, picture_folder, tmp_path, teacher
-):
-    cfg = tiny_run(picture_folder, tmp_path / 'run', teacher[0], options)
-    with pytest.raises(ValueError, match=message):
-        RUNNERS.build(cfg).check_input()
-
-
-def test_the_command_names_a_teacher(picture_folder, tmp_path, teacher):
-    cfg = tiny_run(picture_folder, tmp_path / 'run', teacher[0])
-    assert cfg.model.teacher.checkpoint == teacher[0]
-    with pytest.raises(FileNotFoundError, match=r'no checkpoint .*none\.pth'):
-        tiny_run(picture_folder, tmp_path / 'run', str(tmp_path / 'none.pth'))
-    cfg = tiny_run(picture_folder, tmp_path / 'run', None)
-    with pytest.raises(ValueError, match='--teacher CKPT, or set'):
-        RUNNERS.build(cfg).check_input()

@@ -10,6 +10,7 @@ from .base import (
 from .ccmim import CCMIM, Explanation
 from .mask_distill import MaskDistill
 from .masked_method import MaskedMethod
+from .mimco import MimCo
 from .teacher_method import TeacherMethod
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     'Explanation',
     'MaskDistill',
     'MaskedMethod',
+    'MimCo',
     'PretrainMethod',
     'TeacherMethod',
     'features_of',

@@ -1,8 +1,6 @@
 """MaskDistill: a teacher's features of what is hidden."""
 
 from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
-from torch import Tensor
 
 from .base import Curve
 from .teacher_method import TeacherMethod
@@ -22,7 +20,8 @@ class MaskDistill(TeacherMethod):
     LN without affine. The authors' code was never released: the equation and
     40 % block masks are published (``BlockMaskNoise`` in the pipeline); plain
     absolute positions without layer scale, so that the encoder is the one of
-    all other configs here, are chosen here. Takes the parent's arguments.
+    all other configs here, are chosen here. The step is the parent's, the
+    comparison :class:`MaskDistillHead`'s. Takes the parent's arguments.
     """
 
     spread_value = 'pred_std'
@@ -30,22 +29,3 @@ class MaskDistill(TeacherMethod):
         Curve('distillation', 'loss', ('loss_distill', 'at_zero')),
         Curve('prediction and target', 'cosine', ('target_cos',)),
     )
-
-    def loss(
-        self, inputs: Tensor, data_samples: list[DataSample]
-    ) -> dict[str, Tensor]:
-        """One training step's loss.
-
-        Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``.
-            data_samples: One a picture; a ``mask_noise`` field ``(L,)`` in
-                them, in [0, 1), replaces the noise drawn here.
-
-        Returns:
-            See :meth:`MaskDistillHead.loss`.
-        """
-        ids = self.masks(inputs, data_samples)
-        target = self.teacher(inputs)
-        tokens = self.backbone.embed(inputs)
-        encoded = self.backbone.encode(tokens, mask=ids.mask)
-        return self.head.loss(encoded, target, ids)

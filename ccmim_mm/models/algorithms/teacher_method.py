@@ -6,9 +6,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from ..task_modules import MaskIndices
 from .masked_method import MaskedMethod
 
 
@@ -79,6 +79,28 @@ class TeacherMethod(MaskedMethod):
         """The teacher."""
         return self._teacher[0]
 
+    def loss(
+        self, inputs: Tensor, data_samples: list[DataSample]
+    ) -> dict[str, Tensor]:
+        """One training step's losses.
+
+        Args:
+            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            data_samples: One a picture; a ``mask_noise`` field ``(L,)`` in
+                them, in [0, 1), replaces the noise drawn here.
+
+        Returns:
+            The head's.
+        """
+        noise = self.mask_noise(inputs, data_samples)
+        tokens = self.backbone.embed(inputs)
+        scores = None
+        if self.mask_sampler.needs_scores:
+            scores = self.backbone.score(tokens)
+        ids = self.mask_sampler(scores, noise)
+        encoded = self.backbone.encode(tokens, mask=ids.mask)
+        return self.head.loss(encoded, self.teacher(inputs), ids)
+
     def before_training(self, trust: bool = False) -> None:
         """Read the teacher, see the parent."""
         if not self._pixels.get('bgr_to_rgb', self._pixels.get('to_rgb')):
@@ -110,14 +132,6 @@ class TeacherMethod(MaskedMethod):
                 '--pretrained, another --work-dir'
             )
 
-    def masks(self, inputs: Tensor, data_samples: Any) -> MaskIndices:
-        """Which patches to hide of the pictures, see :meth:`mask_noise`."""
-        noise = self.mask_noise(inputs, data_samples)
-        scores = None
-        if self.mask_sampler.needs_scores:
-            scores = self.attention(inputs)
-        return self.mask_sampler(scores, noise)
-
     @torch.no_grad()
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
         """Attention, mask, and the teacher's and predicted features.
@@ -133,12 +147,13 @@ class TeacherMethod(MaskedMethod):
         hidden = F.interpolate(
             ids.mask.unflatten(1, (1, grid, grid)), inputs.shape[-1:] * 2
         )
-        target = self.teacher(inputs).patches
-        encoded = self.backbone.encode(tokens, mask=ids.mask)
-        predicted = self.head.predict(encoded[:, 1:]).float()
+        features = dict(teacher=self.teacher(inputs).patches)
+        if self.head.predict is not None:
+            encoded = self.backbone.encode(tokens, mask=ids.mask)
+            features['predicted'] = self.head.predict(encoded[:, 1:]).float()
         return dict(
             attention=scores, masked=inputs * (1 - hidden)
-        ) | _in_colours(inputs, dict(teacher=target, predicted=predicted))
+        ) | _in_colours(inputs, features)
 
 
 def _keep_digest(

@@ -147,7 +147,7 @@ def build_encoder(
         remedy='',
     )
     account = load(network, state, policy, heads=told)
-    print_log(f'teacher of {heads} heads ({form} names): {account}')
+    print_log(f'teacher of {heads} heads ({form} names): {account}', 'current')
     stop = layer % depth + 1
     # What nobody reads is not computed.
     del network.layers[stop:]

@@ -64,7 +64,7 @@ class FrozenTeacher:
         final_norm: Apply the norm behind the last layer.
         image_feature: What stands for a picture as a whole: the CLS token or
             the mean of the patches.
-        target_norm: ``ln`` gives each patch mean 0 and variance 1 over its
+        target_norm: ``ln`` gives each vector mean 0 and variance 1 over its
             channels, without affine; ``l2`` length 1. None is ``ln`` for
             networks, and for pixels and gradients ``none``.
         norm_eps: Of its norms; None is 1e-5 for CLIP and 1e-6 else.
@@ -194,7 +194,7 @@ class FrozenTeacher:
         patches = tokens[:, 1:]
         mean = self.image_feature == 'mean'
         image = patches.mean(1) if mean else tokens[:, 0]
-        return Targets(self._normed(patches), image)
+        return Targets(self._normed(patches), self._normed(image))
 
     def renormalised(self, inputs: Tensor) -> Tensor:
         """Pictures as the teacher was trained on: pixels, size."""
@@ -256,9 +256,9 @@ class FrozenTeacher:
         with torch.autocast(pictures.device.type, enabled=False):
             return self._network(pictures.float())
 
-    def _normed(self, patches: Tensor) -> Tensor:
+    def _normed(self, features: Tensor) -> Tensor:
         if self.target_norm == 'ln':
-            return F.layer_norm(patches, patches.shape[-1:], eps=1e-6)
+            return F.layer_norm(features, features.shape[-1:], eps=1e-6)
         if self.target_norm == 'l2':
-            return F.normalize(patches, dim=-1)
-        return patches
+            return F.normalize(features, dim=-1)
+        return features
