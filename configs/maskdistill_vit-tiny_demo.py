@@ -1,7 +1,7 @@
 # The demo as MaskDistill: what the demo's own checkpoint sees of whole
 # pictures is predicted from masked ones. After `make demo`:
 #     python tools/train.py configs/maskdistill_vit-tiny_demo.py \
-#         --teacher work_dirs/demo/epoch_32.pth
+#         --data data/demo --teacher work_dirs/demo/epoch_32.pth
 _base_ = 'ccmim_vit-tiny_demo.py'
 
 # 64 px / 8 px = 8 x 8 = 64 patches
