@@ -48,7 +48,7 @@ SLOW = {
     *('test_distributed_run', 'test_downstream_configs', 'test_exact_resume'),
     *('test_extending', 'test_fsdp', 'test_guards', 'test_hooks'),
     *('test_mask_analysis_hook', 'test_safe_reading', 'test_seams'),
-    *('test_study', 'test_tools', 'test_transfer'),
+    *('test_study', 'test_teacher_methods', 'test_tools', 'test_transfer'),
 }
 
 

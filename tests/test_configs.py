@@ -16,8 +16,14 @@ PATHS = [
     str(path.relative_to(CONFIGS).with_suffix(''))
     for path in sorted(CONFIGS.rglob('*.py'))
     if not {'_base_', *DOWNSTREAM} & set(path.parts)
-    # Grids of such configs and their fine-tuning: test_study.py builds them
-    and not path.stem.startswith(('grid_', 'vit-'))
+    # Of ccMIM and its ablation, and no grid: test_study.py builds those
+    and path.stem.startswith(('ccmim_', 'mae_'))
+]
+#: Of methods that learn from a frozen teacher.
+TEACHER_PATHS = [
+    path.stem
+    for path in sorted(CONFIGS.glob('*.py'))
+    if path.stem.startswith(('maskdistill_', 'mimco_'))
 ]
 WIDTHS = dict(s=384, b=768, l=1024, h=1280, tiny=128)
 DEPTHS = dict(s=12, b=12, l=24, h=32, tiny=4)

@@ -13,14 +13,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--from',
         dest='source',
         default='auto',
-        help='format of SRC: project, ccmim, mae or timm; auto tells it by '
-        'the names',
+        help='format of SRC: project, ccmim, mae, timm, dino, mocov3 or '
+        'clip_visual; auto tells it by the names',
     )
     parser.add_argument(
         '--to',
         dest='target',
         default='project',
-        help='format of DST, likewise',
+        help='format of DST: one of the first four',
     )
     return parser.parse_args(argv)
 

@@ -24,6 +24,12 @@ def main() -> None:
         help='start from the weights of this checkpoint: of this project, '
         'the ccMIM or MAE release, or timm',
     )
+    options.add_argument(
+        '--teacher',
+        help='learn from this frozen model, if the method has a teacher: a '
+        'ViT of this project, the ccMIM or MAE release, timm, DINO, MoCo v3 '
+        'or CLIP',
+    )
     length = options.add_mutually_exclusive_group()
     length.add_argument(
         '--epochs',

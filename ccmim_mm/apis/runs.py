@@ -28,6 +28,7 @@ def config_for_training(
     trust_checkpoint: bool = False,
     epochs: int | None = None,
     iters: int | None = None,
+    teacher: str | None = None,
 ) -> Config:
     """The config of a run.
 
@@ -47,12 +48,14 @@ def config_for_training(
         epochs: Train for so many, with the schedule scaled to them; before
             the overrides, so that these say what they say.
         iters: Likewise, for configs that count iterations.
+        teacher: Checkpoint of the frozen model that the method learns from,
+            the config's ``model.teacher.checkpoint``.
 
     Raises:
         FileNotFoundError: If a file named is missing.
         ValueError: If an override means nothing, the config has no rate to
-            scale, it counts iterations and not epochs, or the work dir's
-            name is not UTF-8.
+            scale, it counts iterations and not epochs, its method has no
+            teacher, or the work dir's name is not UTF-8.
     """
     cfg = Config.fromfile(config)
     _set_length(cfg, options or {}, epochs, iters)
@@ -66,14 +69,7 @@ def config_for_training(
             f'the work dir {printable(cfg.work_dir)} is not UTF-8, which '
             'OpenCV cannot write pictures to: name another --work-dir'
         )
-    for checkpoint in (resume, pretrained):
-        if checkpoint not in (None, 'auto') and not Path(checkpoint).is_file():
-            raise FileNotFoundError(f'no checkpoint {checkpoint}')
-    if resume is not None:
-        cfg.resume = True
-        cfg.load_from = None if resume == 'auto' else resume
-    if pretrained is not None:
-        cfg.pretrained = pretrained
+    _set_checkpoints(cfg, resume, pretrained, teacher)
     if auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
             raise ValueError(
@@ -89,6 +85,28 @@ def config_for_training(
         if wanted:
             cfg[name] = True
     return cfg
+
+
+def _set_checkpoints(
+    cfg: Config,
+    resume: str | None,
+    pretrained: str | None,
+    teacher: str | None,
+) -> None:
+    for checkpoint in (resume, pretrained, teacher):
+        if checkpoint not in (None, 'auto') and not Path(checkpoint).is_file():
+            raise FileNotFoundError(f'no checkpoint {checkpoint}')
+    if resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if resume == 'auto' else resume
+    if pretrained is not None:
+        cfg.pretrained = pretrained
+    if teacher is not None:
+        if 'teacher' not in cfg.model:
+            raise ValueError(
+                f'--teacher: a {cfg.model.type} learns from none: leave it out'
+            )
+        cfg.model.teacher.checkpoint = teacher
 
 
 def _set_length(

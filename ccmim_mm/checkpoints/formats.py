@@ -5,11 +5,17 @@ Formats:
     ``ccmim``: the authors' release; encoder, decoder and projector.
     ``mae``: the official MAE; encoder and decoder.
     ``timm``: a timm ViT; the encoder. Also DeiT-III's, by timm's names or
-        its own.
+        its own, and DINO's encoder alone.
+    ``dino``: DINO's full checkpoint; the teacher's encoder. To read alone,
+        as are the next two.
+    ``mocov3``: the official MoCo v3; the base encoder, not its average.
+    ``clip_visual``: CLIP's visual transformer, alone or beside the text's,
+        as a plain state dict; with the norm in front (``pre_norm``).
 
 Tensors are renamed and not touched: every layout is the same, fixed position
-tables are carried along, and a round trip is exact to the bit. DeiT-III alone
-is brought into the shape of the others, for good: a table without a place for
+tables are carried along, and a round trip is exact to the bit. CLIP's CLS
+token and positions get the dimensions that the others have. DeiT-III alone is
+brought into the shape of the others, for good: a table without a place for
 the CLS token gets a zero there, and layer scale goes into the weights that it
 scales, the same function to rounding.
 """
@@ -22,54 +28,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
-Pairs = list[tuple[str, str]]
-
-_LAYER: Pairs = [
-    ('ln1', 'norm1'),
-    ('attn.qkv', 'attn.qkv'),
-    ('attn.proj', 'attn.proj'),
-    ('ln2', 'norm2'),
-    ('ffn.layers.0.0', 'mlp.fc1'),
-    ('ffn.layers.1', 'mlp.fc2'),
-]
-_ENCODER: Pairs = [
-    ('backbone.cls_token', 'cls_token'),
-    ('backbone.pos_embed', 'pos_embed'),
-    ('backbone.patch_embed.projection', 'patch_embed.proj'),
-    *((f'backbone.layers.#.{a}', f'blocks.#.{b}') for a, b in _LAYER),
-    ('backbone.ln1', 'norm'),
-]
-_DECODER: Pairs = [
-    ('neck.mask_token', 'mask_token'),
-    ('neck.decoder_pos_embed', 'decoder_pos_embed'),
-    ('neck.decoder_embed', 'decoder_embed'),
-    *(
-        (f'neck.decoder_blocks.#.{a}', f'decoder_blocks.#.{b}')
-        for a, b in _LAYER
-    ),
-    ('neck.ln1', 'decoder_norm'),
-    ('neck.decoder_pred', 'decoder_pred'),
-]
-_PROJECTOR: Pairs = [
-    ('align_head.projector.fc0', 'projector.0'),
-    ('align_head.projector.bn0', 'projector.1'),
-    ('align_head.projector.fc1', 'projector.3'),
-    ('align_head.projector.bn1', 'projector.4'),
-]
-_PAIRS: dict[str, Pairs] = dict(
-    ccmim=_ENCODER + _DECODER + _PROJECTOR,
-    mae=_ENCODER + _DECODER,
-    timm=_ENCODER,
-)
-FORMATS = ('project', *_PAIRS)
-
-#: What a format may hold beside the parts that it shares with the others: a
-#: classifier, or parts of this project that the other format has not.
-_LEFT_OUT = dict(
-    ccmim=('backbone.mask_token',),
-    mae=('head.', 'align_head.', 'backbone.mask_token'),
-    timm=('head.', 'align_head.', 'neck.', 'backbone.mask_token'),
-)
+from .names import FORMATS, LAYER, LEFT_OUT, MOCO, PAIRS, READ_ALONE, Pairs
 
 
 class Conversion(NamedTuple):
@@ -94,19 +53,22 @@ def convert(state: dict[str, Tensor], source: str, target: str) -> Conversion:
 
     Raises:
         ValueError: If a name is of neither the source's parts nor those
-            known to be left out, or part of the encoder is missing.
+            known to be left out, part of the encoder is missing, or the
+            target is a format to read alone.
     """
     left_out: list[str] = []
+    if target in READ_ALONE:
+        raise ValueError(f'the format {target} is read, and not written')
     if source != 'project':
-        pairs = [(theirs, ours) for ours, theirs in _PAIRS[source]]
-        if source == 'timm':
-            state = _plain_vit(state)
-        state, dropped = _rename(state, pairs, _LEFT_OUT[source])
+        pairs = [(theirs, ours) for ours, theirs in PAIRS[source]]
+        if source in _MADE_LIKE:
+            state = _MADE_LIKE[source](state)
+        state, dropped = _rename(state, pairs, LEFT_OUT[source])
         left_out += dropped
     _check_encoder(state)
     if target != 'project':
-        left = _LEFT_OUT[target]
-        state, dropped = _rename(state, _PAIRS[target], left)
+        left = LEFT_OUT[target]
+        state, dropped = _rename(state, PAIRS[target], left)
         left_out += dropped
     return Conversion(state, left_out)
 
@@ -119,6 +81,11 @@ def detect_format(names: Iterable[str]) -> str:
     """
     names = list(names)
     for form, prefix in (
+        ('mocov3', MOCO),
+        ('dino', 'module.backbone.blocks.'),
+        ('dino', 'backbone.blocks.'),
+        ('clip_visual', 'visual.transformer.'),
+        ('clip_visual', 'transformer.resblocks.'),
         ('project', 'backbone.'),
         ('ccmim', 'projector.'),
         ('mae', 'decoder_blocks.'),
@@ -169,6 +136,34 @@ def _plain_vit(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
+def _of_one_process(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without the wrapper of several processes, which some have."""
+    return {n.removeprefix('module.'): value for n, value in state.items()}
+
+
+def _batched(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A CLIP with the names and dimensions of its visual transformer.
+
+    Its file may be of that alone, and then says nothing of ``visual``.
+    """
+    if not any(name.startswith('visual.') for name in state):
+        state = {f'visual.{name}': value for name, value in state.items()}
+    dimensions = {
+        'visual.class_embedding': 1,
+        'visual.positional_embedding': 2,
+    }
+    return {
+        name: value.reshape((1,) * (3 - value.ndim) + value.shape)
+        if value.ndim == dimensions.get(name)
+        else value
+        for name, value in state.items()
+    }
+
+
+#: What makes a state like the others, before it is renamed.
+_MADE_LIKE = dict(timm=_plain_vit, dino=_of_one_process, clip_visual=_batched)
+
+
 def is_square(count: int) -> bool:
     """Whether so many patches are a square of them."""
     return count > 0 and math.isqrt(count) ** 2 == count
@@ -215,9 +210,12 @@ def _check_encoder(state: dict[str, Tensor]) -> None:
     modules += [
         f'backbone.layers.{i}.{part}'
         for i in range(depth)
-        for part, _ in _LAYER
+        for part, _ in LAYER
     ]
     needed += [f'{m}.{leaf}' for m in modules for leaf in ('weight', 'bias')]
+    if 'backbone.pre_norm.weight' in state:
+        # CLIP's: what is normed at once needs no bias.
+        needed.remove('backbone.patch_embed.projection.bias')
     missing = [name for name in needed if name not in state]
     if missing:
         raise ValueError(

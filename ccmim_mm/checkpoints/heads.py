@@ -1,5 +1,6 @@
 """The number of attention heads, which no parameter's shape tells."""
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -10,7 +11,7 @@ from mmpretrain.models.utils import (
     WindowMSA,
     WindowMSAV2,
 )
-from torch import nn
+from torch import Tensor, nn
 
 _ATTENTION = (
     MultiheadAttention,
@@ -53,6 +54,21 @@ def told_heads(meta: Any) -> dict[str, int]:
     ):
         raise ValueError('its meta.heads are not numbers by name')
     return dict(heads)
+
+
+def moco_heads(state: dict[str, Tensor]) -> dict[str, int]:
+    """The heads of an official MoCo v3, which its file does not tell.
+
+    Its code knows ViT-S and ViT-B, both of 12 heads, and others' ViT-S has
+    6.
+
+    Args:
+        state: Its parameters by this project's names.
+    """
+    if state['backbone.cls_token'].shape[-1] not in (384, 768):
+        return {}
+    attention = re.compile(r'(backbone\.layers\.\d+\.attn)\.qkv\.weight')
+    return {m[1]: 12 for name in state if (m := attention.fullmatch(name))}
 
 
 def check_heads(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .content import check_content, extent, is_finite
 from .formats import convert, detect_format
-from .heads import told_heads
+from .heads import moco_heads, told_heads
 from .safe_reading import read_safely
 
 #: Characters of a parameter's name, which messages repeat.
@@ -74,8 +74,8 @@ def read_state_dict(
 
     Args:
         path: A file that ``torch.save`` wrote: the parameters themselves, or
-            a dict with them under ``state_dict`` or ``model``. Or one of
-            safetensors.
+            a dict with them under ``state_dict``, ``model`` or ``teacher``.
+            Or one of safetensors.
         trust: Let the file run code.
 
     Returns:
@@ -107,6 +107,8 @@ def read_as_project(path: str | Path, trust: bool = False) -> Checkpoint:
         if form != 'project':
             # Of any task: what is missing, the loading says.
             state = convert(state, form, 'project').state
+            if form == 'mocov3' and not heads:
+                heads = moco_heads(state)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
     return Checkpoint(state, heads, form)
@@ -177,7 +179,8 @@ def read_with_heads(
     else:
         data = read_safely(path, stand_ins=_STAND_INS, trust=trust)
         meta = data.get('meta') if isinstance(data, dict) else None
-        for key in ('state_dict', 'model'):
+        # Of DINO's two networks its teacher is the one to use.
+        for key in ('state_dict', 'model', 'teacher'):
             if isinstance(data, dict) and isinstance(data.get(key), dict):
                 data = data[key]
     try:

@@ -2,13 +2,21 @@
 
 from .algorithms import (
     CCMIM,
+    MaskDistill,
     MaskedMethod,
+    MimCo,
     PretrainMethod,
+    TeacherMethod,
     features_of,
     patch_features_of,
 )
 from .backbones import MaskedViT, WindowedViT
-from .heads import CCMIMAlignHead, MaskedPretrainHead
+from .heads import (
+    CCMIMAlignHead,
+    MaskDistillHead,
+    MaskedPretrainHead,
+    MimCoHead,
+)
 from .layers import PartialLayer
 from .necks import MaskedPretrainDecoder, SimpleFeaturePyramid
 from .task_modules import (
@@ -20,22 +28,30 @@ from .task_modules import (
     TopKMaskSampler,
     top_masked_share,
 )
+from .teachers import FrozenTeacher, Targets
 
 __all__ = [
     'CCMIM',
     'AdditiveNoiseMaskSampler',
     'BaseMaskSampler',
     'CCMIMAlignHead',
+    'FrozenTeacher',
     'GumbelMaskSampler',
+    'MaskDistill',
+    'MaskDistillHead',
     'MaskIndices',
     'MaskedMethod',
     'MaskedPretrainDecoder',
     'MaskedPretrainHead',
     'MaskedViT',
+    'MimCo',
+    'MimCoHead',
     'PartialLayer',
     'PretrainMethod',
     'RandomMaskSampler',
     'SimpleFeaturePyramid',
+    'Targets',
+    'TeacherMethod',
     'TopKMaskSampler',
     'WindowedViT',
     'features_of',

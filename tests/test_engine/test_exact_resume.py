@@ -69,12 +69,12 @@ def same(a, b):
     return a == b
 
 
-def assert_same_runs(resumed, straight):
+def assert_same_runs(resumed, straight, logged=LOGGED):
     assert resumed.iter == straight.iter
     assert same(resumed.model.state_dict(), straight.model.state_dict())
     states = [r.optim_wrapper.state_dict() for r in (resumed, straight)]
     assert same(*states)
-    for name in LOGGED:
+    for name in logged:
         assert np.array_equal(history(resumed, name), history(straight, name))
 
 

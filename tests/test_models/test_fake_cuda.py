@@ -10,15 +10,18 @@ import torch
 from conftest import ROOT
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from test_configs import PATHS
+from test_configs import PATHS, TEACHER_PATHS
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     FakeTensorMode,
 )
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from ccmim_mm.models import FrozenTeacher
 
 
 class NothingComesBack(TorchDispatchMode):
@@ -55,7 +58,9 @@ def step(config, plant=None):
         inputs = torch.empty(4, 3, size, size)
     dtypes = set()
     layer = model.backbone.layers[0].ffn
-    linear = model.neck.decoder_embed
+    linear = layer.layers[1]
+    if model.neck is not None:
+        linear = model.neck.decoder_embed
     linear.register_forward_hook(lambda *a: dtypes.add(a[2].dtype))
     if plant is not None:
         model.head.register_forward_pre_hook(plant)
@@ -77,6 +82,38 @@ def step(config, plant=None):
 def test_a_step_stays_on_the_gpu(path):
     losses, dtypes = step(Config.fromfile(ROOT / f'configs/{path}.py'))
     assert 'loss_rec' in losses
+    for name, value in losses.items():
+        assert value.device.type == 'cuda', name
+        assert value.shape == (), name
+    assert torch.bfloat16 in dtypes
+
+
+@pytest.mark.usefixtures('gpu')
+@pytest.mark.parametrize('path', TEACHER_PATHS)
+def test_a_step_with_a_teacher_stays_on_the_gpu(path, monkeypatch):
+    config = Config.fromfile(ROOT / f'configs/{path}.py')
+
+    def read(self, trust):
+        """A teacher of its width, of other pixels, with no file."""
+        width = config.model.head.out_channels
+        arch = dict(
+            embed_dims=width,
+            num_layers=1,
+            num_heads=4,
+            feedforward_channels=width,
+        )
+        self._side = 16 * self.grid
+        with torch.device('cuda'):
+            self._network = VisionTransformer(
+                arch, self._side, 16, out_type='raw'
+            ).requires_grad_(False)
+            self._affine = torch.ones(2, 1, 3, 1, 1)
+        # It is where the first pictures are.
+        self._device = self._affine.device
+
+    monkeypatch.setattr(FrozenTeacher, '_read', read)
+    losses, dtypes = step(config)
+    assert any(name.startswith('loss') for name in losses)
     for name, value in losses.items():
         assert value.device.type == 'cuda', name
         assert value.shape == (), name

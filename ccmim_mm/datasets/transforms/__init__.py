@@ -7,13 +7,16 @@ from .loading import (
     LoadUprightImage,
     UnreadablePictureError,
 )
+from .mask_shapes import BlockMaskNoise, UnitMaskNoise
 from .resizing import CappedResizeEdge
 
 __all__ = [
+    'BlockMaskNoise',
     'CappedResizeEdge',
     'LoadLabelMap',
     'LoadReadableImage',
     'LoadUprightImage',
     'PackMaskedInputs',
+    'UnitMaskNoise',
     'UnreadablePictureError',
 ]

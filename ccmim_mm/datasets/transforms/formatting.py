@@ -17,18 +17,21 @@ class PackMaskedInputs(PackInputs):
     numpy array: as a tensor each would cost its own shared-memory file on
     the way from the worker.
 
+    Noise that an earlier transform has drawn (``BlockMaskNoise``) is packed
+    as it is, with the ``num_masked`` that it stands for.
+
     Args:
         num_patches: Patches L of the model's input; None draws no noise and
             leaves it to an earlier transform or to the algorithm.
     """
 
     def __init__(self, num_patches: int | None = None) -> None:
-        super().__init__(algorithm_keys=('mask_noise',))
+        super().__init__(algorithm_keys=('mask_noise', 'num_masked'))
         self.num_patches = num_patches
 
     def transform(self, results: dict) -> dict:
         """Draw the noise and pack."""
-        if self.num_patches is not None:
+        if self.num_patches is not None and 'mask_noise' not in results:
             # 24 bits fit float32 exactly; rounding could give 1.0.
             bits = np.random.randint(0, 1 << 24, self.num_patches)
             results['mask_noise'] = (bits * 2.0**-24).astype(np.float32)

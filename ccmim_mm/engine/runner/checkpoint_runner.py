@@ -29,6 +29,7 @@ from ...checkpoints import (
     unpack_histories,
 )
 from ...files import write_atomic
+from ...models import PretrainMethod
 from .portable_runner import PortableRunner
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 from .schedule_replay import replay_schedule
@@ -231,6 +232,8 @@ class CheckpointRunner(PortableRunner):
                 check_place(self._loop_state, loop.state_dict(), meta['epoch'])
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             state = check_state(checkpoint['state_dict'])
+            if isinstance(model, PretrainMethod):
+                model.check_resume(state, meta.get('settings') or {})
             load(model, state, TO_RESUME, heads=told_heads(meta))
         except ValueError as error:
             raise ValueError(f'{filename}: {error}') from None

@@ -8,10 +8,12 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.registry import RUNNERS
+from mmpretrain.utils import get_ori_model
 from torch import nn
 
 from ...datasets.classes import check_data, has_classes
 from ...files import remove_parts
+from ...models import PretrainMethod
 from .checkpoint_runner import CheckpointRunner
 from .prepare import as_given, prepare
 from .schedule_length import schedule_problem, without_short_warm_ups
@@ -77,6 +79,9 @@ class ResilientRunner(CheckpointRunner):
             return
         self._on_main(self._take_work_dir)
         self._find_start()
+        method = get_ori_model(self.model)
+        if isinstance(method, PretrainMethod):
+            method.before_training(self.trust)
         problem = schedule_problem(self.cfg)
         if problem and not self._resume:
             self.logger.warning(problem)

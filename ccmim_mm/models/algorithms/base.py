@@ -1,5 +1,6 @@
 """What engine, checkpoints, evaluation and pictures may know of a method."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from mmpretrain.models import BaseSelfSupervisor
@@ -56,6 +57,30 @@ class PretrainMethod(BaseSelfSupervisor):
 
         Raises:
             ValueError: Naming what to set.
+        """
+
+    def before_training(self, trust: bool = False) -> None:
+        """Read what training needs beside the data, before it begins.
+
+        Args:
+            trust: Let files run code.
+
+        Raises:
+            FileNotFoundError: If a file is missing.
+            ValueError: If it does not fit, naming what to set.
+        """
+
+    def check_resume(
+        self, state: Mapping[str, Tensor], settings: Mapping[str, str]
+    ) -> None:
+        """Refuse to go on from a run that was another.
+
+        Args:
+            state: The checkpoint's parameters.
+            settings: Of its config, by dotted names, printed.
+
+        Raises:
+            ValueError: Naming what would work.
         """
 
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:

@@ -1,11 +1,17 @@
 """Methods that hide patches: their masks, and what they say of themselves."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from ..task_modules import BaseMaskSampler, build_mask_sampler
+from ..task_modules import (
+    BaseMaskSampler,
+    RandomMaskSampler,
+    build_mask_sampler,
+)
 from .base import PretrainMethod
 
 
@@ -82,7 +88,8 @@ class MaskedMethod(PretrainMethod):
 
         Raises:
             TypeError: If the pictures were collated into a list.
-            ValueError: If the noise is not of length L.
+            ValueError: If the noise is not of length L, or stands for a mask
+                that the sampler does not give.
         """
         if not isinstance(inputs, Tensor):
             raise TypeError(
@@ -103,7 +110,33 @@ class MaskedMethod(PretrainMethod):
                 f'num_patches={shape[1]} in the PackMaskedInputs of the '
                 'training pipeline'
             )
+        self._check_shapes(data_samples or ())
         if inputs.is_cuda and torch.cuda.is_available():
             # Only a pinned source is copied without waiting.
             noise = noise.pin_memory()
         return noise.to(inputs.device, non_blocking=True)
+
+    def _check_shapes(self, data_samples: Iterable[DataSample]) -> None:
+        """Refuse mask shapes of which the sampler would hide others."""
+        wanted = {s.num_masked for s in data_samples if 'num_masked' in s}
+        masked = self.num_patches - self.mask_sampler.num_visible(
+            self.num_patches
+        )
+        if not wanted:
+            return
+        if not isinstance(self.mask_sampler, RandomMaskSampler):
+            raise ValueError(
+                "the pictures carry masks' shapes, which "
+                f'{type(self.mask_sampler).__name__} does not keep: set '
+                'model.mask_sampler.type to RandomMaskSampler, or take the '
+                'shapes out of the training pipeline'
+            )
+        if wanted != {masked}:
+            count = max(wanted)
+            # So that rounding cannot matter.
+            ratio = (count - 0.5) / self.num_patches
+            raise ValueError(
+                f'the pictures carry masks of {count} patches and the '
+                f'sampler hides {masked}: set model.mask_sampler.mask_ratio '
+                f'to {ratio:.4f}'
+            )

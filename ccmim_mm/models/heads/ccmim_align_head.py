@@ -4,10 +4,11 @@ from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_gather, get_rank
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
+
+from .info_nce import info_nce, spread
 
 
 @MODELS.register_module()
@@ -90,24 +91,15 @@ class CCMIMAlignHead(BaseModule):
         Raises:
             ValueError: For a batch of one with BatchNorm in the projector.
         """
-        batch, rank = len(visible_cls), get_rank()
         if self.training:
-            self.check_batch(batch)
+            self.check_batch(len(visible_cls))
         queries = self.project(visible_cls)
         with nullcontext() if masked_cls.requires_grad else torch.no_grad():
-            own_keys = self.project(masked_cls)
-        gathered = all_gather(own_keys.detach())
-        gathered[rank] = own_keys
-        keys = torch.cat(gathered)
-        labels = torch.arange(batch, device=keys.device) + batch * rank
-        with torch.autocast(queries.device.type, enabled=False):
-            logits = queries @ keys.T / self.temperature
-            ce = F.cross_entropy(logits, labels)
-        spread = queries.detach().std(0, correction=0).mean()
-        accuracy = (logits.argmax(1) == labels).float().mean()
+            keys = self.project(masked_cls)
+        contrast = info_nce(queries, keys, self.temperature)
         return dict(
-            loss_align=self.loss_weight * 2 * self.temperature * ce,
-            align_ce=ce.detach(),
-            align_acc=accuracy,
-            align_std=spread * queries.shape[1] ** 0.5,
+            loss_align=self.loss_weight * 2 * self.temperature * contrast.ce,
+            align_ce=contrast.ce.detach(),
+            align_acc=contrast.accuracy,
+            align_std=spread(queries),
         )

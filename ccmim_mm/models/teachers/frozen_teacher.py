@@ -1,0 +1,264 @@
+"""A frozen model whose features of whole pictures are what is predicted."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import Tensor
+
+from .encoder import build_encoder, random_weights, read_weights
+from .picture_targets import PatchHOG, PatchPixels
+
+#: Of RGB pixels in [0, 255].
+IMAGENET = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+CLIP = (
+    [122.7709383, 116.7460125, 104.09373615],
+    [68.5005327, 66.6321579, 70.32316304],
+)
+_PICTURES: dict[str, Any] = dict(pixel=PatchPixels, hog=PatchHOG)
+_NETWORKS = (
+    *('auto', 'project', 'mmpretrain', 'ccmim', 'mae', 'timm', 'dino'),
+    *('mocov3', 'clip_visual'),
+)
+
+
+class Targets(NamedTuple):
+    """What a teacher says of pictures, fp32, without a graph.
+
+    Attributes:
+        patches: ``(B, L, D)``, in raster order.
+        image: Of each picture as a whole, ``(B, D)``; None if the teacher
+            has no such thing.
+    """
+
+    patches: Tensor
+    image: Tensor | None
+
+
+@MODELS.register_module()
+class FrozenTeacher:
+    """Features of a plain ViT, pixels or gradients, as targets.
+
+    No module, and so in no optimizer, state dict, average or bucket of
+    gradients: it is read when the training begins (:meth:`prepare`), and
+    goes to the device of the first pictures. Its size is read off the file.
+    The whole design is chosen here.
+
+    Args:
+        checkpoint: The teacher's file; ``--teacher`` sets it.
+        kind: Its format, which its names tell (``auto``): ``project`` (or
+            ``mmpretrain``), ``ccmim``, ``mae``, ``timm``, ``dino``,
+            ``mocov3``, ``clip_visual``. Or ``pixel``, the normalised pixels
+            of each patch, or ``hog``, MaskFeat's gradients: no file.
+        heads: Attention heads, which no shape tells. None takes the file's
+            word, or the usual number of its width; for MoCo v3, whose ViT-S
+            has 12 and not 6, it is needed.
+        mean: Of RGB pixels in [0, 255], as the teacher was trained. None is
+            CLIP's for ``clip_visual``, for a file of this project that of
+            the run, and ImageNet's else.
+        std: Likewise.
+        layer: The last layer to run, from 0, or from -1 backwards.
+        final_norm: Apply the norm behind the last layer.
+        image_feature: What stands for a picture as a whole: the CLS token or
+            the mean of the patches.
+        target_norm: ``ln`` gives each vector mean 0 and variance 1 over its
+            channels, without affine; ``l2`` length 1. None is ``ln`` for
+            networks, and for pixels and gradients ``none``.
+        norm_eps: Of its norms; None is 1e-5 for CLIP and 1e-6 else.
+        quick_gelu: CLIP's activation; None is for ``clip_visual`` alone.
+        random: In place of a checkpoint, a control: the arch of a network of
+            random weights, the same every time, as a dict, with
+            ``patch_size``.
+        grid: Patches along a side of the student; the method sets it.
+        img_size: Side of the student's pictures, in pixels; likewise.
+        pixels: ``(mean, std)`` that the student's are normalised with;
+            likewise.
+
+    Raises:
+        ValueError: For a kind, feature or norm that is not known.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | None = None,
+        kind: str = 'auto',
+        heads: int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        layer: int = -1,
+        final_norm: bool = False,
+        image_feature: Literal['cls', 'mean'] = 'cls',
+        target_norm: Literal['ln', 'l2', 'none'] | None = None,
+        norm_eps: float | None = None,
+        quick_gelu: bool | None = None,
+        random: dict | None = None,
+        *,
+        grid: int,
+        img_size: int,
+        pixels: tuple[Sequence[float], Sequence[float]],
+    ) -> None:
+        for name, value, known in (
+            ('kind', kind, (*_NETWORKS, *_PICTURES)),
+            ('image_feature', image_feature, ('cls', 'mean')),
+            ('target_norm', target_norm, (None, 'ln', 'l2', 'none')),
+        ):
+            if value not in known:
+                raise ValueError(
+                    f'model.teacher.{name}={value!r} is none of '
+                    f'{", ".join(map(str, known))}'
+                )
+        self.checkpoint = checkpoint
+        self.kind = kind
+        self.layer = layer
+        self.final_norm = final_norm
+        self.image_feature = image_feature
+        self.random = random
+        self.grid = grid
+        self.pixels = pixels
+        self.own_pixels = mean, std
+        self.options: dict[str, Any] = dict(
+            heads=heads, norm_eps=norm_eps, quick_gelu=quick_gelu
+        )
+        default = 'none' if kind in _PICTURES else 'ln'
+        self.target_norm = target_norm or default
+        #: SHA-256 of its weights, once they are read.
+        self.digest: bytes | None = None
+        #: Channels D of its targets, likewise.
+        self.width: int | None = None
+        self._network: Any = None
+        # Of the pictures that it sees, in pixels.
+        self._side = img_size
+        self._device: torch.device | None = None
+        #: From the student's pixels to its own: scale and shift by channel.
+        self._affine: Tensor | None = None
+
+    def __deepcopy__(self, memo: dict) -> Self:
+        """Itself: what is frozen can be shared."""
+        return self
+
+    @property
+    def has_image(self) -> bool:
+        """Whether it says something of a picture as a whole."""
+        return self.kind not in _PICTURES
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        if not self.has_image:
+            return f'model.teacher.kind={self.kind}'
+        return self.checkpoint or 'of random weights'
+
+    def prepare(self, trust: bool = False) -> None:
+        """Read the teacher, once.
+
+        Args:
+            trust: Let its file run code.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If none is named, or it cannot be read safely, is of
+                another kind than said, is no plain ViT, or has heads that
+                nobody knows.
+        """
+        if self._network is not None:
+            return
+        if self.has_image:
+            self._read(trust)
+        else:
+            self._network = _PICTURES[self.kind](self.grid)
+            self.digest = hashlib.sha256(self.kind.encode()).digest()
+            blank = torch.zeros(1, 3, self._side, self._side)
+            self.width = self._of_pictures(blank).shape[-1]
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor) -> Targets:
+        """What it says of the student's pictures.
+
+        Args:
+            inputs: Whole pictures as the student sees them, normalised,
+                ``(B, 3, img_size, img_size)``.
+        """
+        self.prepare()
+        if self._device != inputs.device:
+            self._network.to(inputs.device)
+            if self._affine is not None:
+                self._affine = self._affine.to(inputs.device)
+            self._device = inputs.device
+        pictures = self.renormalised(inputs)
+        if not self.has_image:
+            return Targets(self._normed(self._of_pictures(pictures)), None)
+        tokens = self._network(pictures)[-1].float()
+        patches = tokens[:, 1:]
+        mean = self.image_feature == 'mean'
+        image = patches.mean(1) if mean else tokens[:, 0]
+        return Targets(self._normed(patches), self._normed(image))
+
+    def renormalised(self, inputs: Tensor) -> Tensor:
+        """Pictures as the teacher was trained on: pixels, size."""
+        if self._affine is not None:
+            scale, shift = self._affine
+            inputs = inputs * scale + shift
+        side = self._side
+        if inputs.shape[-1] != side:
+            # Down to fewer pixels as Pillow does it.
+            inputs = F.interpolate(
+                inputs, (side, side), mode='bicubic', antialias=True
+            )
+        return inputs
+
+    def _read(self, trust: bool) -> None:
+        if self.random is not None:
+            arch = dict(self.random)
+            patch_size = arch.pop('patch_size')
+            weights = random_weights(arch, patch_size, self.grid)
+        elif self.checkpoint is None:
+            raise ValueError(
+                'the method learns from a teacher, and the config names none: '
+                '--teacher CKPT, or set model.teacher.checkpoint'
+            )
+        else:
+            weights = read_weights(self.checkpoint, self.kind, trust)
+        try:
+            network = build_encoder(
+                weights, self.grid, self.layer, self.final_norm, **self.options
+            )
+        except ValueError as error:
+            raise ValueError(f'the teacher {self.name}: {error}') from None
+        # Its own eval() forgets to return it.
+        network.eval()
+        self._network = network.requires_grad_(False)
+        patch = network.patch_embed.projection.kernel_size[0]
+        self._side = self.grid * patch
+        self.width = network.embed_dims
+        self.digest = weights.digest
+        own: tuple[Sequence[float], Sequence[float]] = IMAGENET
+        if weights.form == 'clip_visual':
+            own = CLIP
+        elif weights.form in ('project', 'random'):
+            own = self.pixels
+        mean, std = self.own_pixels
+        self._take_pixels(mean or own[0], std or own[1])
+
+    def _take_pixels(self, mean: Sequence, std: Sequence) -> None:
+        """Note how its pixels differ from the student's."""
+        if [*map(list, self.pixels)] == [list(mean), list(std)]:
+            return
+        channels = [*zip(*self.pixels, mean, std, strict=True)]
+        scale = [s / own_s for _, s, _, own_s in channels]
+        shift = [(m - own_m) / own_s for m, _, own_m, own_s in channels]
+        self._affine = torch.tensor([scale, shift]).reshape(2, 1, 3, 1, 1)
+
+    def _of_pictures(self, pictures: Tensor) -> Tensor:
+        """Pixels or gradients, ``(B, L, D)``, in fp32."""
+        with torch.autocast(pictures.device.type, enabled=False):
+            return self._network(pictures.float())
+
+    def _normed(self, features: Tensor) -> Tensor:
+        if self.target_norm == 'ln':
+            return F.layer_norm(features, features.shape[-1:], eps=1e-6)
+        if self.target_norm == 'l2':
+            return F.normalize(features, dim=-1)
+        return features

@@ -1,0 +1,137 @@
+"""Runs of all methods with a teacher, and two ranks against one."""
+
+import shutil
+
+import pytest
+import torch
+from conftest import samples
+from dist_helpers import run_ranks
+from mmengine.registry import RUNNERS
+from run_helpers import bare
+from teacher_cases import MIMCO, batch, method, save_teacher, tiny_run
+from test_engine.test_exact_resume import assert_same_runs, stop
+from torch.nn.parallel import DistributedDataParallel
+
+METHODS = dict(MaskDistill={}, MimCo=MIMCO)
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    return save_teacher(tmp_path)
+
+
+def step(model, call, images, noise):
+    """The objective and the gradients of a step."""
+    losses = call(images, samples(noise), mode='loss')
+    total, _ = model.parse_losses(losses)
+    total.backward()
+    return total.item(), {
+        name: p.grad.numpy()
+        for name, p in model.named_parameters()
+        if p.requires_grad
+    }
+
+
+def one_rank(rank, path):
+    """A DDP step of each method; it would fail on unused parameters."""
+    images, noise = (part[4 * rank : 4 * rank + 4] for part in batch(8))
+    found = {}
+    for name, changes in METHODS.items():
+        model = method(path, **changes)
+        wrapped = DistributedDataParallel(model)
+        found[name] = step(model, wrapped, images, noise)
+    return found
+
+
+def test_two_ranks_equal_one_process(teacher):
+    results = run_ranks(one_rank, args=(teacher[0],))
+    for name, changes in METHODS.items():
+        model = method(teacher[0], **changes)
+        loss, expected = step(model, model, *batch(8))
+        mean = sum(r[name][0] for r in results) / 2
+        assert mean == pytest.approx(loss, rel=1e-5)
+        for rank in results:
+            for part, grad in rank[name][1].items():
+                wanted = torch.from_numpy(expected[part])
+                error = (torch.from_numpy(grad) - wanted).norm()
+                assert error / wanted.norm() < 1e-4, part
+
+
+def run(cfg):
+    runner = RUNNERS.build(bare(cfg))
+    runner.train()
+    return runner
+
+
+def test_a_stopped_run_goes_on_with_its_teacher_alone(
+    picture_folder, tmp_path, teacher
+):
+    path, _ = teacher
+    straight = run(tiny_run(picture_folder, tmp_path / 'straight', path))
+    work_dir = tmp_path / 'stopped'
+    stop(bare(tiny_run(picture_folder, work_dir, path)), iteration=1)
+    # Another teacher is refused, and both are named.
+    other, _ = save_teacher(tmp_path, seed=1)
+    cfg = tiny_run(
+        picture_folder, work_dir, other, name='other', resume='auto'
+    )
+    message = rf'learnt from .*teacher0.*SHA-256 .* teacher is {other} \('
+    with pytest.raises(ValueError, match=message):
+        run(cfg)
+    # The same one elsewhere is the same.
+    moved = str(shutil.move(path, tmp_path / 'moved.pth'))
+    cfg = tiny_run(
+        picture_folder, work_dir, moved, name='again', resume='auto'
+    )
+    logged = ('loss', 'target_cos', 'pred_std', 'lr')
+    assert_same_runs(run(cfg), straight, logged)
+
+
+def test_mimco_goes_on_exactly(picture_folder, tmp_path, teacher):
+    options = {f'model.{key}': value for key, value in MIMCO.items()}
+    options['model.head'] = dict(MIMCO['head'], _delete_=True)
+    options['train_cfg.max_epochs'] = 1
+
+    def cfg(work_dir, **kwargs):
+        return bare(
+            tiny_run(
+                picture_folder,
+                tmp_path / work_dir,
+                teacher[0],
+                options,
+                **kwargs,
+            )
+        )
+
+    straight = run(cfg('straight'))
+    stop(cfg('stopped'), iteration=0)
+    resumed = run(cfg('stopped', name='again', resume='auto'))
+    logged = ('loss', 'patch_acc', 'image_ce', 'lr')
+    assert_same_runs(resumed, straight, logged)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'model.head.out_channels': 16}, r'set model\.head\.out_channels=32'),
+        ({'model.teacher.kind': 'clip_visual'}, 'leave kind out'),
+        ({'model.backbone.mask_token': False}, 'backbone.mask_token=True'),
+        ({'data_preprocessor.bgr_to_rgb': False}, 'bgr_to_rgb=True'),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_the_training(
+    options, message, picture_folder, tmp_path, teacher
+):
+    cfg = tiny_run(picture_folder, tmp_path / 'run', teacher[0], options)
+    with pytest.raises(ValueError, match=message):
+        RUNNERS.build(cfg).check_input()
+
+
+def test_the_command_names_a_teacher(picture_folder, tmp_path, teacher):
+    cfg = tiny_run(picture_folder, tmp_path / 'run', teacher[0])
+    assert cfg.model.teacher.checkpoint == teacher[0]
+    with pytest.raises(FileNotFoundError, match=r'no checkpoint .*none\.pth'):
+        tiny_run(picture_folder, tmp_path / 'run', str(tmp_path / 'none.pth'))
+    cfg = tiny_run(picture_folder, tmp_path / 'run', None)
+    with pytest.raises(ValueError, match='--teacher CKPT, or set'):
+        RUNNERS.build(cfg).check_input()
