@@ -1,5 +1,6 @@
 """Parameters into models, with one account of every tensor."""
 
+import copy
 import re
 from collections import OrderedDict
 from typing import Any
@@ -22,8 +23,9 @@ def load_pretrained(
     """Start a model from a pre-trained checkpoint.
 
     All that fits goes into a pre-training method, whose ``may_be_new`` says
-    what the checkpoint may lack, and the encoder into the backbone of any
-    other model. Tensors of the encoder are never dropped without a word.
+    what the checkpoint may lack and ``starts_anew`` what is left in it, and
+    the encoder into the backbone of any other model. Tensors of the encoder
+    are never dropped without a word.
 
     Args:
         model: The model.
@@ -36,6 +38,11 @@ def load_pretrained(
         ValueError: For such a tensor otherwise, for numbers of another kind
             or attention of other heads; nothing was changed then.
     """
+    if isinstance(model, PretrainMethod):
+        # Not a plain dict: it brings its modules' versions along.
+        state = copy.copy(state)
+        for name in [n for n in state if n.startswith(model.starts_anew)]:
+            del state[name]
     if isinstance(model, BaseSelfSupervisor):
         return load(model, state, into_method(model), allow_partial, heads)
     return load(model.backbone, state, INTO_BACKBONE, allow_partial, heads)

@@ -181,6 +181,18 @@ def test_batches_that_make_no_step(picture_folder, tmp_path, options, message):
         train(picture_folder, tmp_path, options=options)
 
 
+def test_an_evaluation_is_logged_as_it_is(finished):
+    """And not as the mean of it and those before."""
+    straight, work_dir = finished
+    (log,) = work_dir.glob('*/*.log')
+    said = [line for line in log.read_text().splitlines() if '(val)' in line]
+    points = straight.message_hub.runtime_info['frozen_features']
+    assert len(said) == len(points) > 1
+    for line, point in zip(said, points, strict=True):
+        for name in ('knn_cls', 'linear_mean'):
+            assert f'{name}: {point[name]:.4f}' in line
+
+
 def test_a_run_is_not_overwritten(finished, picture_folder):
     with pytest.raises(FileExistsError, match='--resume'):
         train(picture_folder, finished[1])

@@ -33,7 +33,8 @@ class CollapseHook(Hook):
             return
         spread = self._mean(runner, model.spread_value)
         accuracy = self._mean(runner, model.accuracy_value)
-        keys = runner.train_dataloader.batch_size * get_world_size()
+        pictures = runner.train_dataloader.batch_size * get_world_size()
+        keys = model.num_keys(pictures)
         if spread < self.min_std:
             runner.logger.warning(
                 'The projected features have collapsed: '

@@ -49,6 +49,23 @@ class _Resumable:
             )
         self.sampler = sampler
 
+    def _check_method(self) -> None:
+        """Refuse a batch that a method cannot learn from.
+
+        Raises:
+            ValueError: Naming what to set.
+        """
+        model = get_ori_model(self.runner.model)
+        if not isinstance(model, PretrainMethod):
+            return
+        model.check_batch(self.dataloader.batch_size)
+        if self.accumulation > 1 and not model.may_accumulate:
+            raise ValueError(
+                f'{type(model).__name__} changes more than gradients in each '
+                'forward pass, so a step is one: set optim_wrapper.'
+                'accumulative_counts=1, and the batch to what it is to have'
+            )
+
     @property
     def accumulation(self) -> int:
         """Batches whose gradients make up a step."""
@@ -111,7 +128,8 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
 
     Raises:
         ValueError: If the samples do not fill one step, the sampler cannot
-            start in the middle, or the method refuses the batch.
+            start in the middle, or the method refuses the batch or its
+            accumulation.
     """
 
     def __init__(
@@ -148,9 +166,7 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
                 f'optim_wrapper.accumulative_counts, to {pictures} or less, '
                 'or add pictures'
             )
-        model = get_ori_model(runner.model)
-        if isinstance(model, PretrainMethod):
-            model.check_batch(batch_size)
+        self._check_method()
 
     @property
     def due(self) -> bool:
@@ -232,7 +248,8 @@ class ResumableIterTrainLoop(_Resumable, IterBasedTrainLoop):
         dynamic_intervals: As in the parent.
 
     Raises:
-        ValueError: If the sampler cannot start in the middle.
+        ValueError: If the sampler cannot start in the middle, or the method
+            refuses the batch or its accumulation.
     """
 
     def __init__(
@@ -255,6 +272,7 @@ class ResumableIterTrainLoop(_Resumable, IterBasedTrainLoop):
         if max_iters < 1:
             raise ValueError(f'train_cfg.max_iters={max_iters}: 1 or more')
         self._take_sampler()
+        self._check_method()
         self.dataloader_iterator = _Stream(self.dataloader)
 
     def load_state_dict(self, state: dict[str, Any] | None) -> Changes:

@@ -8,6 +8,12 @@ from .base import (
     pool,
 )
 from .ccmim import CCMIM, Explanation
+from .contrastive import (
+    ContrastiveMethod,
+    DenseCLMethod,
+    MoCoV3Method,
+    SimCLRMethod,
+)
 from .mask_distill import MaskDistill
 from .masked_method import MaskedMethod
 from .mimco import MimCo
@@ -15,12 +21,16 @@ from .teacher_method import TeacherMethod
 
 __all__ = [
     'CCMIM',
+    'ContrastiveMethod',
     'Curve',
+    'DenseCLMethod',
     'Explanation',
     'MaskDistill',
     'MaskedMethod',
     'MimCo',
+    'MoCoV3Method',
     'PretrainMethod',
+    'SimCLRMethod',
     'TeacherMethod',
     'features_of',
     'patch_features_of',

@@ -30,6 +30,11 @@ class PretrainMethod(BaseSelfSupervisor):
 
     #: Prefixes of parameters that start fresh where a checkpoint has none.
     may_be_new: ClassVar[tuple[str, ...]] = ('neck.', 'head.')
+    #: Of those the ones that a new run leaves in the checkpoint.
+    starts_anew: ClassVar[tuple[str, ...]] = ()
+    #: Whether a forward pass changes nothing, so that several may make up a
+    #: step; False with an average or a queue that moves in each.
+    may_accumulate: ClassVar[bool] = True
     #: The logged spread of the projections, 0 where all are alike and 1
     #: where they fill the sphere; its fall is a collapse. None has none.
     spread_value: ClassVar[str | None] = None
@@ -82,6 +87,14 @@ class PretrainMethod(BaseSelfSupervisor):
         Raises:
             ValueError: Naming what would work.
         """
+
+    def num_keys(self, pictures: int) -> int:
+        """How many keys the logged accuracy chooses from.
+
+        Args:
+            pictures: Pictures of a step, of all processes.
+        """
+        return pictures
 
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
         """What there is to see, by title; nothing if there is nothing.

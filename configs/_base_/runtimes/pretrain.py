@@ -18,9 +18,12 @@ custom_hooks = [
     dict(type='RunSummaryHook'),
 ]
 
-# Means over the window of all that is logged but rates, sizes and counts.
+# Means over the window of all that is logged but rates, sizes, counts and
+# figures of an evaluation, which are each its own.
 log_processor = dict(
-    mean_pattern=r'^(?!.*(lr|momentum|memory|skipped|unreadable))'
+    mean_pattern=(
+        r'^(?!.*(lr|momentum|memory|skipped|unreadable|knn_|linear_|/))'
+    )
 )
 
 # Seconds that a rank waits for another: longer than an evaluation takes.

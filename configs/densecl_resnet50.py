@@ -1,0 +1,14 @@
+# DenseCL on ResNet-50, the published 200 epochs. For 8 GPUs:
+#     bash tools/dist_train.sh configs/densecl_resnet50.py 8
+_base_ = [
+    '_base_/models/densecl_resnet50.py',
+    '_base_/datasets/imagenet_bs32_densecl.py',
+    '_base_/schedules/densecl_sgd_coslr_200e.py',
+    '_base_/runtimes/pretrain.py',
+]
+
+custom_hooks = [
+    *_base_.custom_hooks,
+    # The global contrast alone for so long; mmpretrain's config lacks it.
+    dict(type='DenseCLHook', start_iters=1000),
+]
