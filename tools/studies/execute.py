@@ -86,7 +86,9 @@ def execute(
         try:
             if not stopping.is_set():
                 environment = child_environment(slot, jobs, gpus)
-                if _run(run, root, data_root, environment, processes):
+                if _run(
+                    run, root, data_root, environment, processes, stopping
+                ):
                     # One was asked to stop, so all were.
                     stopping.set()
         finally:
@@ -94,6 +96,7 @@ def execute(
 
     def terminate(number: int, frame) -> None:
         # Ctrl-C reaches the children by itself, this does not.
+        stopping.set()
         for process in [*processes]:
             process.terminate()
         raise KeyboardInterrupt
@@ -171,6 +174,7 @@ def _run(
     data_root: Path,
     environment: dict[str, str],
     processes: set[subprocess.Popen],
+    stopping: threading.Event,
 ) -> bool:
     """Run one in its own process; whether it was asked to stop."""
     before = run.pretraining
@@ -197,6 +201,9 @@ def _run(
             stderr=subprocess.STDOUT,
         )
         processes.add(process)
+        if stopping.is_set():
+            # Asked while it was being started.
+            process.terminate()
         code = process.wait()
         processes.discard(process)
     if code:
