@@ -44,7 +44,7 @@ TINY = dict(
 #: out of ``make test-fast``.
 SLOW = {
     *('test_agreement', 'test_annotated', 'test_benchmark'),
-    'test_distributed',
+    *('test_contrastive_runs', 'test_distributed'),
     *('test_distributed_run', 'test_downstream_configs', 'test_exact_resume'),
     *('test_extending', 'test_fsdp', 'test_guards', 'test_hooks'),
     *('test_mask_analysis_hook', 'test_safe_reading', 'test_seams'),
