@@ -43,6 +43,9 @@ TINY = dict(
 #: Modules that start processes, need mmdet or mmseg, or run for long: left
 #: out of ``make test-fast``.
 SLOW = {
+    *('test_resume_cases', 'test_resume_changes', 'test_signals'),
+    *('test_work_dir', 'test_outputs', 'test_options', 'test_mimco'),
+    *('test_mask_distill', 'test_atomic_checkpoints', 'test_coco'),
     *('test_agreement', 'test_annotated', 'test_benchmark'),
     *('test_contrastive_runs', 'test_distributed'),
     *('test_distributed_run', 'test_downstream_configs', 'test_exact_resume'),
