@@ -1,8 +1,8 @@
 """torchrun, which says plainly when the ranks have left because asked to.
 
 Takes torchrun's arguments. It exits with 75, and no traceback, if all ranks
-did, or if the launcher itself was signalled; in all other cases as torchrun
-does. Either way the file ``preempted`` in the work dir says so.
+of a training did, or if its launcher itself was signalled; then the file
+``preempted`` in the work dir says so. In all other cases as torchrun does.
 """
 
 import signal
@@ -15,8 +15,10 @@ def launch() -> None:
     """Run torchrun."""
     tool = next(i for i, a in enumerate(sys.argv) if a.endswith('.py') and i)
     arguments = sys.argv[tool + 1 :]
-    # torchrun's own handlers take their place.
-    leave_when_asked(arguments, (signal.SIGTERM, signal.SIGINT))
+    trains = sys.argv[tool].endswith('train.py')
+    if trains:
+        # torchrun's own handlers take their place.
+        leave_when_asked(arguments, (signal.SIGTERM, signal.SIGINT))
     # Here, as it takes seconds.
     from torch.distributed.elastic.multiprocessing import api, errors
     from torch.distributed.run import main
@@ -25,10 +27,12 @@ def launch() -> None:
         main()
     except errors.ChildFailedError as error:
         codes = {failure.exitcode for failure in error.failures.values()}
-        if codes != {EXIT_CODE}:
+        if codes != {EXIT_CODE} or not trains:
             raise
         reason = 'all ranks were asked to stop'
     except api.SignalException as error:
+        if not trains:
+            raise
         reason = str(error)
     else:
         return

@@ -30,7 +30,8 @@ _LOOPS = dict(
     train='EpochBasedTrainLoop', val='ValLoop', test='TestLoop'
 )  # mmengine's defaults
 
-Path = tuple[str, ...]
+#: A dotted key, in its parts.
+Keys = tuple[str, ...]
 
 
 def apply_options(cfg: Config, options: dict[str, Any] | None) -> None:
@@ -65,7 +66,7 @@ def apply_options(cfg: Config, options: dict[str, Any] | None) -> None:
         raise ValueError(f'--cfg-options {names}: {error}') from None
 
 
-def _flat(options: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+def _flat(options: dict[str, Any]) -> Iterator[tuple[Keys, Any]]:
     """Every value that is given, by its path."""
     for key, value in options.items():
         path = tuple(str(key).split('.'))
@@ -76,7 +77,7 @@ def _flat(options: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
             yield path, value
 
 
-def _check_top(cfg: Config, path: Path) -> None:
+def _check_top(cfg: Config, path: Keys) -> None:
     key = path[0]
     live = {*inspect.signature(Runner).parameters} - {'cfg'} | _READ
     if key in live:
@@ -102,7 +103,7 @@ def _check_top(cfg: Config, path: Path) -> None:
         )
 
 
-def _places(value: Any, live: set[str], path: Path = ()) -> Iterator:
+def _places(value: Any, live: set[str], path: Keys = ()) -> Iterator:
     """Every part of what a run reads of a config, by its path."""
     if path:
         yield path, value
@@ -125,7 +126,7 @@ def _unscoped(value: Any) -> Any:
     return value
 
 
-def _is_use(key: str, variable: Any, place: Path, value: Any) -> bool:
+def _is_use(key: str, variable: Any, place: Keys, value: Any) -> bool:
     """Whether a variable of the file seems to have been used in a place."""
     if variable is None:
         return place[-1] == key
@@ -133,7 +134,7 @@ def _is_use(key: str, variable: Any, place: Path, value: Any) -> bool:
     return by_name and bool(variable == value)
 
 
-def _check_second(cfg: Config, path: Path, given: dict[Path, Any]) -> None:
+def _check_second(cfg: Config, path: Keys, given: dict[Keys, Any]) -> None:
     key = path[0]
     if len(path) < 2 or not isinstance(cfg.get(key, {}), dict):
         return
@@ -147,7 +148,7 @@ def _check_second(cfg: Config, path: Path, given: dict[Path, Any]) -> None:
     )
 
 
-def _known(cfg: Config, key: str, given: dict[Path, Any]) -> set[str] | None:
+def _known(cfg: Config, key: str, given: dict[Keys, Any]) -> set[str] | None:
     """What a part of a config may hold; None if that cannot be known."""
     if key == 'default_hooks':
         return _HOOKS | {p[1] for p in given if p[0] == key and 'type' in p}

@@ -283,6 +283,17 @@ def test_who_goes_back_stays_there(data, finished, tmp_path):
     assert 'resumed epoch: 1, iter: 3' in log_of(work_dir)
 
 
+def test_who_is_refused_has_not_gone_back(data, stopped, tmp_path):
+    work_dir = copied(stopped, tmp_path)
+    before = (work_dir / 'last_checkpoint').read_text()
+    path = shutil.copy(work_dir / 'preempted.pth', work_dir / 'iter_5.pth')
+    halved = {'train_dataloader.batch_size': 4}
+    cfg = tiny(data, work_dir, options=halved, resume=str(path))
+    with pytest.raises(ValueError, match='within an epoch'):
+        run(cfg)
+    assert (work_dir / 'last_checkpoint').read_text() == before
+
+
 def test_fewer_epochs_are_a_shorter_run(data, stopped, tmp_path):
     work_dir = copied(stopped, tmp_path)
     cfg = tiny(data, work_dir, epochs=1, ends=2, resume='auto')

@@ -13,8 +13,11 @@ from conftest import ROOT
 from mmengine.hooks import Hook
 from run_helpers import bare, config
 from test_engine.test_exact_resume import same
+from torch.distributed.elastic.multiprocessing.api import SignalException
 
 from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.hooks import preemption_hook
+from ccmim_mm.engine.runner import loader_workers
 
 FORK = multiprocessing.get_context('fork')
 
@@ -238,6 +241,35 @@ def test_the_default_work_dir_is_found_on_the_command_line(monkeypatch):
     assert found == Path('work_dirs/a_b')
     assert work_dir_of(['--work-dir']) is None
     assert work_dir_of([]) is None
+
+
+def test_the_tool_means_what_the_training_means(monkeypatch):
+    """It cannot import it, which takes seconds."""
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    import start_up
+
+    assert start_up.SIGNALS == loader_workers.SIGNALS
+    assert start_up.EXIT_CODE == preemption_hook.EXIT_CODE
+
+
+@pytest.mark.parametrize('tool', ['train.py', 'test.py'])
+def test_the_launcher_marks_trainings_alone(tool, tmp_path, monkeypatch):
+    """A test that is stopped says nothing of the training's work dir."""
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    import launch
+
+    def signalled():
+        raise SignalException('got signal: 15', signal.SIGTERM)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('torch.distributed.run.main', signalled)
+    monkeypatch.setattr(launch, 'leave_when_asked', lambda *_: None)
+    arguments = ['launch.py', '--standalone', f'tools/{tool}', 'a.py']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    trains = tool == 'train.py'
+    with pytest.raises(SystemExit if trains else SignalException):
+        launch.launch()
+    assert (tmp_path / 'work_dirs/a/preempted').exists() == trains
 
 
 def test_workers_end_with_the_process_that_dies(picture_folder, tmp_path):

@@ -123,12 +123,13 @@ def test_an_old_stop_is_not_taken_for_what_a_failed_start_was(
     assert not (tmp_path / 'preempted').exists()
 
 
+@pytest.mark.parametrize('resume', [None, 'auto'])
 def test_a_restart_where_only_a_best_one_lies_begins_anew(
-    picture_folder, tmp_path, monkeypatch
+    resume, picture_folder, tmp_path, monkeypatch
 ):
     torch.save({}, tmp_path / 'best_x_epoch_1.pth')
     monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', '1')
-    assert run(tiny(picture_folder, tmp_path)).iter == 6
+    assert run(tiny(picture_folder, tmp_path, resume=resume)).iter == 6
 
 
 def test_epochs_are_not_counted_where_there_are_none(picture_folder, tmp_path):

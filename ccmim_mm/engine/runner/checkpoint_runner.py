@@ -118,10 +118,8 @@ class CheckpointRunner(PortableRunner):
             super().resume(filename, *args, **kwargs)
         finally:
             self._resuming = False
-        if is_in(self.work_dir, filename):
-            # Where a restart goes on from, also after going back.
-            self._note_last(filename)
-        else:
+        own = is_in(self.work_dir, filename)
+        if not own:
             # Of files that are not in this work dir.
             self._forget(*_OF_FILES)
         loop, done = self.train_loop, self.iter
@@ -137,6 +135,8 @@ class CheckpointRunner(PortableRunner):
                 replay_schedule(self)
         except ValueError as error:
             raise ValueError(f'{filename}: {error}') from None
+        if own:
+            self._note_last(filename)
         if self._changed:
             self.logger.warning(
                 f'Other settings than {filename} had, from here on: '
@@ -155,8 +155,11 @@ class CheckpointRunner(PortableRunner):
 
     @master_only
     def _note_last(self, filename: str) -> None:
+        """Have a restart go on from here, also after going back."""
         last = Path(self.work_dir, 'last_checkpoint')
-        write_atomic(str(filename).encode(), last)
+        named = last.read_text(errors='replace') if last.is_file() else ''
+        if Path(named.strip()).name != Path(filename).name:
+            write_atomic(str(filename).encode(), last)
 
     def _forget(self, *names: str) -> None:
         for name in names:

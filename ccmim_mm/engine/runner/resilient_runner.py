@@ -129,10 +129,14 @@ class ResilientRunner(CheckpointRunner):
 
     def _find_start(self) -> None:
         """Decide what the run starts from."""
-        if restarted() and self._on_main(holds_regular, self.work_dir):
+        if restarted():
             # torchrun started the processes again: not from where they
             # began, but from what they have saved since.
-            self._resume, self._load_from = True, None
+            if self._on_main(holds_regular, self.work_dir):
+                self._resume, self._load_from = True, None
+            elif self._load_from is None:
+                # At most a best one, which is nothing to go on from.
+                self._resume = False
         elsewhere = self._load_from and not is_in(
             self.work_dir, self._load_from
         )

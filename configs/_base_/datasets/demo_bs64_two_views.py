@@ -1,38 +1,12 @@
 # Two views of the demo's scenes, at 64 pixels: without blur, whose kernel
 # would be half of what there is to see. Chosen here, MoCo v3's otherwise.
-_base_ = 'imagenet_bs128.py'
+_base_ = 'imagenet_bs128_two_views.py'
 
 data_root = 'data/demo'
 
-_view = [
-    dict(
-        type='RandomResizedCrop',
-        scale=64,
-        crop_ratio_range=(0.2, 1.0),
-        backend='pillow',
-    ),
-    dict(
-        type='RandomApply',
-        transforms=[
-            dict(
-                type='ColorJitter',
-                brightness=0.4,
-                contrast=0.4,
-                saturation=0.2,
-                hue=0.1,
-            )
-        ],
-        prob=0.8,
-    ),
-    dict(
-        type='RandomGrayscale',
-        prob=0.2,
-        keep_channels=True,
-        # Of BGR
-        channel_weights=(0.114, 0.587, 0.2989),
-    ),
-    dict(type='RandomFlip', prob=0.5),
-]
+crop_and_colours = _base_.crop_and_colours
+crop_and_colours[0].update(scale=64)
+_view = [*crop_and_colours, dict(type='RandomFlip', prob=0.5)]
 train_pipeline = [
     dict(type='LoadUprightImage'),
     dict(type='MultiView', num_views=2, transforms=[_view]),

@@ -1,33 +1,10 @@
 # DenseCL's two views, which are MoCo v2's, as mmpretrain has them.
-_base_ = 'imagenet_bs128.py'
+_base_ = 'imagenet_bs128_two_views.py'
 
+crop_and_colours = _base_.crop_and_colours
+crop_and_colours[1]['transforms'][0].update(saturation=0.4)
 _view = [
-    dict(
-        type='RandomResizedCrop',
-        scale=224,
-        crop_ratio_range=(0.2, 1.0),
-        backend='pillow',
-    ),
-    dict(
-        type='RandomApply',
-        transforms=[
-            dict(
-                type='ColorJitter',
-                brightness=0.4,
-                contrast=0.4,
-                saturation=0.4,
-                hue=0.1,
-            )
-        ],
-        prob=0.8,
-    ),
-    dict(
-        type='RandomGrayscale',
-        prob=0.2,
-        keep_channels=True,
-        # Of BGR
-        channel_weights=(0.114, 0.587, 0.2989),
-    ),
+    *crop_and_colours,
     dict(
         type='GaussianBlur',
         magnitude_range=(0.1, 2.0),
