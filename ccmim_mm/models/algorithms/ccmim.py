@@ -186,18 +186,8 @@ class CCMIM(MaskedMethod):
 
     def _check_parts(self) -> None:
         """Refuse parts that do not fit, naming the fix."""
+        self._check_decoder()
         patches = self.num_patches
-        patch_size = self.backbone.patch_embed.projection.kernel_size[0]
-        if self.neck.num_patches != patches:
-            raise ValueError(
-                f'model.neck.num_patches={self.neck.num_patches} but the '
-                f'encoder has {patches} patches: set it to {patches}'
-            )
-        if self.head.patch_size != patch_size:
-            raise ValueError(
-                f'model.head.patch_size={self.head.patch_size} but the '
-                f'encoder has patches of {patch_size}: set it to {patch_size}'
-            )
         masked = patches - self.mask_sampler.num_visible(patches)
         if self.align_patches not in (None, *range(1, masked + 1)):
             raise ValueError(

@@ -116,6 +116,21 @@ class MaskedMethod(PretrainMethod):
             noise = noise.pin_memory()
         return noise.to(inputs.device, non_blocking=True)
 
+    def _check_decoder(self) -> None:
+        """Refuse a decoder or a head of other patches, naming the fix."""
+        patches = self.num_patches
+        patch_size = self.backbone.patch_embed.projection.kernel_size[0]
+        if self.neck.num_patches != patches:
+            raise ValueError(
+                f'model.neck.num_patches={self.neck.num_patches} but the '
+                f'encoder has {patches} patches: set it to {patches}'
+            )
+        if self.head.patch_size != patch_size:
+            raise ValueError(
+                f'model.head.patch_size={self.head.patch_size} but the '
+                f'encoder has patches of {patch_size}: set it to {patch_size}'
+            )
+
     def _check_shapes(self, data_samples: Iterable[DataSample]) -> None:
         """Refuse mask shapes of which the sampler would hide others."""
         wanted = {s.num_masked for s in data_samples if 'num_masked' in s}

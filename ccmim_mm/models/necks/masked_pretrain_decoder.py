@@ -85,7 +85,19 @@ class MaskedPretrainDecoder(MAEPretrainDecoder):
         Returns:
             ``(B, L - V, D)``, in the order of ``ids.ids_masked``.
         """
-        x = self.decoder_embed(x)
+        return self.decode(self.decoder_embed(x), ids)
+
+    def decode(self, x: Tensor, ids: MaskIndices) -> Tensor:
+        """What follows ``decoder_embed``.
+
+        Args:
+            x: Embedded visible patches, ``(B, V + 1, decoder_embed_dim)``,
+                CLS first.
+            ids: Which patches of the picture they are.
+
+        Returns:
+            ``(B, L - V, D)``, in the order of ``ids.ids_masked``.
+        """
         first, rest = self.decoder_pos_embed.split([1, self.num_patches], 1)
         rest = rest.expand(len(x), -1, -1)
         masked = self.mask_token + gather_tokens(rest, ids.ids_masked)
