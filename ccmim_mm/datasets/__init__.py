@@ -3,6 +3,7 @@
 from .fingerprint import fingerprint
 from .label_map_dataset import LabelMapDataset
 from .picture_folder import PictureFolder
+from .picture_pairs import PicturePairs
 from .samplers import (
     ResumableSampler,
     SeededInfiniteSampler,
@@ -26,6 +27,7 @@ __all__ = [
     'LoadUprightImage',
     'PackMaskedInputs',
     'PictureFolder',
+    'PicturePairs',
     'ResumableSampler',
     'SampleKey',
     'Seeded',

@@ -113,7 +113,7 @@ class Seeded(Dataset):
                 unreadable.append(str(error))
                 continue
             if unreadable:
-                _attach(sample, unreadable)
+                attach(sample, unreadable)
             return sample
         raise UnreadablePictureError(
             unreadable[0],
@@ -122,10 +122,17 @@ class Seeded(Dataset):
         )
 
 
-def _attach(sample: Any, unreadable: list[str]) -> None:
-    """Send what could not be read along with what stands in for it."""
+def attach(sample: Any, unreadable: list[str]) -> None:
+    """Send what could not be read along with what stands in for it.
+
+    Args:
+        sample: A packed sample, which may carry some already.
+        unreadable: Paths and reasons.
+    """
     try:
-        sample['data_samples'].set_metainfo(dict(unreadable=unreadable))
+        packed = sample['data_samples']
+        unreadable = [*unreadable, *packed.get('unreadable', ())]
+        packed.set_metainfo(dict(unreadable=unreadable))
     except (AttributeError, KeyError, TypeError):
         # Packed by somebody else: said here, but not counted.
         for failure in unreadable:

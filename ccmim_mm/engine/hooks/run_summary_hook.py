@@ -42,8 +42,12 @@ class RunSummaryHook(Hook):
         )
         last = hub.runtime_info.get('last_ckpt')
         last = last and str(work_dir / last)
+        # What a data set has to say, as where labels were used.
+        data = runner.train_dataloader.dataset
+        notes = getattr(data, 'metainfo', {}).get('notes', [])
         summary = dict(
             checkpoint=last,
+            notes=notes,
             epochs=runner.epoch,
             iterations=runner.iter,
             evaluations=evaluations,
@@ -52,6 +56,7 @@ class RunSummaryHook(Hook):
         text = json.dumps(summary, indent=2)
         (work_dir / 'summary.json').write_text(text + '\n')
         lines = self._lines(work_dir, last, evaluations)
+        lines += [f'  note        {note}' for note in notes]
         lines += self._next(runner, last)
         runner.logger.info('\n'.join(lines))
 
