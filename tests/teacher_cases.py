@@ -2,6 +2,7 @@
 
 import copy
 
+import reference
 import torch
 from conftest import ROOT, build
 from mmengine.config import Config
@@ -19,6 +20,8 @@ TINY = dict(
 MIMCO = dict(
     type='MimCo', head=dict(type='MimCoHead', in_channels=32, out_channels=32)
 )
+IMAE_CONFIG = ROOT / 'tests/tiny_imae_config.py'
+IMAE = Config.fromfile(IMAE_CONFIG).model.to_dict()
 
 
 def save_teacher(folder, seed=0):
@@ -26,6 +29,19 @@ def save_teacher(folder, seed=0):
     state = random_vit(seed=seed)
     path = folder / f'teacher{seed}.pth'
     torch.save(as_timm(state), path)
+    return str(path), state
+
+
+def save_mae(folder, seed=0):
+    """A MAE's file and its weights, by the release's names."""
+    torch.manual_seed(seed)
+    state = {
+        name: value
+        for name, value in reference.random_state().items()
+        if not name.startswith('projector')
+    }
+    path = folder / f'mae{seed}.pth'
+    torch.save(dict(model=state), path)
     return str(path), state
 
 
@@ -82,10 +98,12 @@ def check_gradients(model, state, rtol=1e-4):
         assert error < rtol, name
 
 
-def tiny_run(data, work_dir, teacher, options=(), name='', **kwargs):
+def tiny_run(
+    data, work_dir, teacher, options=(), name='', config=CONFIG, **kwargs
+):
     """The config of a run of the tiny method."""
     cfg = config_for_training(
-        CONFIG,
+        config,
         dict(options),
         data,
         work_dir,

@@ -23,7 +23,7 @@ PATHS = [
 TEACHER_PATHS = [
     path.stem
     for path in sorted(CONFIGS.glob('*.py'))
-    if path.stem.startswith(('maskdistill_', 'mimco_'))
+    if path.stem.startswith(('imae_', 'maskdistill_', 'mimco_'))
 ]
 WIDTHS = dict(s=384, b=768, l=1024, h=1280, tiny=128)
 DEPTHS = dict(s=12, b=12, l=24, h=32, tiny=4)

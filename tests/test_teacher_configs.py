@@ -8,9 +8,10 @@ from test_configs import DEPTHS, TEACHER_PATHS, WIDTHS, load
 
 from ccmim_mm.datasets.data_root import leaf
 
-TYPES = dict(maskdistill='MaskDistill', mimco='MimCo')
+TYPES = dict(imae='IMAE', maskdistill='MaskDistill', mimco='MimCo')
 #: Epochs, warm-up, least rate, pictures a step, rate, second beta.
 RECIPES = dict(
+    imae=(50, 5, 0.0, 256, 1e-4, 0.95),
     maskdistill=(300, 10, 1e-5, 2048, 1.5e-3, 0.999),
     mimco=(100, 10, 0.0, 1024, 6e-4, 0.95),
 )
@@ -31,8 +32,17 @@ def test_the_model_builds_and_its_masks_fit(cfg):
     assert model.backbone.num_layers == DEPTHS[size]
     # No teacher is named, so none is forgotten in a recipe.
     assert model.teacher.checkpoint is None
-    *_, views, shape, pack = leaf(config, 'train').pipeline
+    data = leaf(config, 'train')
+    *_, views, shape, pack = data.pipeline
     assert pack.num_patches == model.num_patches
+    if method == 'imae':
+        # Single patches, of pairs that need no labels.
+        assert (data.type, shape.type) == ('PicturePairs', 'RandomFlip')
+        assert data.get('same_class_prob') is None
+        assert model.mask_sampler.mask_ratio == 0.75
+        assert model.from_teacher and not model.per_picture
+        assert not model.head.norm_pix
+        return
     masks = TRANSFORMS.build(shape)
     assert masks.grid**2 == model.num_patches
     visible = model.mask_sampler.num_visible(model.num_patches)
@@ -54,7 +64,7 @@ def test_the_schedule_is_as_documented_and_ends_with_the_training(cfg):
     assert RECIPES[name.partition('_')[0]] == (
         epochs,
         warmup.end,
-        cosine.eta_min,
+        cosine.get('eta_min', 0.0),
         8 * batch * wrapper.accumulative_counts,
         pytest.approx(wrapper.optimizer.lr),
         wrapper.optimizer.betas[1],

@@ -2,6 +2,7 @@
 
 from .algorithms import (
     CCMIM,
+    IMAE,
     ContrastiveMethod,
     DenseCLMethod,
     MaskDistill,
@@ -32,10 +33,11 @@ from .task_modules import (
     TopKMaskSampler,
     top_masked_share,
 )
-from .teachers import FrozenTeacher, Targets
+from .teachers import FrozenTeacher, MAETeacher, Targets
 
 __all__ = [
     'CCMIM',
+    'IMAE',
     'AdditiveNoiseMaskSampler',
     'BaseMaskSampler',
     'CCMIMAlignHead',
@@ -43,6 +45,7 @@ __all__ = [
     'DenseCLMethod',
     'FrozenTeacher',
     'GumbelMaskSampler',
+    'MAETeacher',
     'MaskDistill',
     'MaskDistillHead',
     'MaskIndices',

@@ -21,7 +21,7 @@ from torch._subclasses.fake_tensor import (
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ccmim_mm.models import FrozenTeacher
+from ccmim_mm.models import IMAE, FrozenTeacher
 
 
 class NothingComesBack(TorchDispatchMode):
@@ -56,11 +56,13 @@ def step(config, plant=None):
         model = MODELS.build(config.model).train()
         size = model.backbone.img_size
         inputs = torch.empty(4, 3, size, size)
+        if isinstance(model, IMAE):
+            inputs = [inputs, inputs]
     dtypes = set()
     layer = model.backbone.layers[0].ffn
     linear = layer.layers[1]
     if model.neck is not None:
-        linear = model.neck.decoder_embed
+        linear = model.neck.decoder_pred
     linear.register_forward_hook(lambda *a: dtypes.add(a[2].dtype))
     if plant is not None:
         model.head.register_forward_pre_hook(plant)
@@ -95,7 +97,8 @@ def test_a_step_with_a_teacher_stays_on_the_gpu(path, monkeypatch):
 
     def read(self, trust):
         """A teacher of its width, of other pixels, with no file."""
-        width = config.model.head.out_channels
+        neck = config.model.get('neck')
+        width = 64 if neck else config.model.head.out_channels
         arch = dict(
             embed_dims=width,
             num_layers=1,
@@ -106,7 +109,11 @@ def test_a_step_with_a_teacher_stays_on_the_gpu(path, monkeypatch):
         with torch.device('cuda'):
             self._network = VisionTransformer(
                 arch, self._side, 16, out_type='raw'
-            ).requires_grad_(False)
+            )
+            if neck:
+                embed = torch.nn.Linear(width, neck.decoder_embed_dim)
+                self._network.decoder_embed = embed
+            self._network.requires_grad_(False)
             self._affine = torch.ones(2, 1, 3, 1, 1)
         # It is where the first pictures are.
         self._device = self._affine.device

@@ -8,11 +8,21 @@ from conftest import samples
 from dist_helpers import run_ranks
 from mmengine.registry import RUNNERS
 from run_helpers import bare
-from teacher_cases import MIMCO, batch, method, save_teacher, tiny_run
+from teacher_cases import (
+    CONFIG,
+    IMAE,
+    IMAE_CONFIG,
+    MIMCO,
+    batch,
+    method,
+    save_mae,
+    save_teacher,
+    tiny_run,
+)
 from test_engine.test_exact_resume import assert_same_runs, stop
 from torch.nn.parallel import DistributedDataParallel
 
-METHODS = dict(MaskDistill={}, MimCo=MIMCO)
+METHODS = dict(MaskDistill={}, MimCo=MIMCO, IMAE=IMAE)
 
 
 @pytest.fixture
@@ -20,8 +30,19 @@ def teacher(tmp_path):
     return save_teacher(tmp_path)
 
 
+@pytest.fixture
+def teachers(tmp_path, teacher):
+    """The file that each method learns from."""
+    paths = dict.fromkeys(METHODS, teacher[0])
+    return paths | dict(IMAE=save_mae(tmp_path)[0])
+
+
 def step(model, call, images, noise):
     """The objective and the gradients of a step."""
+    if type(model).__name__ == 'IMAE':
+        images = [images, images.flip(2)]
+    # Of i-MAE's mixtures.
+    torch.manual_seed(0)
     losses = call(images, samples(noise), mode='loss')
     total, _ = model.parse_losses(losses)
     total.backward()
@@ -32,21 +53,21 @@ def step(model, call, images, noise):
     }
 
 
-def one_rank(rank, path):
+def one_rank(rank, teachers):
     """A DDP step of each method; it would fail on unused parameters."""
     images, noise = (part[4 * rank : 4 * rank + 4] for part in batch(8))
     found = {}
     for name, changes in METHODS.items():
-        model = method(path, **changes)
+        model = method(teachers[name], **changes)
         wrapped = DistributedDataParallel(model)
         found[name] = step(model, wrapped, images, noise)
     return found
 
 
-def test_two_ranks_equal_one_process(teacher):
-    results = run_ranks(one_rank, args=(teacher[0],))
+def test_two_ranks_equal_one_process(teachers):
+    results = run_ranks(one_rank, args=(teachers,))
     for name, changes in METHODS.items():
-        model = method(teacher[0], **changes)
+        model = method(teachers[name], **changes)
         loss, expected = step(model, model, *batch(8))
         mean = sum(r[name][0] for r in results) / 2
         assert mean == pytest.approx(loss, rel=1e-5)
@@ -87,18 +108,35 @@ def test_a_stopped_run_goes_on_with_its_teacher_alone(
     assert_same_runs(run(cfg), straight, logged)
 
 
-def test_mimco_goes_on_exactly(picture_folder, tmp_path, teacher):
-    options = {f'model.{key}': value for key, value in MIMCO.items()}
-    options['model.head'] = dict(MIMCO['head'], _delete_=True)
-    options['train_cfg.max_epochs'] = 1
-
+@pytest.mark.parametrize(
+    ('name', 'options', 'logged'),
+    [
+        (
+            'MimCo',
+            {
+                'model.type': 'MimCo',
+                'model.head': dict(MIMCO['head'], _delete_=True),
+            },
+            ('loss', 'patch_acc', 'image_ce', 'lr'),
+        ),
+        (
+            'IMAE',
+            {'train_dataloader.dataset.dataset.same_class_prob': 0.5},
+            ('loss', 'loss_rec_sub', 'loss_dist_dom', 'ident_dom', 'lr'),
+        ),
+    ],
+)
+def test_another_method_goes_on_exactly(
+    name, options, logged, picture_folder, tmp_path, teachers
+):
     def cfg(work_dir, **kwargs):
         return bare(
             tiny_run(
                 picture_folder,
                 tmp_path / work_dir,
-                teacher[0],
-                options,
+                teachers[name],
+                options | {'train_cfg.max_epochs': 1},
+                config=IMAE_CONFIG if name == 'IMAE' else CONFIG,
                 **kwargs,
             )
         )
@@ -106,7 +144,6 @@ def test_mimco_goes_on_exactly(picture_folder, tmp_path, teacher):
     straight = run(cfg('straight'))
     stop(cfg('stopped'), iteration=0)
     resumed = run(cfg('stopped', name='again', resume='auto'))
-    logged = ('loss', 'patch_acc', 'image_ce', 'lr')
     assert_same_runs(resumed, straight, logged)
 
 

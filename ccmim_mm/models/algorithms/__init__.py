@@ -14,6 +14,7 @@ from .contrastive import (
     MoCoV3Method,
     SimCLRMethod,
 )
+from .imae import IMAE
 from .mask_distill import MaskDistill
 from .masked_method import MaskedMethod
 from .mimco import MimCo
@@ -21,6 +22,7 @@ from .teacher_method import TeacherMethod
 
 __all__ = [
     'CCMIM',
+    'IMAE',
     'ContrastiveMethod',
     'Curve',
     'DenseCLMethod',

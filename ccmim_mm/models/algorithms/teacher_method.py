@@ -1,7 +1,7 @@
 """Masked methods that predict what a frozen teacher sees."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,19 +20,25 @@ class TeacherMethod(MaskedMethod):
     goes on with the teacher that it had.
 
     Args:
-        backbone: The encoder, a :class:`MaskedViT` with ``mask_token=True``.
+        backbone: The encoder, a :class:`MaskedViT` with ``mask_token=True``
+            unless the method drops masked patches.
         teacher: A :class:`FrozenTeacher`.
         head: What turns predictions and targets into losses.
         mask_sampler: Chooses the masked patches; see ``mask_samplers``.
+        neck: The decoder; None has none.
         data_preprocessor: Normalises pictures on the device.
         init_cfg: Initialisation config.
 
     Raises:
-        ValueError: If the encoder has no mask token, or the mask ratio
-            leaves no patch visible.
+        ValueError: If the encoder has no mask token where one is needed, or
+            the mask ratio leaves no patch visible.
     """
 
-    may_be_new = ('head.', 'backbone.mask_token', 'teacher_digest')
+    #: Whether a token stands in the place of masked patches.
+    needs_mask_token: ClassVar[bool] = True
+    may_be_new: ClassVar[tuple[str, ...]] = (
+        *('head.', 'backbone.mask_token', 'teacher_digest'),
+    )
 
     teacher_digest: Tensor
 
@@ -42,17 +48,19 @@ class TeacherMethod(MaskedMethod):
         teacher: dict,
         head: dict,
         mask_sampler: dict = dict(type='RandomMaskSampler', mask_ratio=0.4),
+        neck: dict | None = None,
         data_preprocessor: dict | None = None,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
         super().__init__(
             backbone=backbone,
+            neck=neck,
             head=head,
             mask_sampler=mask_sampler,
             data_preprocessor=data_preprocessor,
             init_cfg=init_cfg,
         )
-        if self.backbone.mask_token is None:
+        if self.needs_mask_token and self.backbone.mask_token is None:
             raise ValueError(
                 f'{type(self).__name__} puts a token in the place of masked '
                 'patches: set model.backbone.mask_token=True'
@@ -109,11 +117,19 @@ class TeacherMethod(MaskedMethod):
                 'data_preprocessor.bgr_to_rgb=True'
             )
         self.teacher.prepare(trust)
-        self.head.check_teacher(self.teacher)
+        self.check_teacher()
         digest = torch.frombuffer(
             bytearray(self.teacher.digest), dtype=torch.uint8
         )
         self.teacher_digest.copy_(digest)
+
+    def check_teacher(self) -> None:
+        """Refuse a teacher, once it is read, that does not fit.
+
+        Raises:
+            ValueError: Naming what to set.
+        """
+        self.head.check_teacher(self.teacher)
 
     def check_resume(
         self, state: Mapping[str, Tensor], settings: Mapping[str, str]

@@ -36,12 +36,15 @@ class Weights(NamedTuple):
         """How many layers there are."""
         return sum(bool(_LAYER.fullmatch(name)) for name in self.state)
 
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of the encoder's names and numbers."""
+    def digest(self, *more: str) -> bytes:
+        """SHA-256 of the encoder's names and numbers.
+
+        Args:
+            more: Prefixes of names of what else is the teacher's.
+        """
         found = hashlib.sha256()
         for name in sorted(self.state):
-            if name.startswith('backbone.'):
+            if name.startswith(('backbone.', *more)):
                 value = self.state[name].detach().cpu().contiguous()
                 found.update(f'{name} {tuple(value.shape)}'.encode())
                 found.update(value.float().numpy().tobytes())

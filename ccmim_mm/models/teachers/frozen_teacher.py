@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor
 
-from .encoder import build_encoder, random_weights, read_weights
+from .encoder import Weights, build_encoder, random_weights, read_weights
 from .picture_targets import PatchHOG, PatchPixels
 
 #: Of RGB pixels in [0, 255].
@@ -181,13 +181,7 @@ class FrozenTeacher:
             inputs: Whole pictures as the student sees them, normalised,
                 ``(B, 3, img_size, img_size)``.
         """
-        self.prepare()
-        if self._device != inputs.device:
-            self._network.to(inputs.device)
-            if self._affine is not None:
-                self._affine = self._affine.to(inputs.device)
-            self._device = inputs.device
-        pictures = self.renormalised(inputs)
+        pictures = self._taken(inputs)
         if not self.has_image:
             return Targets(self._normed(self._of_pictures(pictures)), None)
         tokens = self._network(pictures)[-1].float()
@@ -195,6 +189,16 @@ class FrozenTeacher:
         mean = self.image_feature == 'mean'
         image = patches.mean(1) if mean else tokens[:, 0]
         return Targets(self._normed(patches), self._normed(image))
+
+    def _taken(self, inputs: Tensor) -> Tensor:
+        """Pictures as its own, where it is, too."""
+        self.prepare()
+        if self._device != inputs.device:
+            self._network.to(inputs.device)
+            if self._affine is not None:
+                self._affine = self._affine.to(inputs.device)
+            self._device = inputs.device
+        return self.renormalised(inputs)
 
     def renormalised(self, inputs: Tensor) -> Tensor:
         """Pictures as the teacher was trained on: pixels, size."""
@@ -222,18 +226,22 @@ class FrozenTeacher:
         else:
             weights = read_weights(self.checkpoint, self.kind, trust)
         try:
-            network = build_encoder(
-                weights, self.grid, self.layer, self.final_norm, **self.options
-            )
+            self._take(weights)
         except ValueError as error:
             raise ValueError(f'the teacher {self.name}: {error}') from None
+
+    def _take(self, weights: Weights) -> None:
+        """Become the network of some weights."""
+        network = build_encoder(
+            weights, self.grid, self.layer, self.final_norm, **self.options
+        )
         # Its own eval() forgets to return it.
         network.eval()
         self._network = network.requires_grad_(False)
         patch = network.patch_embed.projection.kernel_size[0]
         self._side = self.grid * patch
         self.width = network.embed_dims
-        self.digest = weights.digest
+        self.digest = weights.digest()
         own: tuple[Sequence[float], Sequence[float]] = IMAGENET
         if weights.form == 'clip_visual':
             own = CLIP
