@@ -2,6 +2,8 @@
 
 import copy
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -44,12 +46,13 @@ class MethodStep:
         torch.manual_seed(0)
         # What mmpretrain's average of MoCo v3 asks for.
         MessageHub.get_current_instance().update_info('max_iters', 1000)
-        self.model: Any = MODELS.build(
-            with_teacher(cfg.model),
-            default_args=dict(data_preprocessor=cfg.data_preprocessor),
-        )
+        with TemporaryDirectory() as folder:
+            self.model: Any = MODELS.build(
+                with_teacher(cfg.model, Path(folder)),
+                default_args=dict(data_preprocessor=cfg.data_preprocessor),
+            )
+            self.model.before_training()
         self.model.init_weights()
-        self.model.before_training()
         self.model.to(device).train()
         side = input_size(cfg)
         views = [
@@ -77,8 +80,12 @@ def input_size(cfg: Config) -> int:
     return crop.crop_size
 
 
-def with_teacher(model: ConfigDict) -> ConfigDict:
-    """A model config whose teacher, if it has one, needs no file.
+def with_teacher(model: ConfigDict, folder: Path) -> ConfigDict:
+    """A model config whose teacher, if it has one, is there.
+
+    Args:
+        model: The config.
+        folder: Where a teacher may be written to.
 
     Raises:
         ValueError: If nobody knows how large the teacher is.
@@ -88,6 +95,17 @@ def with_teacher(model: ConfigDict) -> ConfigDict:
         return model
     if teacher.get('kind') in ('pixel', 'hog'):
         return model
+    model = copy.deepcopy(model)
+    if teacher.type == 'MAETeacher':
+        student = MODELS.build(model)
+        state = {
+            name.replace('embed_dom.', 'neck.decoder_embed.'): value
+            for name, value in student.state_dict().items()
+        }
+        model.teacher.checkpoint = str(folder / 'teacher.pth')
+        torch.save(dict(state_dict=state), model.teacher.checkpoint)
+        model.teacher.heads = student.backbone.layers[0].attn.num_heads
+        return model
     width = model.head.out_channels
     if width not in TEACHERS:
         raise ValueError(
@@ -95,7 +113,6 @@ def with_teacher(model: ConfigDict) -> ConfigDict:
             'model.teacher.random to its arch'
         )
     layers, heads, patch = TEACHERS[width]
-    model = copy.deepcopy(model)
     model.teacher.random = dict(
         embed_dims=width,
         num_layers=layers,
