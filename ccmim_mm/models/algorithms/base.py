@@ -35,6 +35,8 @@ class PretrainMethod(BaseSelfSupervisor):
     #: Whether a forward pass changes nothing, so that several may make up a
     #: step; False with an average or a queue that moves in each.
     may_accumulate: ClassVar[bool] = True
+    #: Pictures of a training sample: views of one, or a pair.
+    views: ClassVar[int] = 1
     #: The logged spread of the projections, 0 where all are alike and 1
     #: where they fill the sphere; its fall is a collapse. None has none.
     spread_value: ClassVar[str | None] = None
