@@ -18,6 +18,7 @@ from teacher_cases import (
 )
 
 from ccmim_mm.checkpoints import convert, load_pretrained
+from ccmim_mm.models import branch_latents_of
 from ccmim_mm.models.algorithms.imae import identified
 
 BRANCHES = ('sub', 'dom')
@@ -259,6 +260,18 @@ def test_its_encoder_is_the_one_of_all_other_configs(teacher):
     torch.testing.assert_close(model(images)[0], tokens)
     found = model.features(images)
     torch.testing.assert_close(found['mean'], tokens[:, 1:].mean(1))
+
+
+def test_its_branches_can_be_judged(teacher):
+    model = imae(teacher[0])
+    images, _ = batch()
+    (encoded,) = model.extract_feat(images)
+    for found, branch in zip(
+        branch_latents_of(model, images), BRANCHES, strict=True
+    ):
+        weights = getattr(model, f'embed_{branch}')
+        expected = encoded[:, 1:] @ weights.weight.T + weights.bias
+        torch.testing.assert_close(found, expected)
 
 
 def test_what_starts_from_what(teacher, tmp_path):

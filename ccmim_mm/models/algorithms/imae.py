@@ -62,6 +62,7 @@ class IMAE(TeacherMethod):
     may_be_new = ('embed_sub.', 'embed_dom.', 'neck.', 'teacher_digest')
     # Of a MAE's decoder; here it is two.
     starts_anew = ('neck.decoder_embed.',)
+    views = 2
     curves = (
         Curve('reconstruction', 'MSE', ('loss_rec_sub', 'loss_rec_dom')),
         Curve('distillation', 'MSE', ('loss_dist_sub', 'loss_dist_dom')),
@@ -192,6 +193,11 @@ class IMAE(TeacherMethod):
         encoded = self.backbone.encode(tokens, keep)
         return dict(sub=self.embed_sub(encoded), dom=self.embed_dom(encoded))
 
+    def branch_latents(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Both latents of patches, none of them masked, see the parent."""
+        sub, dom = self.latents(self.backbone.embed(inputs)).values()
+        return sub[:, 1:], dom[:, 1:]
+
     def before_training(self, trust: bool = False) -> None:
         """Read the teacher and start from it, see the parent."""
         super().before_training(trust)
@@ -279,7 +285,8 @@ def identified(latent: Tensor, own: Tensor, other: Tensor) -> Tensor:
         other: That of the other picture, ``(B, n, D)``.
 
     Returns:
-        The share in [0, 1], a scalar; 1/2 is chance.
+        The share in [0, 1], a scalar: 1/2 if it knows neither, and for the
+        subordinate picture 0 if it is what the mixture gives.
     """
     near, far = (
         F.cosine_similarity(latent, target, dim=-1).mean(1)
