@@ -209,10 +209,10 @@ def test_final_values_take_the_last_row_that_has_one():
 def test_the_published_tables_are_of_the_published_results():
     folder = ROOT / 'docs/study'
     rows = pd.read_csv(folder / 'results.csv', dtype=TYPES)
-    assert tuple(rows) == COLUMNS
+    assert {*rows} <= {*COLUMNS}
     grid = load_grid(ROOT / 'configs/study/grid_tiny.py')
     expected = (folder / 'tables.md').read_text()
-    assert tables(rows, grid.references) == expected
+    assert tables(rows, grid.references, grid.core) == expected
 
 
 @pytest.fixture(scope='module')
@@ -343,7 +343,7 @@ def test_the_report(study, tmp_path):
     files = write_report(grid, study[0] / 'runs', tmp_path)
     with (tmp_path / 'results.csv').open() as file:
         rows = list(csv.DictReader(file))
-    assert tuple(rows[0]) == COLUMNS
+    assert {*rows[0]} <= {*COLUMNS}
     points = [(r['method'], r['iteration']) for r in rows]
     assert points == [
         *(('ccmim', i) for i in ('0', '3', '6')),

@@ -1,6 +1,7 @@
 """The command-line tools, as a user starts them."""
 
 import copy
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import sys
 import pytest
 import torch
 from conftest import ROOT, TINY, build
+from PIL import Image
 
 from demo import generate_demo
 
@@ -35,6 +37,7 @@ def tool(name, *args, **env):
         'test',
         'make_demo_data',
         'extract_features',
+        'analysis_tools/mixtures',
         'analysis_tools/object_mask_share',
     ],
 )
@@ -186,6 +189,26 @@ def test_object_mask_share(finished_demo, tmp_path):
     assert 0.5 < share < 1
     result = tool(name, CONFIG, tmp_path / 'no.pth', '--data', data)
     assert result.stderr.splitlines()[-1].startswith('error: no checkpoint')
+
+
+def test_mixtures(finished_demo, tmp_path):
+    _, checkpoint = finished_demo
+    data = generate_demo(tmp_path / 'scenes', 24, 24, workers=1)
+    out = tmp_path / 'out'
+    result = tool(
+        'analysis_tools/mixtures', CONFIG, checkpoint, '--random',
+        '--data', data, '--out', out, '--device', 'cpu',
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert '(12 fitted and 12 judged pairs)' in result.stdout
+    assert Image.open(out / 'mixtures.png').format == 'PNG'
+    found = json.loads((out / 'mixtures.json').read_text())
+    assert [*found['encoders']] == [str(checkpoint), 'random weights']
+    for encoder in found['encoders'].values():
+        rows = encoder['mixtures']
+        assert [row['weight'] for row in rows] == [0.1, 0.2, 0.3, 0.4, 0.5]
+        assert all(-1 <= row['ds_dom'] <= 1 for row in rows)
+        assert 0 < encoder['clean']['eta2'] < 1
 
 
 @pytest.fixture

@@ -40,6 +40,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     growth.add_argument('--precision', default='fp32')
     growth.add_argument('--batches', type=int, nargs='+', default=[4, 16, 64])
     growth.add_argument('--sizes', type=int, nargs='+', default=[64, 128, 256])
+    methods = commands.add_parser(
+        'methods', help='parameters, FLOPs and time of any methods, in turns'
+    )
+    methods.add_argument('configs', nargs='+', metavar='CONFIG')
+    methods.add_argument('--data', help='folder of pictures, to time loading')
+    methods.add_argument(
+        '--batch-size', type=int, help="of all (each config's own)"
+    )
+    methods.add_argument('--device', choices=['cpu', 'cuda'])
+    methods.add_argument(
+        '--repeats', type=int, default=7, help='0 counts and times nothing'
+    )
+    methods.add_argument('--threads', type=int, help='on a CPU')
+    methods.add_argument('--json', type=Path, help='add the figures to a file')
     return parser.parse_args(argv)
 
 
@@ -68,6 +82,15 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit('error: torch finds no GPU: use --device cpu')
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.command == 'methods':
+        configs = {
+            Path(path).stem: Config.fromfile(path) for path in args.configs
+        }
+        try:
+            commands.methods(args, configs)
+        except ValueError as error:
+            raise SystemExit(f'error: {error}') from None
+        return
     cfg = Config.fromfile(args.config)
     if args.img_size:
         cfg.model = resize(cfg.model, args.img_size)

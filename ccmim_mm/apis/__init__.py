@@ -2,14 +2,19 @@
 
 from .encoder import Encoder, load_encoder
 from .features import extract_features
+from .mixtures import judge_mixtures
 from .options import apply_options
+from .pairs import PicturePairs, load_pairs
 from .runs import config_for_testing, config_for_training
 
 __all__ = [
     'Encoder',
+    'PicturePairs',
     'apply_options',
     'config_for_testing',
     'config_for_training',
     'extract_features',
+    'judge_mixtures',
     'load_encoder',
+    'load_pairs',
 ]

@@ -1,24 +1,44 @@
 """How good the features are, and what attention and masks do."""
 
 from .knn import knn_accuracy
-from .linear_probe import linear_probe_accuracy
+from .linear_probe import fit_linear_probe, linear_probe_accuracy
 from .mask_analysis import (
     effective_rank,
     feature_std,
     object_cover,
     on_object,
 )
+from .ridge import Regression, regress
 from .rows import Rows, finite_rows
+from .separability import (
+    PairLatents,
+    Separability,
+    class_share,
+    ident,
+    measure_separability,
+    own_class_lead,
+    superposition,
+)
 from .undisturbed import undisturbed
 
 __all__ = [
+    'PairLatents',
+    'Regression',
     'Rows',
+    'Separability',
+    'class_share',
     'effective_rank',
     'feature_std',
     'finite_rows',
+    'fit_linear_probe',
+    'ident',
     'knn_accuracy',
     'linear_probe_accuracy',
+    'measure_separability',
     'object_cover',
     'on_object',
+    'own_class_lead',
+    'regress',
+    'superposition',
     'undisturbed',
 ]

@@ -1,5 +1,7 @@
 """Linear classification on frozen features."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -20,18 +22,13 @@ def linear_probe_accuracy(
 ) -> float:
     """Top-1 accuracy of a linear classifier trained on frozen features.
 
-    BatchNorm without affine (here with the statistics of the whole bank)
-    and a linear layer, fitted by full-batch L-BFGS with the L2 penalty of
-    scikit-learn's ``LogisticRegression(C=1)``: ``|W|^2 / 2N``.
-
     Args:
         bank: Features to train on, ``(N, C)``.
         bank_labels: ``(N,)``, integers >= 0.
         queries: Features to classify, ``(M, C)``.
         query_labels: ``(M,)``; a class the bank lacks is never hit.
-        seed: Seed of the initial weights. The problem is convex: it moves
-            the result by what the stopping rule leaves open.
-        max_iter: L-BFGS iterations.
+        seed: See :func:`fit_linear_probe`.
+        max_iter: Likewise.
 
     Returns:
         Accuracy in percent, [0, 100].
@@ -40,8 +37,40 @@ def linear_probe_accuracy(
         ValueError: If features are not finite.
     """
     check_finite_rows(bank, queries)
+    classify = fit_linear_probe(bank, bank_labels, seed, max_iter)
+    hits = classify(queries) == query_labels
+    return 100 * hits.float().mean().item()
+
+
+def fit_linear_probe(
+    bank: Tensor, bank_labels: Tensor, seed: int = 0, max_iter: int = 200
+) -> Callable[[Tensor], Tensor]:
+    """Train a linear classifier on frozen features.
+
+    BatchNorm without affine (here with the statistics of the whole bank)
+    and a linear layer, fitted by full-batch L-BFGS with the L2 penalty of
+    scikit-learn's ``LogisticRegression(C=1)``: ``|W|^2 / 2N``.
+
+    Args:
+        bank: Features to train on, ``(N, C)``.
+        bank_labels: ``(N,)``, integers >= 0.
+        seed: Seed of the initial weights. The problem is convex: it moves
+            the result by what the stopping rule leaves open.
+        max_iter: L-BFGS iterations.
+
+    Returns:
+        What gives the classes ``(M,)`` of features ``(M, C)``.
+
+    Raises:
+        ValueError: If features are not finite.
+    """
+    check_finite_rows(bank)
     mean, std = bank.float().mean(0), bank.float().std(0, unbiased=False)
-    x, test = ((f.float() - mean).div_(std + 1e-6) for f in (bank, queries))
+
+    def standardise(features: Tensor) -> Tensor:
+        return (features.float() - mean).div_(std + 1e-6)
+
+    x = standardise(bank)
     generator = torch.Generator().manual_seed(seed)
     shape = (int(bank_labels.max()) + 1, x.shape[1])
     weight = torch.randn(shape, generator=generator).mul(0.01).to(x.device)
@@ -67,6 +96,9 @@ def linear_probe_accuracy(
 
     with torch.enable_grad():
         optimizer.step(closure)
-    with torch.no_grad():
-        predicted = F.linear(test, weight, bias).argmax(1)
-    return 100 * (predicted == query_labels).float().mean().item()
+
+    def classify(features: Tensor) -> Tensor:
+        with torch.no_grad():
+            return F.linear(standardise(features), weight, bias).argmax(1)
+
+    return classify

@@ -11,6 +11,7 @@ from .algorithms import (
     PretrainMethod,
     SimCLRMethod,
     TeacherMethod,
+    branch_latents_of,
     features_of,
     patch_features_of,
 )
@@ -62,6 +63,7 @@ __all__ = [
     'TeacherMethod',
     'TopKMaskSampler',
     'WindowedViT',
+    'branch_latents_of',
     'features_of',
     'patch_features_of',
     'top_masked_share',

@@ -1,12 +1,14 @@
 """Pictures of a run."""
 
 from .curves import plot_curves
+from .mixtures import plot_mixtures
 from .panel import draw_panel, to_picture, to_pixels
 from .scalars import read_scalars, training_rows
 
 __all__ = [
     'draw_panel',
     'plot_curves',
+    'plot_mixtures',
     'read_scalars',
     'to_picture',
     'to_pixels',

@@ -11,6 +11,7 @@ from .contenders import NAMES, build_contender
 from .data import DataRates, listing_cost
 from .flops import step_flops
 from .memory import peak_mib
+from .methods import Loading, MethodStep, method_cost
 from .report import environment, publish
 from .timing import alternate, matmul_task, median_ratio, metered, now
 
@@ -165,3 +166,68 @@ def growth(args: argparse.Namespace, cfg: Config) -> None:
             cfg.model, args.batch_size, args.precision, args.repeats
         )
         publish('growth with the ranks', rows, setting, args.json)
+
+
+def methods(args: argparse.Namespace, configs: dict[str, Config]) -> None:
+    """Parameters, FLOPs and, in turns, time of any methods.
+
+    Args:
+        args: The command line's.
+        configs: Pre-training configs by name; the times of the others are
+            compared with the first one's.
+    """
+    rows: list[dict[str, Any]] = []
+    for name, cfg in configs.items():
+        cost = method_cost(cfg)
+        figures = {
+            'trained, M': cost['trained'],
+            'encoder, M': cost['encoder'],
+            'GFLOP/picture': cost['step'],
+        }
+        rows.append(dict(config=name, **figures))
+    setting = environment(args.device)
+    if args.repeats:
+        times = _method_times(args, configs)
+        for row in rows:
+            row |= times[row['config']]
+        setting |= dict(repeats=args.repeats)
+    publish('methods', rows, setting, args.json)
+
+
+def _method_times(
+    args: argparse.Namespace, configs: dict[str, Config]
+) -> dict[str, dict[str, float]]:
+    """Milliseconds a picture, of the step and of loading, by config."""
+    batches = {
+        name: args.batch_size or cfg.train_dataloader.batch_size
+        for name, cfg in configs.items()
+    }
+    tasks: dict[str, Any] = {
+        f'step {name}': MethodStep(cfg, batches[name], args.device).step
+        for name, cfg in configs.items()
+    }
+    if args.data:
+        for name, cfg in configs.items():
+            loading = Loading(cfg, args.data, batches[name])
+            tasks[f'load {name}'] = loading.next
+    seconds = alternate(tasks, args.device, args.repeats)
+    spent = {
+        name: [
+            sum(parts) / batches[name]
+            for parts in zip(
+                *(seconds[task] for task in tasks if task.split()[1] == name),
+                strict=True,
+            )
+        ]
+        for name in configs
+    }
+    first = spent[next(iter(spent))]
+    times = {}
+    for name, batch in batches.items():
+        row = {'batch': batch}
+        for what in ('step', 'load') if args.data else ('step',):
+            ms = statistics.median(seconds[f'{what} {name}']) * 1e3 / batch
+            row[f'{what}, ms/picture'] = ms
+        row['time / first'] = median_ratio(spent[name], first)
+        times[name] = row
+    return times

@@ -56,7 +56,7 @@ def execute(
     """Run what has not been run.
 
     Args:
-        runs: The runs; fine-tuning waits for all pre-training.
+        runs: The runs; each waits for the one that it starts or learns from.
         root: Work dir of the study.
         data_root: Folder with one folder per data set.
         jobs: Runs at a time; None is one per GPU, or one on a CPU, whose
@@ -72,6 +72,7 @@ def execute(
         ValueError: If a data set has no labels; see also :func:`is_done`.
     """
     todo = [run for run in runs if not is_done(run, root)]
+    todo.sort(key=lambda run: run.depth)
     check_inputs(todo, data_root)
     gpus = torch.cuda.device_count()
     jobs = jobs or max(1, gpus)
@@ -80,8 +81,14 @@ def execute(
         slots.put(slot)
     stopping = threading.Event()
     processes: set[subprocess.Popen] = set()
+    # Those before it are started before it, so nobody waits for ever.
+    ended = {run.work_dir(root): threading.Event() for run in todo}
 
     def attempt(run: Run) -> None:
+        if run.before is not None:
+            before = ended.get(run.before.work_dir(root))
+            if before is not None:
+                before.wait()
         slot = slots.get()
         try:
             if not stopping.is_set():
@@ -93,6 +100,7 @@ def execute(
                     stopping.set()
         finally:
             slots.put(slot)
+            ended[run.work_dir(root)].set()
 
     def terminate(number: int, frame) -> None:
         # Ctrl-C reaches the children by itself, this does not.
@@ -103,14 +111,12 @@ def execute(
 
     previous = signal.signal(signal.SIGTERM, terminate)
     try:
-        for stage in ('pretrain', 'finetune'):
-            with ThreadPoolExecutor(jobs) as pool:
-                part = [run for run in todo if run.stage == stage]
-                try:
-                    list(pool.map(attempt, part))
-                except KeyboardInterrupt:
-                    stopping.set()
-                    raise
+        with ThreadPoolExecutor(jobs) as pool:
+            try:
+                list(pool.map(attempt, todo))
+            except KeyboardInterrupt:
+                stopping.set()
+                raise
     finally:
         signal.signal(signal.SIGTERM, previous)
     return [run for run in todo if not is_done(run, root)]
@@ -177,9 +183,10 @@ def _run(
     stopping: threading.Event,
 ) -> bool:
     """Run one in its own process; whether it was asked to stop."""
-    before = run.pretraining
+    before = run.before
     if before is not None and not is_done(before, root):
-        print(f'not run: {run.name}: its pre-training is not done', flush=True)
+        what = 'pre-training' if run.pretraining else 'teacher'
+        print(f'not run: {run.name}: its {what} is not done', flush=True)
         return False
     work_dir = run.work_dir(root)
     work_dir.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,9 @@ from mmengine.config import Config
 
 #: The "method" that is fine-tuned from random weights.
 NO_PRETRAINING = 'no_pretraining'
+#: What a method may have beside overrides: its own config, in place of the
+#: data set's, and the method whose encoder it learns from.
+OWN = ('config', 'teacher')
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Run:
         config: Path of the config.
         options: Overrides of the config, by dotted keys.
         pretraining: The run that a fine-tuning starts from, if any.
+        teacher: The run whose encoder this one learns from, if any.
     """
 
     dataset: str
@@ -37,6 +41,17 @@ class Run:
     config: str
     options: dict[str, Any]
     pretraining: 'Run | None' = None
+    teacher: 'Run | None' = None
+
+    @property
+    def before(self) -> 'Run | None':
+        """The run that has to be done first, if any."""
+        return self.pretraining or self.teacher
+
+    @property
+    def depth(self) -> int:
+        """How many runs have to be done before, one after another."""
+        return 0 if self.before is None else self.before.depth + 1
 
     @property
     def name(self) -> str:
@@ -51,17 +66,25 @@ class Run:
             FileNotFoundError: If there is no such config.
         """
         before = self.pretraining.record if self.pretraining else None
-        return dict(
+        record = dict(
             config=self.config,
             content=config_digest(self.config),
             options=self.options,
             pretraining=before,
+        )
+        return record | (
+            dict(teacher=self.teacher.record) if self.teacher else {}
         )
 
     def work_dir(self, root: Path) -> Path:
         """Where the run's files lie."""
         seed = f'seed_{self.seed}'
         return root / self.stage / self.dataset / self.method / seed
+
+    def last_checkpoint(self, root: Path) -> Path:
+        """Where its weights lie when it is done."""
+        epochs = self.options['train_cfg.max_epochs']
+        return self.work_dir(root) / f'epoch_{epochs}.pth'
 
     def command(self, root: Path, data_root: Path) -> list[str]:
         """The command line, which resumes where there is something."""
@@ -70,10 +93,12 @@ class Run:
             *('--data', str(data_root / self.dataset)),
             *('--work-dir', str(self.work_dir(root)), '--resume'),
         ]
-        if self.pretraining is not None:
-            epochs = self.pretraining.options['train_cfg.max_epochs']
-            folder = self.pretraining.work_dir(root)
-            command += ['--pretrained', str(folder / f'epoch_{epochs}.pth')]
+        for option, run in (
+            ('--pretrained', self.pretraining),
+            ('--teacher', self.teacher),
+        ):
+            if run is not None:
+                command += [option, str(run.last_checkpoint(root))]
         options = [f'{key}={value}' for key, value in self.options.items()]
         return [*command, '--cfg-options', *options]
 
@@ -141,6 +166,7 @@ def load_grid(path: str | Path) -> Config:
     grid.setdefault('references', grid.core[:1])
     names = {*grid.methods, *grid.lengths}
     unknown = {v.method for v in grid.lengths.values()} - {*grid.methods}
+    unknown |= {*_teachers(grid).values()} - {*grid.methods}
     unknown |= {*grid.finetuned} - names - {NO_PRETRAINING}
     unknown |= {*grid.core, *grid.references} - {*grid.methods}
     if unknown:
@@ -150,6 +176,9 @@ def load_grid(path: str | Path) -> Config:
         )
     if {*grid.methods} & {*grid.lengths, NO_PRETRAINING}:
         raise ValueError(f'{path} gives two methods the same name')
+    for name in grid.methods:
+        if name in _all_teachers(grid, name):
+            raise ValueError(f'{path}: {name} would be its own teacher')
     for options in (grid.options, *grid.methods.values()):
         for key, value in options.items():
             if isinstance(value, dict):
@@ -160,24 +189,50 @@ def load_grid(path: str | Path) -> Config:
     return grid
 
 
+def _teachers(grid: Config) -> dict[str, str]:
+    """Teacher by method, of those that have one."""
+    return {k: v['teacher'] for k, v in grid.methods.items() if 'teacher' in v}
+
+
+def _all_teachers(grid: Config, method: str) -> list[str]:
+    """Its teacher, that one's, and so on, until one comes again."""
+    teachers, found = _teachers(grid), []
+    while (method := teachers.get(method, '')) and method not in found:
+        found.append(method)
+    return found
+
+
 def expand(grid: Config) -> list[Run]:
-    """All runs: seed by seed, pre-training before fine-tuning."""
+    """All runs: seed by seed, pre-training before fine-tuning.
+
+    A teacher is the run of its method at length 1, with the same data set
+    and seed, and comes before its students.
+    """
     lengths = {name: (name, 1.0) for name in grid.methods}
     lengths |= {k: (v.method, v.length) for k, v in grid.lengths.items()}
+    ordered = sorted(
+        lengths, key=lambda name: len(_all_teachers(grid, lengths[name][0]))
+    )
+    teachers = _teachers(grid)
     pretraining: list[Run] = []
     finetuning: list[Run] = []
     for seed in grid.seeds:
         for dataset, spec in grid.datasets.items():
             common = {**grid.options, 'randomness.seed': seed}
-            runs = {}
-            for name, (method, length) in lengths.items():
+            runs: dict[str, Run] = {}
+            for name in ordered:
+                method, length = lengths[name]
+                own = grid.methods[method]
                 options = {
-                    **grid.methods[method],
+                    **{k: v for k, v in own.items() if k not in OWN},
                     **schedule(spec.epochs * length, spec.warmup * length),
                     **common,
                 }
-                where = (dataset, name, seed, 'pretrain', spec.config)
-                runs[name] = Run(*where, options)
+                config = own.get('config', spec.config)
+                where = (dataset, name, seed, 'pretrain', config)
+                runs[name] = Run(
+                    *where, options, teacher=runs.get(teachers.get(method, ''))
+                )
             pretraining += runs.values()
             tuning = spec.get('finetune')
             for name in grid.finetuned if tuning else ():

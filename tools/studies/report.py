@@ -42,7 +42,8 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
     written = [out / 'results.csv', out / 'tables.md']
     text = rows.to_csv(index=False, float_format='%.6g')
     write_atomic(text.encode(), written[0])
-    write_atomic(tables(rows, grid.references).encode(), written[1])
+    text = tables(rows, grid.references, grid.core)
+    write_atomic(text.encode(), written[1])
     lengths = {
         name: [k for k, v in grid.lengths.items() if v.method == name]
         for name in grid.core
@@ -65,24 +66,28 @@ def _is_report(folder: Path) -> bool:
     if not results.is_file():
         return False
     with results.open() as file:
-        return file.readline().strip() == ','.join(COLUMNS)
+        return file.readline().startswith(','.join(COLUMNS[:6]) + ',')
 
 
-def tables(rows: pd.DataFrame, references: Sequence[str]) -> str:
+def tables(
+    rows: pd.DataFrame, references: Sequence[str], core: Sequence[str]
+) -> str:
     """All tables, in Markdown.
 
     Args:
         rows: See :func:`studies.results.collect`.
         references: The methods that the others are compared to.
+        core: Those that are shown before their first step too.
     """
     parts = ['# Tables', 'Written by `tools/study.py report`.']
+    shown = (*COSTS, *LOGGED, *ANALYSED)
     for dataset, here in rows.groupby('dataset', sort=False):
         final = final_values(here)
         known = [name for name in references if name in final.index]
         parts += [
             f'## {dataset}',
             'Top-1 in % at the end, mean ± standard deviation (seeds):',
-            accuracy_table(here, known),
+            accuracy_table(here, core),
         ]
         for reference in known:
             parts += [
@@ -94,15 +99,15 @@ def tables(rows: pd.DataFrame, references: Sequence[str]) -> str:
         parts += [
             'Cost of the training, and what the method says of itself at '
             'the end:',
-            value_table(final[[*COSTS, *LOGGED, *ANALYSED]]),
+            value_table(final[[c for c in shown if c in final]]),
         ]
     return '\n\n'.join(parts) + '\n'
 
 
-def accuracy_table(rows: pd.DataFrame, references: Sequence[str]) -> str:
-    """A line per method; first the references before their first step."""
+def accuracy_table(rows: pd.DataFrame, core: Sequence[str]) -> str:
+    """A line per method; first the core ones before their first step."""
     start = _by_method(final_values(rows[rows['iteration'] == 0]), _accuracy)
-    start = start.reindex(references)
+    start = start.loc[[name for name in core if name in start.index]]
     end = _by_method(final_values(rows), _accuracy)
     return _markdown(
         pd.concat(

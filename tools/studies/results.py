@@ -9,7 +9,7 @@ import pandas as pd
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from benchmarks.flops import step_flops
+from benchmarks.methods import method_cost
 from ccmim_mm.visualization import training_rows
 
 from .execute import is_done
@@ -21,7 +21,12 @@ Row = dict[str, Any]
 #: Judged on frozen features, in percent.
 ACCURACIES = ('knn_cls', 'knn_mean', 'linear_cls', 'linear_mean')
 #: Means over the training since the last evaluation.
-LOGGED = ('loss_rec', 'align_ce', 'align_acc', 'align_std')
+LOGGED = (
+    *('loss_rec', 'align_ce', 'align_acc', 'align_std'),
+    *('contrast_acc', 'contrast_std', 'target_cos', 'pred_std'),
+    *('patch_acc', 'patch_acc_other', 'key_cos', 'image_acc', 'image_std'),
+    *('ident_sub', 'ident_dom'),
+)
 #: By MaskAnalysisHook, on fixed pictures.
 ANALYSED = (
     *('score_std', 'top_masked', 'std_cls', 'std_mean'),
@@ -48,9 +53,11 @@ def collect(grid: Config, root: Path) -> pd.DataFrame:
         root: Work dir of the study.
 
     Returns:
-        A table of ``COLUMNS``, nan where nothing was measured.
-        ``gflops`` are those of the training so far; ``seconds`` likewise,
-        its steps times their median, so that a pause does not count;
+        A table of ``COLUMNS``, nan where nothing was measured, without
+        those of ``LOGGED`` that no method has.
+        ``gflops`` are those of the training so far, not of its teacher's;
+        ``seconds`` likewise, its steps times their median, so that a pause
+        does not count;
         ``finetune`` is top-1 in percent, in the last row of a run.
 
     Raises:
@@ -63,7 +70,8 @@ def collect(grid: Config, root: Path) -> pd.DataFrame:
                 rows += _pretraining_rows(run, root)
             else:
                 _add_finetuning(rows, run, root)
-    return pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
+    table = pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
+    return table.drop(columns=[c for c in LOGGED if not table[c].count()])
 
 
 def _pretraining_rows(run: Run, root: Path) -> list[Row]:
@@ -89,7 +97,7 @@ def _pretraining_rows(run: Run, root: Path) -> list[Row]:
             gflops=gflops * iteration * batch,
             seconds=iteration * step,
         )
-        row |= {name: point[name] for name in ACCURACIES}
+        row |= {name: point.get(name) for name in ACCURACIES}
         row |= analysis.get(iteration, {})
         since = log.loc[previous + 1 : iteration]
         row |= since.reindex(columns=LOGGED).mean().to_dict()
@@ -111,4 +119,4 @@ def _add_finetuning(rows: list[Row], run: Run, root: Path) -> None:
 def picture_gflops(cfg: Config) -> float:
     """GFLOPs of one training step for one picture, forward and backward."""
     init_default_scope('mmpretrain')
-    return step_flops('ccmim', cfg.model)['step'] / 1e9
+    return method_cost(cfg)['step']

@@ -3,6 +3,7 @@
 from .base import (
     Curve,
     PretrainMethod,
+    branch_latents_of,
     features_of,
     patch_features_of,
     pool,
@@ -32,6 +33,7 @@ __all__ = [
     'PretrainMethod',
     'SimCLRMethod',
     'TeacherMethod',
+    'branch_latents_of',
     'features_of',
     'patch_features_of',
     'pool',

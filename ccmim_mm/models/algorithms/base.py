@@ -39,6 +39,8 @@ class PretrainMethod(BaseSelfSupervisor):
     #: Whether a forward pass changes nothing, so that several may make up a
     #: step; False with an average or a queue that moves in each.
     may_accumulate: ClassVar[bool] = True
+    #: Pictures of a training sample: views of one, or a pair.
+    views: ClassVar[int] = 1
     #: The logged spread of the projections, 0 where all are alike and 1
     #: where they fill the sphere; its fall is a collapse. None has none.
     spread_value: ClassVar[str | None] = None
@@ -127,6 +129,21 @@ class PretrainMethod(BaseSelfSupervisor):
             return {}
         return in_colours(inputs, dict(features=patches))
 
+    def branch_latents(self, inputs: Tensor) -> tuple[Tensor, Tensor] | None:
+        """What branches make of mixtures of two pictures.
+
+        Args:
+            inputs: Normalised mixtures, or single pictures, ``(B, 3, H,
+                W)``.
+
+        Returns:
+            Patch latents of the picture with the smaller weight, and of the
+            one with the larger, ``(B, L, D)`` each; both in the space of
+            the second for a single picture, which they are judged against.
+            None if the method has no branches.
+        """
+        return None
+
 
 def features_of(model: Any, inputs: Tensor) -> dict[str, Tensor]:
     """Features of whole pictures, from any model of mmpretrain.
@@ -160,6 +177,23 @@ def patch_features_of(model: Any, inputs: Tensor) -> Tensor:
             'patch'
         )
     return patches
+
+
+def branch_latents_of(
+    model: Any, inputs: Tensor
+) -> tuple[Tensor, Tensor] | None:
+    """What a model's branches make of mixtures, from any of mmpretrain.
+
+    Args:
+        model: See :func:`features_of`.
+        inputs: Normalised mixtures, ``(B, 3, H, W)``.
+
+    Returns:
+        See :meth:`PretrainMethod.branch_latents`.
+    """
+    if isinstance(model, PretrainMethod):
+        return model.branch_latents(inputs)
+    return None
 
 
 def pool(output: Tensor | tuple | list) -> dict[str, Tensor]:

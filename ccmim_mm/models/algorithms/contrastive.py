@@ -30,6 +30,7 @@ class ContrastiveMethod(PretrainMethod):
     the sphere and 0 where all are alike.
     """
 
+    views = 2
     spread_value, accuracy_value = 'contrast_std', 'contrast_acc'
     curves = (
         Curve('loss', '', ('loss', 'loss_single', 'loss_dense')),
