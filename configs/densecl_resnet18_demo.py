@@ -25,6 +25,7 @@ auto_scale_lr = dict(base_batch_size=64)
 custom_hooks = [
     *_base_.custom_hooks,
     dict(type='DenseCLHook', start_iters=100),
+    dict(type='PanelHook', interval=8, dataset=_base_.panel_dataset),
 ]
 
 default_hooks = dict(logger=dict(interval=31), checkpoint=dict(interval=8))

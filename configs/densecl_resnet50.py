@@ -11,4 +11,5 @@ custom_hooks = [
     *_base_.custom_hooks,
     # The global contrast alone for so long; mmpretrain's config lacks it.
     dict(type='DenseCLHook', start_iters=1000),
+    dict(type='PanelHook', interval=20, dataset=_base_.panel_dataset),
 ]

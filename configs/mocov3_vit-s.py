@@ -8,3 +8,8 @@ _base_ = [
     '_base_/schedules/mocov3_adamw_coslr_300e.py',
     '_base_/runtimes/pretrain.py',
 ]
+
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='PanelHook', interval=20, dataset=_base_.panel_dataset),
+]

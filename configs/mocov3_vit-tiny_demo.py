@@ -59,4 +59,9 @@ param_scheduler = [
 train_cfg = dict(max_epochs=24, val_interval=8)
 auto_scale_lr = dict(base_batch_size=64)
 
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='PanelHook', interval=8, dataset=_base_.panel_dataset),
+]
+
 default_hooks = dict(logger=dict(interval=31), checkpoint=dict(interval=8))

@@ -6,4 +6,9 @@ _base_ = [
     '_base_/runtimes/pretrain.py',
 ]
 
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='PanelHook', interval=20, dataset=_base_.panel_dataset),
+]
+
 optim_wrapper = dict(modules=['backbone', 'neck'])

@@ -29,8 +29,9 @@ def test_the_example_runs_outside_the_clone(picture_folder, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'linear_cls' in done.stdout
-    assert 'No panels: TellColours has nothing to show' in done.stdout
-    saved = tmp_path / 'work_dirs/my_config/epoch_1.pth'
+    work_dir = tmp_path / 'work_dirs/my_config'
+    assert (work_dir / 'panels/epoch_0001.png').exists()
+    saved = work_dir / 'epoch_1.pth'
     state = torch.load(saved, weights_only=True)['state_dict']
     assert {n for n in state if n.startswith('colours')} == {
         'colours.weight',

@@ -22,6 +22,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default='project',
         help='format of DST: one of the first four',
     )
+    parser.add_argument(
+        '--encoder',
+        choices=('online', 'momentum'),
+        default='online',
+        help='momentum: of MoCo v3 or DenseCL write the moving average of '
+        'the encoder, alone, in place of the one that was trained',
+    )
     return parser.parse_args(argv)
 
 
@@ -30,8 +37,10 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     from ccmim_mm.checkpoints import (
         FORMATS,
+        Conversion,
         convert,
         detect_format,
+        momentum_encoder,
         read_with_heads,
         save_state_dict,
     )
@@ -46,7 +55,13 @@ def main(argv: list[str] | None = None) -> None:
         source = args.source
         if source == 'auto':
             source = detect_format(state)
-        result = convert(state, source, args.target)
+        encoders = state
+        if args.encoder == 'momentum':
+            encoders = momentum_encoder(state)
+        # Of this project's, ViT or not: what is missing, the loading says.
+        result = Conversion(encoders, [])
+        if (source, args.target) != ('project', 'project'):
+            result = convert(encoders, source, args.target)
         key = 'state_dict' if args.target == 'project' else 'model'
         save_state_dict(result.state, args.dst, key, heads)
     except (ValueError, OSError) as error:

@@ -6,6 +6,7 @@ from .heads import heads_of, told_heads
 from .likeness import ByName, check_like
 from .load import load, load_for_test, load_pretrained
 from .match import TO_RESUME, match
+from .momentum import momentum_encoder
 from .read import (
     Checkpoint,
     check_state,
@@ -45,6 +46,7 @@ __all__ = [
     'load_pretrained',
     'local_file',
     'match',
+    'momentum_encoder',
     'read_as_project',
     'read_safely',
     'read_state_dict',

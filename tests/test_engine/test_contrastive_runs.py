@@ -52,6 +52,11 @@ def run_cfg(method, data, work_dir, options=(), **kwargs):
         loader.dataset.dataset.pipeline
         for loader in (cfg.val_dataloader, cfg.val_cfg.bank_dataloader)
     ]
+    pipelines += [
+        hook.dataset.pipeline
+        for hook in cfg.custom_hooks
+        if hook.type == 'PanelHook'
+    ]
     for pipeline in pipelines:
         pipeline[1].scale = pipeline[2].crop_size = 32
     for hook in cfg.custom_hooks:
@@ -162,6 +167,8 @@ def test_mocov3_trains_is_judged_and_resumes(picture_folder, tmp_path):
     assert [point['iter'] for point in points] == [0, 6]
     assert {*points[0]} >= {'knn_cls', 'knn_mean', 'linear_cls'}
     assert (tmp_path / 'a/curves.png').exists()
+    panels = sorted(p.name for p in (tmp_path / 'a/panels').iterdir())
+    assert panels == ['epoch_0000.png', 'epoch_0002.png']
     assert straight.model.momentum_encoder.steps == 6
     stop(run_cfg('mocov3', picture_folder, tmp_path / 'b'), iteration=3)
     again = run_cfg('mocov3', picture_folder, tmp_path / 'b', resume='auto')
@@ -175,6 +182,13 @@ def test_mocov3_trains_is_judged_and_resumes(picture_folder, tmp_path):
 def test_densecl_resumes_with_its_queue_and_its_warm_up(
     picture_folder, tmp_path
 ):
+    def with_panels(work_dir, **kwargs):
+        cfg = run_cfg('densecl', picture_folder, work_dir, **kwargs)
+        panels = [h for h in cfg.custom_hooks if h.type == 'PanelHook']
+        cfg = bare(cfg)
+        cfg.custom_hooks = [*cfg.custom_hooks, *panels]
+        return cfg
+
     straight = RUNNERS.build(
         bare(run_cfg('densecl', picture_folder, tmp_path / 'a'))
     )
@@ -183,14 +197,15 @@ def test_densecl_resumes_with_its_queue_and_its_warm_up(
     # The weight of the dense loss jumps after its hook's two iterations.
     assert (dense[:2] == 0).all() and (dense[2:] > 0).all()
     assert straight.model.queue_ptr == 6 * 8 % 16 == 0
-    stop(bare(run_cfg('densecl', picture_folder, tmp_path / 'b')), iteration=0)
-    again = bare(
-        run_cfg('densecl', picture_folder, tmp_path / 'b', resume='auto')
-    )
+    # With panels, which change nothing.
+    stop(with_panels(tmp_path / 'b'), iteration=0)
+    again = with_panels(tmp_path / 'b', resume='auto')
     resumed = RUNNERS.build(again)
     resumed.train()
     assert_same_run(resumed, straight)
     assert np.array_equal(history(resumed, 'loss_dense'), dense)
+    assert len([*(tmp_path / 'b/panels').iterdir()]) == 2
+    assert not (tmp_path / 'a/panels').exists()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """MoCo v3, SimCLR and DenseCL: the equations, and what is added to them."""
 
 import logging
+import runpy
 from types import SimpleNamespace
 
 import contrastive_reference as expected
 import pytest
 import torch
-from conftest import build
+from conftest import ROOT, build
 from contrastive_models import (
     AVERAGES,
     PATHS,
@@ -23,7 +24,7 @@ from mmengine.logging import HistoryBuffer
 from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import MODELS
 
-from ccmim_mm.checkpoints import load_pretrained
+from ccmim_mm.checkpoints import load_pretrained, read_as_project
 from ccmim_mm.engine import CollapseHook
 from ccmim_mm.models import features_of, patch_features_of
 
@@ -235,6 +236,24 @@ def test_a_new_run_from_a_checkpoint_starts_its_average_anew(method):
         average.module[0].parameters(), old.backbone.parameters(), strict=True
     ):
         assert torch.equal(key, value)
+
+
+@pytest.mark.parametrize('method', AVERAGES)
+def test_the_average_can_be_taken_for_the_encoder(method, tmp_path):
+    model = running(method)
+    src, dst = tmp_path / 'run.pth', tmp_path / 'average.pth'
+    torch.save(dict(state_dict=model.state_dict()), src)
+    main = runpy.run_path(str(ROOT / 'tools/convert_checkpoint.py'))['main']
+    main([str(src), str(dst), '--encoder', 'momentum'])
+    expected = getattr(model, AVERAGES[method]).module[0].state_dict()
+    state = read_as_project(dst).state
+    assert {*state} == {f'backbone.{name}' for name in expected}
+    new = build(model_cfg(method), seed=1)
+    load_pretrained(new, state)
+    for name, value in new.backbone.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    with pytest.raises(SystemExit, match='error: it holds no momentum enc'):
+        main([str(dst), str(tmp_path / 'x.pth'), '--encoder', 'momentum'])
 
 
 def test_sync_bn_serves_one_process_on_a_cpu():

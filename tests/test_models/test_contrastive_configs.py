@@ -13,6 +13,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from schedules import check_another_length
 from test_models.test_fake_cuda import gpu  # noqa: F401 - a fixture
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ccmim_mm.datasets.data_root import leaf
@@ -107,6 +108,9 @@ def test_parts_agree(name):
         assert not kinds['SyncBatchNorm']
     (_, multi, _) = leaf(cfg, 'train').pipeline
     sizes = {view[0].scale for view in multi.transforms}
+    (panel,) = (h for h in cfg.custom_hooks if h.type == 'PanelHook')
+    # One view, as the evaluation sees it.
+    assert panel.dataset.pipeline == leaf(cfg, 'val').pipeline
     assert sizes == {leaf(cfg, 'val').pipeline[2].crop_size}
     if 'vit' in name:
         assert sizes == {cfg.model.backbone.img_size}
@@ -129,32 +133,43 @@ def test_parts_agree(name):
 
 
 class Answers(TorchDispatchMode):
-    """A device whose numbers can be read: they are 1, and are counted."""
+    """A device whose numbers can be read: they are 1, and are counted.
+
+    What is drawn on the CPU is listed.
+    """
 
     def __init__(self):
         super().__init__()
         self.reads = 0
+        self.drawn = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func is torch.ops.aten._local_scalar_dense.default:
             self.reads += 1
             return 1
-        return func(*args, **(kwargs or {}))
+        out = func(*args, **(kwargs or {}))
+        if torch.Tag.nondeterministic_seeded in func.tags and (
+            out.device.type == 'cpu'
+        ):
+            self.drawn.append(func.overloadpacket.__name__)
+        return out
 
 
 @pytest.mark.usefixtures('gpu')
-# A ResNet reads tensors while it is built, and fake ones have no values.
-@pytest.mark.parametrize('name', [n for n in ALL if 'resnet' not in n])
+@pytest.mark.parametrize('name', ALL)
 def test_a_step_stays_on_the_gpu(name):
     cfg = load(name)
     MessageHub.get_current_instance().update_info('max_iters', 10)
     with (
-        torch.device('cuda'),
+        # A ResNet reads tensors while it is built, and fake ones have no
+        # values: built for real, and moved without them.
+        unset_fake_temporarily(),
         DefaultScope.overwrite_default_scope('mmpretrain'),
     ):
         model = MODELS.build(cfg.model).train()
-        size = leaf(cfg, 'val').pipeline[2].crop_size
-        views = [torch.empty(4, 3, size, size) for _ in range(2)]
+    model.to_empty(device='cuda')
+    size = leaf(cfg, 'val').pipeline[2].crop_size
+    views = [torch.empty(4, 3, size, size, device='cuda') for _ in range(2)]
     dtypes = set()
     (*_, linear) = (m for m in model.neck.modules() if hasattr(m, 'weight'))
     linear.register_forward_hook(lambda *a: dtypes.add(a[2].dtype))
@@ -167,5 +182,12 @@ def test_a_step_stays_on_the_gpu(name):
         assert value.device.type == 'cuda', key
         assert value.shape == (), key
     assert dtypes == {torch.bfloat16}
-    # mmpretrain's average counts its steps on the device, and reads them.
+    # mmpretrain's average counts its steps on the device, and reads them;
+    # DenseCL reads where each of its queues begins. It shuffles the keys of
+    # all processes in an order that is drawn on the CPU, the same number for
+    # every device; to index by it is a copy to the device, and no wait for
+    # it. Nothing else is drawn there.
+    dense = 'densecl' in name
     assert (answers.reads > 0) == ('simclr' not in name)
+    assert not dense or answers.reads == 3
+    assert answers.drawn == ['randperm'] * dense

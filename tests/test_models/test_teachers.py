@@ -200,6 +200,34 @@ def test_each_model_has_its_own_pixels(tmp_path):
     )
 
 
+@pytest.mark.parametrize('official', [False, True])
+def test_the_momentum_encoder_can_teach(official, images, tmp_path):
+    state, other = random_vit(), random_vit(seed=1)
+    path = tmp_path / 'moco.pth'
+    if official:
+        content = plain_vit.as_mocov3(other)['state_dict']
+        content |= plain_vit.prefixed(state, 'module.momentum_encoder.')
+    else:
+        content = plain_vit.as_project(other) | {
+            name.replace('backbone.', 'momentum_encoder.module.0.'): value
+            for name, value in plain_vit.as_project(state).items()
+        }
+        content['momentum_encoder.module.1.fc0.weight'] = torch.zeros(3, WIDTH)
+    torch.save(dict(state_dict=content), path)
+    teachers = [
+        teacher_of(path, target_norm='none', **options)
+        for options in (dict(encoder='momentum'), {})
+    ]
+    for teacher, its in zip(teachers, (state, other), strict=True):
+        torch.testing.assert_close(
+            teacher(images).patches,
+            forward(its, images)[:, 1:],
+            rtol=1e-4,
+            atol=1e-5,
+        )
+    assert teachers[0].digest != teachers[1].digest
+
+
 def test_pictures_that_fit_are_not_touched(images, tmp_path, monkeypatch):
     path, _ = saved(tmp_path)
     teacher = teacher_of(path)
@@ -316,6 +344,7 @@ def test_what_cannot_teach_is_refused(tmp_path):
     check('no .*teacher.pth|No such file', FileNotFoundError)
     check('names of timm, and .* says clip', content=state, kind='clip_visual')
     check('has 3 layers', layer=3)
+    check('teacher.pth: it holds no momentum enc', encoder='momentum')
     check('channels are no usual width', heads=None)
     check('32 channels are not divisible by 5', heads=5)
     bad = state | {'norm.bias': torch.full((WIDTH,), torch.nan)}
@@ -334,6 +363,6 @@ def test_what_cannot_teach_is_refused(tmp_path):
     check('refused or broken')
     with pytest.raises(ValueError, match='--teacher CKPT'):
         teacher_of().prepare()
-    for option in ('kind', 'image_feature', 'target_norm'):
+    for option in ('kind', 'encoder', 'image_feature', 'target_norm'):
         with pytest.raises(ValueError, match=f"{option}='nope' is none of"):
             teacher_of(**{option: 'nope'})

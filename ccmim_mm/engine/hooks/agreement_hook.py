@@ -3,8 +3,10 @@
 from mmengine.dist import all_gather_object, get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+from mmpretrain.utils import get_ori_model
 
 from ...datasets import fingerprint
+from ...models import PretrainMethod
 from ..runner.settings import flatten, may_change
 
 #: What may differ: where a rank writes and what it is called.
@@ -13,7 +15,9 @@ _MAY_DIFFER = ('work_dir', 'experiment_name', 'timestamp')
 
 @HOOKS.register_module()
 class AgreementHook(Hook):
-    """Compare config, data and batches of all ranks before the first step.
+    """Compare config, data, batches and what the method read, of all ranks.
+
+    Before the first step.
 
     Raises:
         ValueError: On every rank, naming the ranks and what differs.
@@ -31,6 +35,8 @@ class AgreementHook(Hook):
         }
         # Per rank, so the same from all of them.
         flat = flatten(config)
+        method = get_ori_model(runner.model)
+        own = method.facts() if isinstance(method, PretrainMethod) else {}
         facts = dict(
             {name: v for name, v in flat.items() if not may_change(name)},
             **{
@@ -38,6 +44,7 @@ class AgreementHook(Hook):
                 'batches per epoch': len(loader),
                 'names of the pictures': fingerprint(loader.dataset),
             },
+            **own,
         )
         for rank, others in enumerate(all_gather_object(facts)):
             for name in sorted(facts.keys() | others.keys()):

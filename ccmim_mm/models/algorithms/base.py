@@ -1,10 +1,14 @@
 """What engine, checkpoints, evaluation and pictures may know of a method."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor
+
+from .colours import in_colours
 
 
 class Curve(NamedTuple):
@@ -90,6 +94,13 @@ class PretrainMethod(BaseSelfSupervisor):
             ValueError: Naming what would work.
         """
 
+    def facts(self) -> dict[str, str]:
+        """What all processes must have alike beside the config, by names.
+
+        Asked for after :meth:`before_training`, and compared.
+        """
+        return {}
+
     def num_keys(self, pictures: int) -> int:
         """How many keys the logged accuracy chooses from.
 
@@ -98,8 +109,12 @@ class PretrainMethod(BaseSelfSupervisor):
         """
         return pictures
 
+    @torch.no_grad()
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
         """What there is to see, by title; nothing if there is nothing.
+
+        Here the ``features`` of the patches in colours, if there are any on
+        a square grid.
 
         Args:
             inputs: Normalised pictures, ``(B, 3, H, W)``.
@@ -109,7 +124,10 @@ class PretrainMethod(BaseSelfSupervisor):
             Pictures in the range of ``inputs``, ``(B, 3, H, W)``, or a value
             a patch, ``(B, L)``.
         """
-        return {}
+        patches = _patches(self.extract_feat(inputs))
+        if patches is None or not _is_square(patches.shape[1]):
+            return {}
+        return in_colours(inputs, dict(features=patches))
 
     def branch_latents(self, inputs: Tensor) -> tuple[Tensor, Tensor] | None:
         """What branches make of mixtures of two pictures.
@@ -152,14 +170,13 @@ def patch_features_of(model: Any, inputs: Tensor) -> Tensor:
     Raises:
         ValueError: If the model has one vector a picture.
     """
-    output = _last(model.extract_feat(inputs))
-    if output.ndim == 4:
-        return output.flatten(2).transpose(1, 2)
-    if output.ndim == 3:
-        return output[:, 1:]
-    raise ValueError(
-        f'{type(model).__name__} gives one vector a picture and none a patch'
-    )
+    patches = _patches(model.extract_feat(inputs))
+    if patches is None:
+        raise ValueError(
+            f'{type(model).__name__} gives one vector a picture and none a '
+            'patch'
+        )
+    return patches
 
 
 def branch_latents_of(
@@ -206,6 +223,18 @@ def pool(output: Tensor | tuple | list) -> dict[str, Tensor]:
         f'an encoder returned {tuple(output.shape)}: expected tokens (B, N, '
         'C), a vector (B, C) or a map (B, C, H, W)'
     )
+
+
+def _patches(output: Tensor | tuple | list) -> Tensor | None:
+    """Of what an encoder returns the patches, ``(B, L, C)``, if there are."""
+    output = _last(output)
+    if output.ndim == 4:
+        return output.flatten(2).transpose(1, 2)
+    return output[:, 1:] if output.ndim == 3 else None
+
+
+def _is_square(count: int) -> bool:
+    return math.isqrt(count) ** 2 == count
 
 
 def _last(output: Tensor | tuple | list) -> Tensor:

@@ -173,7 +173,7 @@ class CCMIM(MaskedMethod):
         )
 
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
-        """Attention, mask and prediction, see the parent."""
+        """Attention, mask, prediction and features, see the parent."""
         scores, mask, images = self.explain(inputs, seed)
         hidden = self.head.unpatchify(
             mask[..., None].expand(-1, -1, 3 * self.head.patch_size**2)
@@ -182,7 +182,7 @@ class CCMIM(MaskedMethod):
         if images is not None:
             panel['predicted'] = images
             panel['pasted'] = inputs * (1 - hidden) + images * hidden
-        return panel
+        return panel | super().panel(inputs, seed)
 
     def _check_parts(self) -> None:
         """Refuse parts that do not fit, naming the fix."""

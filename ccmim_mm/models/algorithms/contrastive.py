@@ -14,6 +14,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from ..layers.partial_layer import cls_attention
 from .base import Curve, PretrainMethod
 
 
@@ -88,6 +89,17 @@ class ContrastiveMethod(PretrainMethod):
             return vit(inputs)
         finally:
             vit.out_type = kept
+
+    @torch.no_grad()
+    def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
+        """Features, and of a ViT the last layer's CLS attention before."""
+        if not isinstance(self.backbone, VisionTransformer):
+            return super().panel(inputs, seed)
+        attn = self.backbone.layers[-1].attn
+        with _calls(attn) as calls:
+            features = super().panel(inputs, seed)
+        (normed, *_), _ = calls[0]
+        return dict(attention=cls_attention(attn, normed)) | features
 
     def check_batch(self, batch_size: int) -> None:
         """Refuse a batch in which a picture has none to differ from."""

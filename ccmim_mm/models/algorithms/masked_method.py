@@ -73,6 +73,13 @@ class MaskedMethod(PretrainMethod):
         """
         return self.backbone.score(self.backbone.embed(inputs))
 
+    @torch.no_grad()
+    def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
+        """Attention and features, see the parent."""
+        return dict(attention=self.attention(inputs)) | super().panel(
+            inputs, seed
+        )
+
     def mask_noise(
         self, inputs: Tensor, data_samples: list[DataSample] | None
     ) -> Tensor:

@@ -9,6 +9,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from .colours import in_colours
 from .masked_method import MaskedMethod
 
 
@@ -148,6 +149,10 @@ class TeacherMethod(MaskedMethod):
                 '--pretrained, another --work-dir'
             )
 
+    def facts(self) -> dict[str, str]:
+        """The teacher's digest, see the parent."""
+        return {'the teacher (SHA-256)': self.teacher.digest.hex()[:12]}
+
     @torch.no_grad()
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
         """Attention, mask, and the teacher's and predicted features.
@@ -169,7 +174,7 @@ class TeacherMethod(MaskedMethod):
             features['predicted'] = self.head.predict(encoded[:, 1:]).float()
         return dict(
             attention=scores, masked=inputs * (1 - hidden)
-        ) | _in_colours(inputs, features)
+        ) | in_colours(inputs, features)
 
 
 def _keep_digest(
@@ -179,31 +184,3 @@ def _keep_digest(
     name = f'{prefix}teacher_digest'
     if name in state:
         state[name] = module.teacher_digest
-
-
-def _in_colours(
-    inputs: Tensor, features: dict[str, Tensor]
-) -> dict[str, Tensor]:
-    """Features of patches as pictures: their main directions as colours.
-
-    Args:
-        inputs: Normalised pictures, ``(B, 3, H, W)``.
-        features: ``(B, L, D)`` each; the first have the directions.
-
-    Returns:
-        ``(B, 3, H, W)`` each, in the range of ``inputs``.
-    """
-    first = next(iter(features.values())).flatten(0, 1)
-    centre = first.mean(0)
-    # Of the covariance, in ascending order.
-    _, directions = torch.linalg.eigh((first - centre).T @ (first - centre))
-    scale = ((first - centre) @ directions[:, -3:]).std(0).clamp(min=1e-6)
-    grid = round(next(iter(features.values())).shape[1] ** 0.5)
-    coloured = {}
-    for name, value in features.items():
-        colours = (value - centre) @ directions[:, -3:] / scale
-        square = colours.clamp(-2, 2).unflatten(1, (grid, grid))
-        coloured[name] = F.interpolate(
-            square.permute(0, 3, 1, 2), inputs.shape[-2:]
-        )
-    return coloured

@@ -5,6 +5,7 @@ from mmengine.registry import MODELS
 from mmpretrain.models.backbones.vision_transformer import (
     TransformerEncoderLayer,
 )
+from mmpretrain.models.utils import MultiheadAttention
 from torch import Tensor
 
 QUERY, KEY, VALUE = range(3)
@@ -43,31 +44,17 @@ class PartialLayer(TransformerEncoderLayer):
         if rows is None and not cls_row:
             return super().forward(x)
         if cls_row and rows == NO_ROWS:
-            return x[:, rows], self._cls_row_alone(self.ln1(x))
+            return x[:, rows], cls_attention(self.attn, self.ln1(x))
         normed = self.ln1(x)
         if cls_row:
-            query, key, value = self._project(normed, QUERY, VALUE)
+            query, key, value = project(self.attn, normed, QUERY, VALUE)
             row = attention_row(query[:, :, :1], key)
             rows = slice(None) if rows is None else rows
             out = self._finish(x[:, rows], query[:, :, rows], key, value)
             return out, row
-        (query,) = self._project(normed[:, rows], QUERY, QUERY)
-        key, value = self._project(normed, KEY, VALUE)
+        (query,) = project(self.attn, normed[:, rows], QUERY, QUERY)
+        key, value = project(self.attn, normed, KEY, VALUE)
         return self._finish(x[:, rows], query, key, value)
-
-    def _cls_row_alone(self, normed: Tensor) -> Tensor:
-        (query,) = self._project(normed[:, :1], QUERY, QUERY)
-        (key,) = self._project(normed, KEY, KEY)
-        return attention_row(query, key)
-
-    def _project(self, x: Tensor, first: int, last: int) -> Tensor:
-        """Projections ``first`` to ``last``, ``(count, B, h, N, d)``."""
-        attn = self.attn
-        part = slice(first * attn.embed_dims, (last + 1) * attn.embed_dims)
-        bias = None if attn.qkv.bias is None else attn.qkv.bias[part]
-        projected = F.linear(x, attn.qkv.weight[part], bias)
-        parts = (last - first + 1, attn.num_heads, attn.head_dims)
-        return projected.unflatten(-1, parts).permute(2, 0, 3, 1, 4)
 
     def _finish(
         self, x: Tensor, query: Tensor, key: Tensor, value: Tensor
@@ -81,6 +68,32 @@ class PartialLayer(TransformerEncoderLayer):
         mixed = attn.proj_drop(attn.proj(mixed.transpose(1, 2).flatten(2)))
         x = x + attn.out_drop(attn.gamma1(mixed))
         return self.ffn(self.ln2(x), identity=x)
+
+
+def cls_attention(attn: MultiheadAttention, normed: Tensor) -> Tensor:
+    """What the CLS token attends to in one layer, and nothing else of it.
+
+    Args:
+        attn: The layer's attention.
+        normed: What it sees, ``(B, L + 1, C)``, CLS first.
+
+    Returns:
+        ``(B, L)``, see :func:`attention_row`.
+    """
+    (query,) = project(attn, normed[:, :1], QUERY, QUERY)
+    (key,) = project(attn, normed, KEY, KEY)
+    return attention_row(query, key)
+
+
+def project(
+    attn: MultiheadAttention, x: Tensor, first: int, last: int
+) -> Tensor:
+    """Projections ``first`` to ``last``, ``(count, B, h, N, d)``."""
+    part = slice(first * attn.embed_dims, (last + 1) * attn.embed_dims)
+    bias = None if attn.qkv.bias is None else attn.qkv.bias[part]
+    projected = F.linear(x, attn.qkv.weight[part], bias)
+    parts = (last - first + 1, attn.num_heads, attn.head_dims)
+    return projected.unflatten(-1, parts).permute(2, 0, 3, 1, 4)
 
 
 def attention_row(query: Tensor, key: Tensor) -> Tensor:

@@ -51,7 +51,9 @@ class Weights(NamedTuple):
         return found.digest()
 
 
-def read_weights(path: str | Path, kind: str, trust: bool) -> Weights:
+def read_weights(
+    path: str | Path, kind: str, trust: bool, encoder: str = 'online'
+) -> Weights:
     """Read a teacher's checkpoint.
 
     Args:
@@ -59,14 +61,20 @@ def read_weights(path: str | Path, kind: str, trust: bool) -> Weights:
         kind: The format that it is said to have; ``auto`` believes its
             names.
         trust: Let the file run code.
+        encoder: ``online``, the one that was trained, or ``momentum``.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read safely, is of another format, or
-            holds no plain ViT.
+            holds no plain ViT or no such encoder.
     """
     # Here, as the checkpoints know of methods, and these of teachers.
-    from ...checkpoints import convert, detect_format, read_with_heads
+    from ...checkpoints import (
+        convert,
+        detect_format,
+        momentum_encoder,
+        read_with_heads,
+    )
 
     state, heads = read_with_heads(path, trust)
     try:
@@ -78,6 +86,8 @@ def read_weights(path: str | Path, kind: str, trust: bool) -> Weights:
                 f'it has the names of {form}, and model.teacher.kind says '
                 f'{kind}: leave kind out'
             )
+        if encoder == 'momentum':
+            state = momentum_encoder(state)
         state = convert(state, form, 'project').state
         return Weights(state, heads, said if alike else form)
     except ValueError as error:

@@ -53,6 +53,8 @@ class FrozenTeacher:
             ``mmpretrain``), ``ccmim``, ``mae``, ``timm``, ``dino``,
             ``mocov3``, ``clip_visual``. Or ``pixel``, the normalised pixels
             of each patch, or ``hog``, MaskFeat's gradients: no file.
+        encoder: Which of a checkpoint of MoCo v3: ``online`` is the one that
+            was trained, ``momentum`` its moving average.
         heads: Attention heads, which no shape tells. None takes the file's
             word, or the usual number of its width; for MoCo v3, whose ViT-S
             has 12 and not 6, it is needed.
@@ -78,13 +80,14 @@ class FrozenTeacher:
             likewise.
 
     Raises:
-        ValueError: For a kind, feature or norm that is not known.
+        ValueError: For a kind, encoder, feature or norm that is not known.
     """
 
     def __init__(
         self,
         checkpoint: str | None = None,
         kind: str = 'auto',
+        encoder: Literal['online', 'momentum'] = 'online',
         heads: int | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
@@ -102,6 +105,7 @@ class FrozenTeacher:
     ) -> None:
         for name, value, known in (
             ('kind', kind, (*_NETWORKS, *_PICTURES)),
+            ('encoder', encoder, ('online', 'momentum')),
             ('image_feature', image_feature, ('cls', 'mean')),
             ('target_norm', target_norm, (None, 'ln', 'l2', 'none')),
         ):
@@ -112,6 +116,7 @@ class FrozenTeacher:
                 )
         self.checkpoint = checkpoint
         self.kind = kind
+        self.encoder = encoder
         self.layer = layer
         self.final_norm = final_norm
         self.image_feature = image_feature
@@ -224,7 +229,9 @@ class FrozenTeacher:
                 '--teacher CKPT, or set model.teacher.checkpoint'
             )
         else:
-            weights = read_weights(self.checkpoint, self.kind, trust)
+            weights = read_weights(
+                self.checkpoint, self.kind, trust, self.encoder
+            )
         try:
             self._take(weights)
         except ValueError as error:
