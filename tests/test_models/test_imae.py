@@ -300,10 +300,12 @@ def test_a_panel_shows_the_mixture_and_both_pictures(teacher):
     images = batch()[0]
     panel = model.panel(images, seed=0)
     assert list(panel) == [
-        *('other', 'mixed', 'masked', 'predicted dom', 'predicted sub')
+        *('other', 'mixed', 'attention', 'masked'),
+        *('predicted dom', 'predicted sub'),
     ]
-    for value in panel.values():
-        assert value.shape == images.shape and value.isfinite().all()
+    for name, value in panel.items():
+        shape = (6, 16) if name == 'attention' else images.shape
+        assert value.shape == shape and value.isfinite().all()
     hidden = panel['masked'].unfold(2, 8, 8).unfold(3, 8, 8) == 0
     assert (hidden.all(-1).all(-1).all(1).sum((1, 2)) == 12).all()
     again = model.panel(images, seed=0)

@@ -1,7 +1,5 @@
 """i-MAE: two pictures out of one masked mixture."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
@@ -251,20 +249,24 @@ class IMAE(TeacherMethod):
 
     @torch.no_grad()
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
-        """Mixtures with the next picture, and what is predicted of them."""
+        """Mixtures with the next picture, their attention, mask, parts."""
         other = inputs.roll(-1, 0)
         mixed = _SHOWN * inputs + (1 - _SHOWN) * other
         tokens = self.backbone.embed(mixed)
+        scores = self.backbone.score(tokens)
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.rand(tokens.shape[:2], generator=generator)
-        ids = self.mask_sampler(
-            self.backbone.score(tokens), noise.to(tokens.device)
-        )
+        noise = torch.rand(scores.shape, generator=generator)
+        ids = self.mask_sampler(scores, noise.to(scores.device))
         hidden = self.head.unpatchify(
             ids.mask[..., None].expand(-1, -1, 3 * self.head.patch_size**2)
         )
-        panel = dict(other=other, mixed=mixed, masked=mixed * (1 - hidden))
-        latents: dict[str, Any] = self.latents(tokens, ids.ids_visible)
+        panel = dict(
+            other=other,
+            mixed=mixed,
+            attention=scores,
+            masked=mixed * (1 - hidden),
+        )
+        latents = self.latents(tokens, ids.ids_visible)
         for name, picture in (('dom', inputs), ('sub', other)):
             pred = self.neck.predict_all(latents[name], ids.ids_restore)
             predicted = self.head.to_pictures(pred, picture)
