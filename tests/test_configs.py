@@ -43,7 +43,9 @@ def test_the_model_builds_and_is_what_the_name_says(cfg):
     # On the meta device: ViT-H in no memory and no time.
     with torch.device('meta'):
         model = MODELS.build(config.model)
-    pattern = r'(?:.*/)?(ccmim|mae)(_fast|_small-data)?_vit-(tiny|[sblh])'
+    pattern = (
+        r'(?:.*/)?(ccmim|mae)(_fast|_small-data|_blocks)?_vit-(tiny|[sblh])'
+    )
     method, variant, size = re.match(pattern, name).groups()
     assert model.backbone.embed_dims == WIDTHS[size]
     assert model.backbone.num_layers == DEPTHS[size]

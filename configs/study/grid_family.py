@@ -9,8 +9,12 @@ datasets = dict(
     )
 )
 
-# To every run: pictures are loaded by the process that trains.
-options = {'train_dataloader.num_workers': 0}
+# To every run: pictures are loaded by the process that trains; GPUs compute
+# as CPUs do.
+options = {
+    'train_dataloader.num_workers': 0,
+    'optim_wrapper.precision': 'fp32',
+}
 
 random_masks = {'model.mask_sampler.type': 'RandomMaskSampler'}
 no_alignment = {'model.align_head': None}
@@ -44,6 +48,10 @@ methods = dict(
     simclr=simclr,
     densecl=densecl,
     # Controls and ablations
+    imae_same_class={
+        **imae,
+        'train_dataloader.dataset.dataset.same_class_prob': 1.0,
+    },
     mae_blocks={**blocks, **no_alignment},
     alignment_blocks=blocks,
     maskdistill_untrained={**maskdistill, **untrained},
@@ -62,8 +70,43 @@ methods = dict(
         'train_dataloader.dataset.dataset.pipeline.1.transforms.0.1.prob': 0,
     },
     densecl_global={**densecl, 'model.loss_lambda': 0},
+    # Rates, of 1e-3
+    mocov3_lr_3e_4={**mocov3, 'optim_wrapper.optimizer.lr': 3e-4},
+    mocov3_lr_3e_3={**mocov3, 'optim_wrapper.optimizer.lr': 3e-3},
+    simclr_lr_3e_4={**simclr, 'optim_wrapper.optimizer.lr': 3e-4},
+    simclr_lr_3e_3={**simclr, 'optim_wrapper.optimizer.lr': 3e-3},
 )
 
+# Other lengths, in epochs of 6, with the cost of 6 epochs of ccMIM: `flops`,
+# and by the clock of two CPU cores `minutes`; MoCo v3, SimCLR and
+# masked_grad come to the same by both, and i-MAE's minutes to its 6 epochs.
+lengths = {
+    f'{method}_{cost}': dict(method=method, length=epochs / 6)
+    for cost, counts in dict(
+        flops=dict(
+            mae=13,
+            scored_masks=8,
+            alignment=9,
+            masked_grad=4,
+            maskdistill=4,
+            mimco=4,
+            imae=7,
+            mocov3=2,
+            simclr=3,
+            densecl=1,
+        ),
+        minutes=dict(
+            mae=9,
+            scored_masks=7,
+            alignment=8,
+            maskdistill=5,
+            mimco=5,
+            densecl=2,
+        ),
+    ).items()
+    for method, epochs in counts.items()
+}
+
 # Drawn over the training; compared to.
-core = [*methods][:11]
+core = [*methods][: [*methods].index('densecl') + 1]
 references = ['mae', 'ccmim']

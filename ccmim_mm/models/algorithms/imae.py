@@ -56,6 +56,7 @@ class IMAE(TeacherMethod):
             the mask ratio leaves no patch visible.
     """
 
+    views = 2
     needs_mask_token = False
     may_be_new = ('embed_sub.', 'embed_dom.', 'neck.', 'teacher_digest')
     # Of a MAE's decoder; here it is two.
