@@ -1,6 +1,9 @@
 # DenseCL in the study over the family.
 _base_ = '../densecl_resnet18_demo.py'
 
+# An average over 100 steps, of 840, as MoCo v3's here.
+model = dict(momentum=0.01)
+
 # EuroSAT: 9,000 pictures / 64 = 140 steps an epoch
 param_scheduler = [
     dict(

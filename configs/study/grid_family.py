@@ -70,11 +70,13 @@ methods = dict(
         'train_dataloader.dataset.dataset.pipeline.1.transforms.0.1.prob': 0,
     },
     densecl_global={**densecl, 'model.loss_lambda': 0},
-    # Rates, of 1e-3
+    # Rates, of 1e-3, of DenseCL 0.03
     mocov3_lr_3e_4={**mocov3, 'optim_wrapper.optimizer.lr': 3e-4},
     mocov3_lr_3e_3={**mocov3, 'optim_wrapper.optimizer.lr': 3e-3},
     simclr_lr_3e_4={**simclr, 'optim_wrapper.optimizer.lr': 3e-4},
     simclr_lr_3e_3={**simclr, 'optim_wrapper.optimizer.lr': 3e-3},
+    densecl_lr_0_01={**densecl, 'optim_wrapper.optimizer.lr': 0.01},
+    densecl_lr_0_1={**densecl, 'optim_wrapper.optimizer.lr': 0.1},
 )
 
 # Other lengths, in epochs of 6, with the cost of 6 epochs of ccMIM: `flops`,
