@@ -4,12 +4,12 @@ from .encoder import Encoder, load_encoder
 from .features import extract_features
 from .mixtures import judge_mixtures
 from .options import apply_options
-from .pairs import PicturePairs, load_pairs
+from .pairs import PairsOfPictures, load_pairs
 from .runs import config_for_testing, config_for_training
 
 __all__ = [
     'Encoder',
-    'PicturePairs',
+    'PairsOfPictures',
     'apply_options',
     'config_for_testing',
     'config_for_training',

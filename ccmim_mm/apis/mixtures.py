@@ -17,7 +17,7 @@ from ..evaluation import (
 )
 from ..models import branch_latents_of, patch_features_of
 from .encoder import Encoder
-from .pairs import PicturePairs
+from .pairs import PairsOfPictures
 
 #: Weights of the subordinate picture.
 WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -30,8 +30,8 @@ _Classify = Callable[[Tensor], Tensor]
 @torch.no_grad()
 def judge_mixtures(
     encoder: Encoder,
-    fitted: PicturePairs,
-    judged: PicturePairs,
+    fitted: PairsOfPictures,
+    judged: PairsOfPictures,
     weights: Sequence[float] = WEIGHTS,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _branches(model: Any, inputs: Tensor) -> Sequence[Tensor]:
 
 
 def _singles(
-    encoder: Encoder, read: _Read, pairs: PicturePairs
+    encoder: Encoder, read: _Read, pairs: PairsOfPictures
 ) -> list[Tensor]:
     """Latents of sub and dom by themselves; of branches the dominant's."""
     return [_encode(encoder, read, side)[-1] for side in pairs[:2]]

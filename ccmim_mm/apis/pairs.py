@@ -18,7 +18,7 @@ from ..files import printable
 MIN_PAIRS = 10
 
 
-class PicturePairs(NamedTuple):
+class PairsOfPictures(NamedTuple):
     """Pictures to mix, each in one pair.
 
     Attributes:
@@ -35,7 +35,7 @@ class PicturePairs(NamedTuple):
 
 def load_pairs(
     cfg: Config, data_root: str | Path, pairs: int, seed: int = 0
-) -> tuple[PicturePairs, PicturePairs]:
+) -> tuple[PairsOfPictures, PairsOfPictures]:
     """Draw pairs of a folder's pictures, to fit on and to judge by.
 
     With class folders in ``train/`` and ``val/`` they are drawn from the one
@@ -110,7 +110,7 @@ def pair_classes(labels: Tensor) -> tuple[Tensor, Tensor]:
 
 def _read_pairs(
     pictures: PictureFolder, order: Tensor, pairs: int, known: list[str]
-) -> PicturePairs:
+) -> PairsOfPictures:
     """Pair the first pictures that can be read.
 
     Args:
@@ -149,4 +149,4 @@ def _read_pairs(
         else torch.empty(0)
         for side in (first, second)
     ]
-    return PicturePairs(sides[0], sides[1], both)
+    return PairsOfPictures(sides[0], sides[1], both)
