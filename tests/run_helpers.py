@@ -39,4 +39,4 @@ def use_operators(module, monkeypatch):
     """Have mmcv's own functions call a module's NMS and RoIAlign."""
     # By name, as a function hides each module of its name.
     for name in ('mmcv.ops.nms', 'mmcv.ops.roi_align'):
-        monkeypatch.setattr(import_module(name), 'ext_module'', module)
+        monkeypatch.setattr(import_module(name), 'ext_module', module)
