@@ -25,8 +25,14 @@ REQUIRED = {
 }
 # Of what a config's scope needs beyond them.
 REQUIRED_BY_SCOPE = {
-    'mmdet': {'mmdet': ('3.5.0', 'onedl-mmdetection==3.5.1')},
-    'mmseg': {'mmseg': ('1.4.0', 'onedl-mmsegmentation==1.4.2')},
+    'mmdet': {'mmdet': ('3.3.0', 'onedl-mmdetection==3.5.1', 'mmdet==3.3.0')},
+    'mmseg': {
+        'mmseg': (
+            '1.2.2',
+            'onedl-mmsegmentation==1.4.2',
+            'mmsegmentation==1.2.2',
+        )
+    },
 }
 
 
