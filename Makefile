@@ -1,7 +1,10 @@
 # make demo   installs what pre-training needs and pre-trains on demo scenes
-# make test   installs the rest (compiles mmcv's operators) and runs the tests
-# make test-fast   tests without detection, segmentation and operators
+# make test   installs the rest and runs the tests
+# make test-fast   tests without detection, segmentation and command lines
+# make test-original   those and the engine's, on the original OpenMMLab line
 # make transfer    installs what detection and segmentation need
+# make operators   compiles mmcv's operators: all of them, where torchvision
+#                  stands in for NMS and RoIAlign alone; needs a compiler
 # make stress kills, full disks, hostile files: docs/reliability.md
 # make lint   style and types
 #
@@ -12,7 +15,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-fast transfer stress lint clean
+ORIGINAL := .venv-original
+PIP_ORIGINAL := $(ORIGINAL)/bin/python -m pip --disable-pip-version-check
+
+.PHONY: demo test test-fast test-original transfer operators stress lint clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.pretrain
@@ -21,15 +27,21 @@ demo: .venv/.pretrain
 		--work-dir work_dirs/demo --resume
 	@echo 'The commands above need the environment: source .venv/bin/activate'
 
-test: .venv/.transfer
+test: .venv/.test
 	$(BIN)/python -m pytest
 
 test-fast: .venv/.test
 	$(BIN)/python -m pytest -m 'not slow'
 
-transfer: .venv/.transfer
+test-original: $(ORIGINAL)/.test
+	$(ORIGINAL)/bin/python -m pytest -m 'not slow'
+	$(ORIGINAL)/bin/python -m pytest -m slow tests/test_engine
 
-stress: .venv/.transfer
+transfer: .venv/.test
+
+operators: .venv/.operators
+
+stress: .venv/.test
 	$(BIN)/python tests/stress/run.py
 
 lint: .venv/.lint
@@ -38,9 +50,9 @@ lint: .venv/.lint
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv
+	rm -rf .venv $(ORIGINAL)
 
-# Two tiers: pre-training never waits for a compiler.
+# Nothing but `make operators` waits for a compiler.
 .venv/.pretrain: requirements.txt pyproject.toml
 	@test -n '$(PYTHON)' || { echo 'error: no Python 3.11 or 3.12 found:' \
 		'name one with make PYTHON=...' >&2; exit 1; }
@@ -58,11 +70,23 @@ clean:
 	$(PIP) install -q --no-deps -r tests/requirements.txt
 	touch $@
 
-.venv/.transfer: .venv/.test
+.venv/.operators: .venv/.test
 	@$(BIN)/python -c 'import torch, mmcv._ext' 2>/dev/null || { \
 		echo "Compiling mmcv's operators: 10 to 20 minutes on two cores"; \
 		MMCV_WITH_OPS=1 $(PIP) install -q --force-reinstall --no-deps \
 			--no-build-isolation --no-binary onedl-mmcv --no-cache-dir \
 			$$(grep '^onedl-mmcv==' requirements.txt); }
 	$(BIN)/python -c 'import torch, mmcv._ext'
+	touch $@
+
+# The same but for the OpenMMLab packages, which share their import names.
+$(ORIGINAL)/.test: requirements.txt tests/requirements.txt \
+		tests/requirements-original.txt pyproject.toml
+	test -x $(ORIGINAL)/bin/python || $(PYTHON) -m venv $(ORIGINAL)
+	cat requirements.txt tests/requirements.txt | grep -v '^onedl-' \
+		> $(ORIGINAL)/requirements.txt
+	$(PIP_ORIGINAL) install -q -c requirements.txt torch torchvision
+	$(PIP_ORIGINAL) install -q --no-deps -r $(ORIGINAL)/requirements.txt \
+		-r tests/requirements-original.txt
+	$(PIP_ORIGINAL) install -q --no-deps --no-build-isolation -e .
 	touch $@

@@ -1,35 +1,39 @@
 """Check of the OpenMMLab stack that this package stands on.
 
-The maintained line of the stack (``onedl-*`` on PyPI) and the old one
+The maintained line of the stack (``onedl-*`` on PyPI) and the original
 share their import names, so pip cannot be asked to depend on either
 without overwriting what a user already has. It is checked here instead.
 """
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from io import StringIO
 
 from packaging.version import Version
 
-# Import name -> (lowest version that works, what to install).
+from ._operators import check_operators
+
+# Import name -> (lowest version that works, what to install of the
+# maintained line, of the original one).
 REQUIRED = {
-    'mmengine': ('0.10.8', 'onedl-mmengine==0.10.12'),
-    'mmcv': ('2.3.0', 'onedl-mmcv==2.3.6'),
-    'mmpretrain': ('1.3.0', 'onedl-mmpretrain==1.3.6'),
+    'mmengine': ('0.10.7', 'onedl-mmengine==0.10.12', 'mmengine==0.10.7'),
+    'mmcv': ('2.1.0', 'onedl-mmcv==2.3.6', 'mmcv-lite==2.1.0'),
+    'mmpretrain': ('1.2.0', 'onedl-mmpretrain==1.3.6', 'mmpretrain==1.2.0'),
 }
 # Of what a config's scope needs beyond them.
 REQUIRED_BY_SCOPE = {
-    'mmdet': {'mmdet': ('3.5.0', 'onedl-mmdetection==3.5.1')},
-    'mmseg': {'mmseg': ('1.4.0', 'onedl-mmsegmentation==1.4.2')},
+    'mmdet': {'mmdet': ('3.3.0', 'onedl-mmdetection==3.5.1', 'mmdet==3.3.0')},
+    'mmseg': {
+        'mmseg': (
+            '1.2.2',
+            'onedl-mmsegmentation==1.4.2',
+            'mmsegmentation==1.2.2',
+        )
+    },
 }
-_COMPILE = (
-    '`make test` compiles them, or: MMCV_WITH_OPS=1 pip install '
-    '--force-reinstall --no-deps --no-build-isolation --no-cache-dir '
-    '--no-binary onedl-mmcv onedl-mmcv==2.3.6'
-)
 
 
 def check_system(name: str = os.name) -> None:
@@ -60,44 +64,24 @@ def check_scope(scope: str) -> None:
     if required is None:
         return
     if scope == 'mmdet':
-        # Before mmdet, whose own complaint is of a missing file.
         check_operators()
     with quiet_imports():
         check_stack(required)
 
 
-def check_operators() -> None:
-    """Check that mmcv's compiled operators are there and can be loaded.
-
-    Raises:
-        ImportError: If they were not compiled, or for another torch.
-    """
-    # Its libraries are what the operators are linked to.
-    import torch
-
-    try:
-        import_module('mmcv._ext')
-    except ModuleNotFoundError:
-        raise ImportError(
-            f'detection needs mmcv with compiled operators: {_COMPILE}'
-        ) from None
-    except ImportError as error:
-        raise ImportError(
-            "mmcv's operators were compiled for another torch than "
-            f'{torch.__version__} ({error}): {_COMPILE}'
-        ) from error
-
-
-def check_stack(required: dict[str, tuple[str, str]] = REQUIRED) -> None:
+def check_stack(
+    required: Mapping[str, tuple[str, ...]] = REQUIRED,
+) -> None:
     """Raise one clear line if a part of the stack is missing or too old.
 
     Args:
-        required: Import name to ``(lowest version, pip requirement)``.
+        required: Import name to ``(lowest version, pip requirement, ...)``,
+            a requirement for each line of the stack that has it.
 
     Raises:
         ImportError: Naming the part, what was found and what to install.
     """
-    for name, (lowest, requirement) in required.items():
+    for name, (lowest, *requirements) in required.items():
         try:
             found = import_module(name).__version__
         except ModuleNotFoundError as error:
@@ -107,9 +91,10 @@ def check_stack(required: dict[str, tuple[str, str]] = REQUIRED) -> None:
         if found is None or Version(found) < Version(lowest):
             raise ImportError(
                 f'ccmim_mm needs {name} >= {lowest}, found '
-                f'{found or "none"}: pip install --no-deps {requirement} '
-                '(in an environment of its own: it shares its import name '
-                'with older OpenMMLab releases)'
+                f'{found or "none"}: pip install --no-deps '
+                f'{" or ".join(requirements)} (all of one line, in an '
+                'environment of its own: the maintained and the original '
+                'OpenMMLab packages share their import names)'
             )
 
 
@@ -117,8 +102,7 @@ def check_stack(required: dict[str, tuple[str, str]] = REQUIRED) -> None:
 def quiet_imports() -> Iterator[None]:
     """Keep the stack's notices of optional parts off the screen.
 
-    Without compiled operators, which pre-training does not need, importing
-    mmpretrain announces what it does without.
+    Importing mmpretrain announces what it does without.
     """
     with warnings.catch_warnings(), redirect_stdout(StringIO()):
         warnings.filterwarnings('ignore', message='Fail to import')

@@ -6,6 +6,11 @@ from pathlib import Path
 # small a second thread costs more than it does.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 
+# Registers the modules; before mmpretrain, which imports mmdet, which looks
+# for operators.
+import ccmim_mm  # noqa: F401
+
+# isort: split
 import numpy as np
 import pytest
 import torch
@@ -16,7 +21,6 @@ from mmpretrain.structures import DataSample
 from PIL import Image
 from yapf.yapflib import yapf_api
 
-import ccmim_mm  # noqa: F401 - registers the modules
 from ccmim_mm.checkpoints import convert
 
 ROOT = Path(__file__).parent.parent

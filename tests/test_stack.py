@@ -1,17 +1,8 @@
 """What is missing from the stack is named, with the way to get it."""
 
-import sys
-from importlib import import_module
-
 import pytest
 
-from ccmim_mm import _stack
-from ccmim_mm._stack import (
-    check_operators,
-    check_scope,
-    check_stack,
-    check_system,
-)
+from ccmim_mm._stack import REQUIRED, check_scope, check_stack, check_system
 
 
 def test_a_part_that_is_too_old_or_missing():
@@ -21,27 +12,17 @@ def test_a_part_that_is_too_old_or_missing():
         check_stack(dict(no_such_part=('1', 'x==1')))
 
 
-def test_operators_are_here():
-    check_scope('mmpretrain')
-    check_scope('mmseg')
-    check_scope('mmdet')
-    assert import_module('mmcv._ext')
+def test_both_lines_are_named():
+    with pytest.raises(
+        ImportError, match=r'onedl-mmcv==\S+ or mmcv-lite==.*all of one line'
+    ):
+        check_stack(dict(mmcv=('99', *REQUIRED['mmcv'][1:])))
 
 
-def test_operators_that_are_missing(monkeypatch):
-    # None in sys.modules makes the import fail, as if not compiled.
-    monkeypatch.setitem(sys.modules, 'mmcv._ext', None)
-    with pytest.raises(ImportError, match='compiled operators: `make test`'):
-        check_scope('mmdet')
-
-
-def test_operators_for_another_torch(monkeypatch):
-    def undefined(name):
-        raise ImportError('_ext.so: undefined symbol: _ZN3c10')
-
-    monkeypatch.setattr(_stack, 'import_module', undefined)
-    with pytest.raises(ImportError, match='compiled for another torch'):
-        check_operators()
+@pytest.mark.parametrize('scope', ['mmpretrain', 'mmseg', 'mmdet'])
+def test_scopes_that_are_complete(scope):
+    pytest.importorskip(scope)
+    check_scope(scope)
 
 
 def test_windows_is_told_where_to_go():

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from PIL import Image
+from run_helpers import use_operators
 from test_engine.test_exact_resume import Signal, same
 
+from ccmim_mm._operators import NAME, StandIn
 from ccmim_mm.apis import (
     config_for_testing,
     config_for_training,
@@ -196,6 +199,34 @@ def test_a_stop_anywhere_loses_nothing(name, demo, tmp_path):
         for r in (resumed, straight)
     ]
     assert np.array_equal(*losses)
+
+
+def test_detection_without_compiled_operators(demo, tmp_path, monkeypatch):
+    """Trains and is judged as with them."""
+    compiled = import_module(NAME)
+    if isinstance(compiled, StandIn):
+        pytest.skip('mmcv has no compiled operators: make operators')
+    name = 'detection/mask-rcnn_vit-tiny_demo'
+    options = {
+        **DETECT,
+        'train_dataloader.batch_size': 3,
+        'default_hooks.logger.interval': 1,
+    }
+    found = []
+    for operators in (compiled, StandIn()):
+        use_operators(operators, monkeypatch)
+        out = tmp_path / type(operators).__name__
+        runner = ResilientRunner.from_cfg(configured(name, demo, out, options))
+        runner.train()
+        scalars = runner.message_hub.log_scalars
+        parts = [k for k in scalars if 'loss' in k or 'mAP' in k]
+        assert {'train/loss_mask', 'val/coco/segm_mAP'} <= set(parts)
+        found.append({k: scalars[k].data[0] for k in parts})
+    np.testing.assert_equal(*(list(f) for f in found))
+    for key in found[0]:
+        np.testing.assert_allclose(
+            found[0][key], found[1][key], rtol=1e-4, atol=1e-4, err_msg=key
+        )
 
 
 def test_several_scales(demo, tmp_path):
