@@ -1,0 +1,49 @@
+"""mmengine's runner with a console for people."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+from ..console import is_verbose, quieten, report
+
+
+class ConsoleRunner(Runner):
+    """A runner that prints what matters, and all of it into its log.
+
+    The environment variable ``CCMIM_VERBOSE=1`` gives mmengine's console.
+    Takes the parent's arguments.
+    """
+
+    #: None until there is one.
+    logger: Any = None
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build the logger, see the parent; its file has all, as there."""
+        logger = super().build_logger(*args, **kwargs)
+        if not is_verbose():
+            quieten(logger)
+        return logger
+
+    def register_hooks(
+        self,
+        default_hooks: dict[str, Hook | dict] | None = None,
+        custom_hooks: list[Hook | dict] | None = None,
+    ) -> None:
+        """Register the hooks, see the parent, and the one that prints."""
+        hooks: list[Any] = [*(custom_hooks or [])]
+        if not is_verbose():
+            hooks.insert(0, dict(type='ProgressHook'))
+        super().register_hooks(default_hooks, hooks)
+
+    @contextmanager
+    def failing_plainly(self) -> Iterator[None]:
+        """Have what fails meanwhile end in one line, if it ends all."""
+        try:
+            yield
+        except Exception as error:
+            report(error, self.logger)
+            raise
