@@ -19,6 +19,7 @@ LIBRARIES = {'mmengine', 'mmcv', 'mmpretrain', 'mmdet', 'mmseg'}
 NOISE = (
     *('"FileClient" will be deprecated', '"HardDiskBackend" is the alias'),
     'is skipped since its requires_grad=False',
+    'The prefix is not set in metric class',
 )
 _STYLES = {logging.WARNING: 'yellow', logging.ERROR: 'red'}
 

@@ -59,13 +59,13 @@ def _training(runner) -> str:
     if isinstance(loop, EpochBasedTrainLoop):
         steps = len(runner.train_dataloader) // accumulated
         length = f'{runner.max_epochs} epochs of {steps:,} steps'
-    size = f'{batch * processes * accumulated:,} pictures'
+    size = f'batch {batch * processes * accumulated:,}'
     if processes * accumulated > 1:
         size += f' ({processes} x {batch} x {accumulated} accumulated)'
     groups = wrapper.param_groups
     rate = max(group.get('initial_lr', group['lr']) for group in groups)
     optimizer = type(wrapper.optimizer).__name__
-    return f'{length}, {size} each, {optimizer}, lr {rate:.3g}'
+    return f'{length}, {size}, {optimizer}, lr {rate:.3g}'
 
 
 def _start(runner) -> str:

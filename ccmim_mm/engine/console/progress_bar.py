@@ -1,9 +1,12 @@
 """The bar at the bottom of a terminal."""
 
+import sys
 import time
 
 import rich
 from rich.progress import BarColumn, Progress, TextColumn
+
+from .overheard import Overheard
 
 #: Seconds between two drawings.
 _INTERVAL = 0.2
@@ -36,7 +39,11 @@ class ProgressBar:
             'starting', total=total, completed=done, said=''
         )
         self.drawn = 0.0
+        below = sys.stdout
         self.progress.start()
+        if self.is_drawn and isinstance(below, Overheard):
+            # rich prints above the bar what anyone prints.
+            sys.stdout = Overheard(sys.stdout, below.note)  # type: ignore
 
     def show(
         self, place: str, done: int | None = None, said: str = ''

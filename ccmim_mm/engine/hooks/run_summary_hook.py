@@ -116,13 +116,14 @@ class RunSummaryHook(Hook):
         work_dir = Path(runner.work_dir)
         name = runner.cfg.filename or f'{runner.timestamp}.py'
         # That of the run, with what the command line changed.
-        config, saved, data, out, after = (
+        config, saved, data, features, drawn, after = (
             printable(shlex.quote(str(path)))
             for path in (
                 work_dir / Path(name).name,
                 checkpoint,
                 runner.cfg.get('data_root') or 'DIR',
                 work_dir / 'features',
+                work_dir / 'predictions',
                 f'{work_dir}_next',
             )
         )
@@ -133,17 +134,17 @@ class RunSummaryHook(Hook):
                 f'tools/test.py {config} {saved} --data {data}'
             )
         if isinstance(model, PretrainMethod):
-            look = f' --attention {out}' * isinstance(model, MaskedMethod)
+            look = f' --attention {features}' * isinstance(model, MaskedMethod)
             commands['features'] = (
                 f'tools/extract_features.py {config} {saved} {data} '
-                f'{out}.npz{look}'
+                f'{features}.npz{look}'
             )
             commands['go on'] = (
                 f'tools/train.py {config} --data YOUR_PICTURES '
                 f'--pretrained {saved} --work-dir {after}'
             )
         elif 'judge it' in commands:
-            commands['draw it'] = f'{commands["judge it"]} --show-dir {out}'
+            commands['draw it'] = f'{commands["judge it"]} --show-dir {drawn}'
         return [
             'Next:',
             *(f'  {k:<13}python {v}' for k, v in commands.items()),

@@ -89,7 +89,7 @@ class CheckpointRunner(PortableRunner):
         """Load to be judged, meanwhile."""
         self._judging = True
         try:
-            with self.failing_plainly():
+            with self.speaking_plainly():
                 yield
         except BaseException:
             self.call_hook('after_failure')

@@ -1,14 +1,14 @@
 """mmengine's runner with a console for people."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from ..console import is_verbose, quieten, report
+from ..console import FILE_ONLY, is_verbose, overhearing, quieten, report
 
 
 class ConsoleRunner(Runner):
@@ -40,10 +40,21 @@ class ConsoleRunner(Runner):
         super().register_hooks(default_hooks, hooks)
 
     @contextmanager
-    def failing_plainly(self) -> Iterator[None]:
-        """Have what fails meanwhile end in one line, if it ends all."""
+    def speaking_plainly(self) -> Iterator[None]:
+        """Have what libraries print in the log alone, and errors in a line.
+
+        An error is that for whoever catches none; others get it as it is.
+        """
+        quiet = nullcontext() if is_verbose() else overhearing(self._note)
         try:
-            yield
+            with quiet:
+                yield
         except Exception as error:
             report(error, self.logger)
             raise
+
+    def _note(self, line: str) -> None:
+        if self.logger is None:
+            print(line)
+        else:
+            self.logger.info(line, extra=FILE_ONLY)

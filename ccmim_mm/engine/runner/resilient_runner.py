@@ -52,7 +52,7 @@ class ResilientRunner(CheckpointRunner):
     def __init__(self, *args, **kwargs) -> None:
         self._checked = False
         self._lock: WorkDirLock | None = None
-        with self.failing_plainly():
+        with self.speaking_plainly():
             super().__init__(*args, **kwargs)
 
     @classmethod
@@ -77,7 +77,7 @@ class ResilientRunner(CheckpointRunner):
             ValueError: If data or checkpoint do not fit.
         """
         if not self._checked:
-            with self.failing_plainly():
+            with self.speaking_plainly():
                 self._check_input()
 
     def _check_input(self) -> None:
@@ -101,7 +101,7 @@ class ResilientRunner(CheckpointRunner):
         go of what they hold.
         """
         try:
-            with self.failing_plainly():
+            with self.speaking_plainly():
                 self.check_input()
                 return super().train()
         except BaseException:
