@@ -20,7 +20,13 @@ from ccmim_mm.engine import (
     ResilientRunner,
     RunSummaryHook,
 )
-from ccmim_mm.engine.console import ProgressBar, overhearing, quieten, report
+from ccmim_mm.engine.console import (
+    ProgressBar,
+    overhearing,
+    quieten,
+    report,
+    say,
+)
 from ccmim_mm.engine.console.failure import explain
 from ccmim_mm.engine.points import main_figures
 
@@ -174,6 +180,17 @@ def test_on_a_terminal_there_is_a_bar(monkeypatch):
     assert written.endswith(('\x1b[2K', '\x1b[?25h'))
     console = Console(file=open(os.devnull, 'w'))  # noqa: SIM115
     assert not ProgressBar(10).is_drawn
+
+
+def test_a_screen_that_is_gone_stops_no_run(monkeypatch):
+    here, there = os.pipe()
+    os.close(here)
+    console = Console(file=os.fdopen(there, 'w'))
+    # It would put something in the place of the tests' own.
+    monkeypatch.setattr(os, 'dup2', lambda *_: None)
+    monkeypatch.setattr(rich, 'get_console', lambda: console)
+    say('unseen')
+    say('too')
 
 
 def test_main_figures():

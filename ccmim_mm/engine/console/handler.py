@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from contextlib import suppress
 
 import rich
 from mmengine.logging import MMLogger
@@ -21,6 +22,8 @@ NOISE = (
     'is skipped since its requires_grad=False',
     'The prefix is not set in metric class',
 )
+#: What rich raises then, which is no reason to end a run.
+SCREEN_IS_GONE = (OSError, SystemExit)
 _STYLES = {logging.WARNING: 'yellow', logging.ERROR: 'red'}
 
 
@@ -34,7 +37,11 @@ def say(text: str, style: str = '') -> None:
 
     In colour on a terminal, unless ``NO_COLOR`` is set; never wrapped.
     """
-    rich.get_console().print(Text(text, style), soft_wrap=True)
+    console = rich.get_console()
+    code = console.encoding
+    text = text.encode(code, 'backslashreplace').decode(code)
+    with suppress(*SCREEN_IS_GONE):
+        console.print(Text(text, style), soft_wrap=True)
 
 
 def quieten(logger: MMLogger) -> None:

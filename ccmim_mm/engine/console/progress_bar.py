@@ -2,10 +2,12 @@
 
 import sys
 import time
+from contextlib import suppress
 
 import rich
 from rich.progress import BarColumn, Progress, TextColumn
 
+from .handler import SCREEN_IS_GONE
 from .overheard import Overheard
 
 #: Seconds between two drawings.
@@ -57,12 +59,14 @@ class ProgressBar:
         """
         if not self.is_drawn or time.monotonic() - self.drawn < _INTERVAL:
             return
-        self.progress.update(
-            self.task, description=place, completed=done, said=said
-        )
-        self.progress.refresh()
+        with suppress(*SCREEN_IS_GONE):
+            self.progress.update(
+                self.task, description=place, completed=done, said=said
+            )
+            self.progress.refresh()
         self.drawn = time.monotonic()
 
     def stop(self) -> None:
         """Take it off the screen."""
-        self.progress.stop()
+        with suppress(*SCREEN_IS_GONE):
+            self.progress.stop()

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ...files import printable
+
 
 @contextmanager
 def optional(runner, what: str) -> Iterator[None]:
@@ -15,6 +17,5 @@ def optional(runner, what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        runner.logger.warning(
-            f'No {what}: {type(error).__name__}: {error}', exc_info=error
-        )
+        said = printable(f'{type(error).__name__}: {error}')
+        runner.logger.warning(f'No {what}: {said}', exc_info=error)
