@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import rich
 import torch
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
 from rich.console import Console
 from run_helpers import bare, config
 from torch import nn
@@ -68,8 +68,15 @@ def test_the_console_has_what_matters_and_the_file_all(
 
 def test_what_libraries_print_is_for_the_log(capsys):
     noted = []
-    code = 'print("a"); print(); warnings.warn_explicit("b", kind, file, 1)'
-    here = dict(warnings=warnings, kind=UserWarning, __name__='my_hooks')
+    code = (
+        'print("a"); print_log(""); warnings.warn_explicit("b", kind, file, 1)'
+    )
+    here = dict(
+        warnings=warnings,
+        print_log=print_log,
+        kind=UserWarning,
+        __name__='my_hooks',
+    )
     there = dict(here, __name__='pycocotools.coco', file='/x/mmdet/models.py')
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter('always')

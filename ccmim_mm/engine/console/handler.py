@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from types import FrameType
 
 import rich
 from mmengine.logging import MMLogger
@@ -24,6 +25,7 @@ NOISE = (
 )
 #: What rich raises then, which is no reason to end a run.
 SCREEN_IS_GONE = (OSError, SystemExit)
+_BETWEEN = ('logging', 'mmengine.logging')
 _STYLES = {logging.WARNING: 'yellow', logging.ERROR: 'red'}
 
 
@@ -87,17 +89,18 @@ def _matters(record: logging.LogRecord) -> bool:
     if record.levelno >= logging.WARNING:
         text = record.getMessage()
         return not any(noise in text for noise in NOISE)
-    return _speaker() not in LIBRARIES
+    return speaker() not in LIBRARIES
 
 
-def _speaker() -> str:
-    """The package that logs: a record names ``print_log`` for its caller."""
-    frame = sys._getframe(1)
+def speaker() -> str:
+    """The package that logs or prints now.
+
+    A record names mmengine's ``print_log`` in place of who called it.
+    """
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get('__name__', '')
-        if module != __name__ and not module.startswith(
-            ('logging', 'mmengine.logging')
-        ):
+        if not module.startswith((__package__, *_BETWEEN)):
             return module.partition('.')[0]
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return ''

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from .handler import LIBRARIES
+from .handler import LIBRARIES, speaker
 
 #: Beside those that log what they have to say.
 PRINTING = LIBRARIES | {'pycocotools'}
@@ -27,8 +27,7 @@ class Overheard:
 
     def write(self, text: str) -> int:
         """Print a text, or note it: by who prints."""
-        speaker = sys._getframe(1).f_globals.get('__name__', '')
-        if speaker.partition('.')[0] not in PRINTING:
+        if speaker() not in PRINTING:
             return self.stream.write(text)
         for line in filter(str.strip, text.splitlines()):
             self.note(line)

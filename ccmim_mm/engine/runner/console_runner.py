@@ -21,11 +21,18 @@ class ConsoleRunner(Runner):
     #: None until there is one.
     logger: Any = None
 
+    def __init__(self, *args, **kwargs) -> None:
+        #: What was said before there was a logger.
+        self._early: list[str] = []
+        super().__init__(*args, **kwargs)
+
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Build the logger, see the parent; its file has all, as there."""
         logger = super().build_logger(*args, **kwargs)
         if not is_verbose():
             quieten(logger)
+        for line in self._early:
+            logger.info(line, extra=FILE_ONLY)
         return logger
 
     def register_hooks(
@@ -55,6 +62,6 @@ class ConsoleRunner(Runner):
 
     def _note(self, line: str) -> None:
         if self.logger is None:
-            print(line)
+            self._early.append(line)
         else:
             self.logger.info(line, extra=FILE_ONLY)
