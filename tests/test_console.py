@@ -241,7 +241,7 @@ def test_what_is_next_of_a_downstream_task(tmp_path):
     )
     runner = SimpleNamespace(model=nn.Module(), work_dir=tmp_path, cfg=cfg)
     title, judge, draw = RunSummaryHook._next(runner, 'best.pth')
-    command = f"tools/test.py {tmp_path}/my.py best.pth --data 'my data'"
+    command = f"{tmp_path}/my.py best.pth --data 'my data'"
     assert title == 'Next:'
     assert judge.endswith(command)
     assert draw.endswith(f'{command} --show-dir {tmp_path}/predictions')

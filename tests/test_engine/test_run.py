@@ -109,7 +109,7 @@ def test_unlabelled_pictures_switch_the_evaluation_off(
     said = ''.join(capfd.readouterr())
     assert 'kNN and linear probe are off' in said
     # What can be done with pictures alone.
-    assert 'extract_features.py' in said and 'test.py' not in said
+    assert '--attention' in said and 'judge it' not in said
     assert (tmp_path / 'run' / 'panels' / 'epoch_0001.png').exists()
 
 

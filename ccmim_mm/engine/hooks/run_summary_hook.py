@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 from mmengine.dist import master_only
@@ -131,21 +132,29 @@ class RunSummaryHook(Hook):
         commands = {}
         if runner.cfg.get('test_cfg') is not None:
             commands['judge it'] = (
-                f'tools/test.py {config} {saved} --data {data}'
+                f'{_tool("test")} {config} {saved} --data {data}'
             )
         if isinstance(model, PretrainMethod):
             look = f' --attention {features}' * isinstance(model, MaskedMethod)
             commands['features'] = (
-                f'tools/extract_features.py {config} {saved} {data} '
+                f'{_tool("features")} {config} {saved} {data} '
                 f'{features}.npz{look}'
             )
             commands['go on'] = (
-                f'tools/train.py {config} --data YOUR_PICTURES '
+                f'{_tool("train")} {config} --data YOUR_PICTURES '
                 f'--pretrained {saved} --work-dir {after}'
             )
         elif 'judge it' in commands:
             commands['draw it'] = f'{commands["judge it"]} --show-dir {drawn}'
         return [
             'Next:',
-            *(f'  {k:<13}python {v}' for k, v in commands.items()),
+            *(f'  {k:<13}{v}' for k, v in commands.items()),
         ]
+
+
+def _tool(name: str) -> str:
+    """What starts a tool here: installed, or in a clone."""
+    if shutil.which('ccmim'):
+        return f'ccmim {name}'
+    files = dict(features='extract_features')
+    return f'python tools/{files.get(name, name)}.py'
