@@ -54,9 +54,8 @@ custom_hooks = [
     dict(type='DueValHook', initial=True),
     dict(type='PanelHook', dataset=_base_.panel_dataset, interval=1),
     dict(type='MaskAnalysisHook', dataset=_base_.panel_dataset),
-    dict(type='RunSummaryHook'),
 ]
-for hook in custom_hooks[-3:-1]:
+for hook in custom_hooks[-2:]:
     hook['dataset'].update(pipeline=eval_pipeline)
 default_hooks = dict(
     runtime_info=dict(type='DeferredRuntimeInfoHook'),

@@ -90,7 +90,14 @@ def test_train_then_test(picture_folder, tmp_path):
         '--cfg-options', 'train_cfg.max_epochs=1',
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert 'Finished.' in result.stdout
+    before, _, after = result.stdout.partition('\nepoch 1/1')
+    assert len(before.splitlines()) < 25
+    assert 'Finished.' in after
+    (log,) = tmp_path.glob('*/*.log')
+    # What is not on the screen; what is on it, too.
+    for line in ('System environment:', 'Config:', 'Epoch(train) [1][3/3]'):
+        assert line in log.read_text() and line not in result.stdout
+    assert after[after.index('Finished.') :] in log.read_text()
     result = tool(
         'test', CONFIG, tmp_path / 'epoch_1.pth', *common,
         '--work-dir', tmp_path / 'test',
@@ -110,7 +117,7 @@ def test_two_processes_on_the_cpu(picture_folder, tmp_path):
     assert '2 gloo processes on the CPU' in result.stdout
     resumed = run(*script, *common, '--resume')
     assert resumed.returncode == 0, resumed.stderr
-    assert 'resumed epoch: 1' in resumed.stdout
+    assert 'resumed at iteration 3, epoch 1' in resumed.stdout
     assert (tmp_path / 'epoch_2.pth').exists()
 
 

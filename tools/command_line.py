@@ -13,6 +13,13 @@ for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors='backslashreplace')
 
 
+class _Verbose(argparse.Action):
+    """Asks for mmengine's console, of the tool and what it starts."""
+
+    def __call__(self, *args, **kwargs) -> None:
+        os.environ['CCMIM_VERBOSE'] = '1'
+
+
 def parser(description: str | None) -> argparse.ArgumentParser:
     """A parser with the options that a run and a test share."""
     found = argparse.ArgumentParser(
@@ -47,6 +54,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         default='none',
         choices=['none', 'pytorch'],
         help='pytorch under torchrun, which dist_run.sh starts',
+    )
+    found.add_argument(
+        '--verbose',
+        action=_Verbose,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help="mmengine's whole log on the screen too, as CCMIM_VERBOSE=1",
     )
     # torch.distributed.launch passes it; torchrun sets LOCAL_RANK.
     found.add_argument('--local_rank', '--local-rank', help=argparse.SUPPRESS)

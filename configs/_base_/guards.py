@@ -22,5 +22,6 @@ custom_hooks = [
     dict(type='SkippedStepsHook', max_skipped=10),
     dict(type='ThroughputHook'),
     dict(type='UnreadablePictureHook'),
+    dict(type='RunSummaryHook'),
     dict(type='DueValHook', initial=False),
 ]

@@ -106,7 +106,10 @@ def test_unlabelled_pictures_switch_the_evaluation_off(
 ):
     runner = train(picture_folder / 'train', tmp_path / 'run', epochs=1)
     assert runner.val_loop is None
-    assert 'kNN and linear probe are off' in ''.join(capfd.readouterr())
+    said = ''.join(capfd.readouterr())
+    assert 'kNN and linear probe are off' in said
+    # What can be done with pictures alone.
+    assert '--attention' in said and 'judge it' not in said
     assert (tmp_path / 'run' / 'panels' / 'epoch_0001.png').exists()
 
 

@@ -10,6 +10,7 @@ from .due_val_hook import DueValHook
 from .mask_analysis_hook import MaskAnalysisHook
 from .panel_hook import PanelHook
 from .preemption_hook import PreemptionHook
+from .progress_hook import ProgressHook
 from .run_summary_hook import RunSummaryHook
 from .skipped_steps_hook import SkippedStepsHook
 from .throughput_hook import ThroughputHook
@@ -26,6 +27,7 @@ __all__ = [
     'MaskAnalysisHook',
     'PanelHook',
     'PreemptionHook',
+    'ProgressHook',
     'RunSummaryHook',
     'SkippedStepsHook',
     'ThroughputHook',

@@ -10,6 +10,8 @@ from mmengine.registry import HOOKS, RUNNERS
 from mmengine.runner import IterBasedTrainLoop
 
 from ...files import write_atomic
+from ..runner import ResilientRunner
+from ..runner.work_dir import refuse_fresh_start
 from .preemption_hook import PREEMPTED, SAVED_AT
 
 BACKEND = dict(backend='atomic')
@@ -80,7 +82,17 @@ class AtomicCheckpointHook(Hook):
             )
 
     def before_train(self, runner) -> None:
-        """Refuse checkpoints that would never come, or cut a step."""
+        """Refuse checkpoints that would never come, or cut a step.
+
+        Raises:
+            FileExistsError: With a runner of another project, if the work
+                dir holds a run.
+            ValueError: If a checkpoint would fall between the batches of a
+                step, or counts what the loop does not.
+        """
+        if not (isinstance(runner, ResilientRunner) or runner.iter):
+            # Another has not looked, and would write over what is there.
+            refuse_fresh_start(runner.work_dir)
         loop = runner.train_loop
         if self.by_epoch and isinstance(loop, IterBasedTrainLoop):
             raise ValueError(

@@ -27,6 +27,7 @@ class CompileLayersHook(Hook):
 
     def before_train(self, runner) -> None:
         """Compile at the first call of each layer."""
+        runner.logger.info('Compiling: the first steps take minutes')
         for module in runner.model.modules():
             if isinstance(module, TransformerEncoderLayer):
                 module.compile(backend=self.backend, dynamic=False)

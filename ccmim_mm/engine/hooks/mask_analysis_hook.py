@@ -18,7 +18,9 @@ from ...evaluation import (
     undisturbed,
 )
 from ...models import MaskedMethod, features_of, top_masked_share
+from ..console import FILE_ONLY
 from ..points import remember
+from .looking import optional
 
 
 @HOOKS.register_module()
@@ -42,7 +44,8 @@ class MaskAnalysisHook(Hook):
       ``object_masked``: the share of the attention, and of what is masked,
       on the object. Equal to the first they show no preference.
 
-    The results are logged, and kept with their iteration as
+    What cannot be measured is left out, and the log says so. The results
+    are logged, and kept with their iteration as
     ``mask_analysis`` in the message hub, so they outlive a resume.
 
     Args:
@@ -70,13 +73,16 @@ class MaskAnalysisHook(Hook):
         """Load the pictures, and find their objects."""
         if runner.val_loop is None:
             return
-        self.batch = load_fixed_pictures(
-            self.dataset, self.num_pictures, self.seed
-        )
-        model = get_ori_model(runner.model)
-        samples = self.batch['data_samples']
+        with optional(runner, 'mask analysis'):
+            batch = load_fixed_pictures(
+                self.dataset, self.num_pictures, self.seed
+            )
+            self._find_objects(get_ori_model(runner.model), batch)
+            self.batch = batch
+
+    def _find_objects(self, model: torch.nn.Module, batch: dict) -> None:
+        samples = batch['data_samples']
         if 'gt_seg_map' in samples[0] and isinstance(model, MaskedMethod):
-            # On all ranks, so that maps that do not fit stop all of them.
             maps = [torch.as_tensor(s.gt_seg_map).squeeze() for s in samples]
             grid = math.isqrt(model.num_patches)
             self.cover = object_cover(torch.stack(maps), grid)
@@ -84,11 +90,14 @@ class MaskAnalysisHook(Hook):
     @master_only
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Measure, log and remember."""
-        if self.batch is None:
-            return
+        if self.batch is not None:
+            with optional(runner, 'mask analysis'):
+                self._measure(runner, self.batch)
+
+    def _measure(self, runner, batch: dict) -> None:
         model = get_ori_model(runner.model)
         with undisturbed(model):
-            batch = model.data_preprocessor(self.batch, False)
+            batch = model.data_preprocessor(batch, False)
             inputs = batch['inputs'].split(128)
             measures = self.measure_features(model, inputs)
             if isinstance(model, MaskedMethod):
@@ -96,7 +105,8 @@ class MaskAnalysisHook(Hook):
         runner.visualizer.add_scalars(measures, step=runner.iter)
         runner.logger.info(
             'Attention and masks  '
-            + '  '.join(f'{k}: {v:.3f}' for k, v in measures.items())
+            + '  '.join(f'{k}: {v:.3f}' for k, v in measures.items()),
+            extra=FILE_ONLY,
         )
         remember(runner, 'mask_analysis', measures)
 

@@ -12,6 +12,7 @@ from ...datasets.fixed_pictures import load_fixed_pictures
 from ...evaluation import undisturbed
 from ...models import PretrainMethod
 from ...visualization import draw_panel, to_pixels
+from .looking import optional
 
 
 @HOOKS.register_module()
@@ -21,7 +22,7 @@ class PanelHook(Hook):
     What it shows is the method's ``panel``. The panels go to ``panels/`` in
     the work dir and to the visualizer, that is to TensorBoard or W&B where
     those are set up. The training's random numbers and BatchNorm statistics
-    are not touched.
+    are not touched. What cannot be drawn is left out, and the log says so.
 
     Args:
         dataset: Where the pictures come from.
@@ -45,9 +46,10 @@ class PanelHook(Hook):
 
     def before_train(self, runner) -> None:
         """Load the pictures and draw the untrained model."""
-        self.batch = load_fixed_pictures(
-            self.dataset, self.num_pictures, self.seed
-        )
+        with optional(runner, 'panels'):
+            self.batch = load_fixed_pictures(
+                self.dataset, self.num_pictures, self.seed
+            )
         if runner.iter == 0:
             self.draw(runner, 0)
 
@@ -60,6 +62,11 @@ class PanelHook(Hook):
     @master_only
     def draw(self, runner, epoch: int) -> None:
         """Draw one panel, if the method has one."""
+        if self.batch is not None:
+            with optional(runner, 'panel'):
+                self._draw(runner, epoch)
+
+    def _draw(self, runner, epoch: int) -> None:
         model = get_ori_model(runner.model)
         panel = {}
         with undisturbed(model):

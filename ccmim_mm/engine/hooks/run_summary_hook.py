@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 from mmengine.dist import master_only
@@ -10,38 +11,47 @@ from mmengine.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
 from ...files import printable
-from ...models import PretrainMethod
+from ...models import MaskedMethod, PretrainMethod
 from ...visualization import plot_curves, training_rows
-from ..points import recall
+from ..points import evaluations, main_figures, recall, remember
+from .looking import optional
 
 
 @HOOKS.register_module()
 class RunSummaryHook(Hook):
     """At the end, plot the curves and say what happened and what is next.
 
-    Writes ``curves.png``, of the log's values over all starts of the run,
-    and ``summary.json`` into the work dir.
+    Of any task. Writes ``curves.png``, of the log's values over all starts
+    of the run, and ``summary.json`` into the work dir. Evaluations of other
+    tasks than pre-training are kept for it as ``evaluations`` in the message
+    hub, so they outlive a resume.
     """
 
     # After the last evaluation and the last checkpoint.
     priority = 'VERY_LOW'
 
+    def after_val_epoch(
+        self, runner, metrics: dict[str, float] | None = None
+    ) -> None:
+        """Keep what an evaluation found, unless its loop does."""
+        if main_figures(metrics) and not recall(
+            runner.message_hub, 'frozen_features'
+        ):
+            remember(runner, 'evaluations', main_figures(metrics))
+
     @master_only
     def after_train(self, runner) -> None:
         """Write the curves and the summary."""
         hub = runner.message_hub
-        model = get_ori_model(runner.model)
-        kind = type(model) if isinstance(model, PretrainMethod) else None
-        evaluations = recall(hub, 'frozen_features')
         work_dir = Path(runner.work_dir)
-        plot_curves(
-            training_rows(work_dir),
-            (kind or PretrainMethod).curves,
-            evaluations,
-            work_dir / 'curves.png',
+        with optional(runner, 'curves'):
+            self._plot(runner, work_dir / 'curves.png')
+        last, best = (
+            name and str(work_dir / name)
+            for name in map(
+                hub.runtime_info.get, ('last_ckpt', 'best_checkpoint')
+            )
         )
-        last = hub.runtime_info.get('last_ckpt')
-        last = last and str(work_dir / last)
         # What a data set has to say, as where labels were used.
         data = runner.train_dataloader.dataset
         notes = getattr(data, 'metainfo', {}).get('notes', [])
@@ -50,60 +60,101 @@ class RunSummaryHook(Hook):
             notes=notes,
             epochs=runner.epoch,
             iterations=runner.iter,
-            evaluations=evaluations,
+            evaluations=evaluations(hub),
             mask_analysis=recall(hub, 'mask_analysis'),
         )
-        text = json.dumps(summary, indent=2)
-        (work_dir / 'summary.json').write_text(text + '\n')
-        lines = self._lines(work_dir, last, evaluations)
+        if best:
+            score = hub.runtime_info['best_score']
+            summary |= dict(best_checkpoint=best, best_score=score)
+        with optional(runner, 'summary.json'):
+            text = json.dumps(summary, indent=2)
+            (work_dir / 'summary.json').write_text(text + '\n')
+        lines = self._lines(work_dir, summary)
         lines += [f'  note        {note}' for note in notes]
-        lines += self._next(runner, last)
+        lines += self._next(runner, best or last)
         runner.logger.info('\n'.join(lines))
 
     @staticmethod
-    def _lines(
-        work_dir: Path, checkpoint: str | None, evaluations: list[dict]
-    ) -> list[str]:
+    def _plot(runner, out_file: Path) -> None:
+        model = get_ori_model(runner.model)
+        kind = type(model) if isinstance(model, PretrainMethod) else None
+        plot_curves(
+            training_rows(out_file.parent),
+            (kind or PretrainMethod).curves,
+            # Percentages; other tasks' have other scales.
+            recall(runner.message_hub, 'frozen_features'),
+            out_file,
+        )
+
+    @staticmethod
+    def _lines(work_dir: Path, summary: dict) -> list[str]:
         lines = ['Finished.']
-        if evaluations:
-            first, last = evaluations[0], evaluations[-1]
-            lines.append('  frozen features, top-1 in %, start -> end:')
+        points = summary['evaluations']
+        if points:
+            first, last = points[0], points[-1]
+            lines.append('  evaluation, start -> end:')
             lines += [
-                f'    {name:<12}{first[name]:6.1f} -> {last[name]:5.1f}'
+                f'    {name:<16}{first[name]:7.4g} -> {last[name]:7.4g}'
                 for name in last
                 # One that was not finite has no figure.
                 if name != 'iter' and name in first
             ]
-        lines += [
-            f'  checkpoint  {checkpoint}',
-            f'  curves      {work_dir / "curves.png"}',
-        ]
-        if (work_dir / 'panels').is_dir():
-            lines.append(f'  panels      {work_dir / "panels"}')
+        if 'best_checkpoint' in summary:
+            score, path = summary['best_score'], summary['best_checkpoint']
+            lines.append(f'  best        {score:.4g}: {path}')
+        lines.append(f'  checkpoint  {summary["checkpoint"]}')
+        for name in ('curves.png', 'panels'):
+            if (work_dir / name).exists():
+                kind = name.removesuffix('.png')
+                lines.append(f'  {kind:<12}{work_dir / name}')
         return lines
 
     @staticmethod
     def _next(runner, checkpoint: str | None) -> list[str]:
-        """Commands that work, of this project's tools."""
-        config, checkpoint, data = (
+        """Commands that work for these data, of this project's tools."""
+        if checkpoint is None:
+            return []
+        work_dir = Path(runner.work_dir)
+        name = runner.cfg.filename or f'{runner.timestamp}.py'
+        # That of the run, with what the command line changed.
+        config, saved, data, features, drawn, after = (
             printable(shlex.quote(str(path)))
             for path in (
-                runner.cfg.filename or 'CONFIG',
+                work_dir / Path(name).name,
                 checkpoint,
-                runner.cfg.get('data_root', 'DIR'),
+                runner.cfg.get('data_root') or 'DIR',
+                work_dir / 'features',
+                work_dir / 'predictions',
+                f'{work_dir}_next',
             )
         )
-        judge = f'features     python tools/extract_features.py {config} ' + (
-            f'{checkpoint} {data} features.npz'
-        )
-        if runner.val_loop is not None:
-            judge = (
-                f'judge it     python tools/test.py {config} {checkpoint} '
-                f'--data {data}'
+        model = get_ori_model(runner.model)
+        commands = {}
+        if runner.cfg.get('test_cfg') is not None:
+            commands['judge it'] = (
+                f'{_tool("test")} {config} {saved} --data {data}'
             )
+        if isinstance(model, PretrainMethod):
+            look = f' --attention {features}' * isinstance(model, MaskedMethod)
+            commands['features'] = (
+                f'{_tool("features")} {config} {saved} {data} '
+                f'{features}.npz{look}'
+            )
+            commands['go on'] = (
+                f'{_tool("train")} {config} --data YOUR_PICTURES '
+                f'--pretrained {saved} --work-dir {after}'
+            )
+        elif 'judge it' in commands:
+            commands['draw it'] = f'{commands["judge it"]} --show-dir {drawn}'
         return [
             'Next:',
-            f'  {judge}',
-            f'  go on        python tools/train.py {config} --data '
-            f'YOUR_PICTURES --pretrained {checkpoint}',
+            *(f'  {k:<13}{v}' for k, v in commands.items()),
         ]
+
+
+def _tool(name: str) -> str:
+    """What starts a tool here: installed, or in a clone."""
+    if shutil.which('ccmim'):
+        return f'ccmim {name}'
+    files = dict(features='extract_features')
+    return f'python tools/{files.get(name, name)}.py'

@@ -6,12 +6,14 @@ from typing import Literal
 
 import torch
 from mmengine.device import get_device
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from ..console import FILE_ONLY
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -60,7 +62,8 @@ class FiniteOptimWrapper(OptimWrapper):
         self.modules = modules
         #: 1.0 if the last step was skipped, else 0.0, on the device.
         self.broken: Tensor | None = None
-        print_log(f'Precision: {precision}', logger='current')
+        logger = MMLogger.get_current_instance()
+        logger.info(f'Precision: {precision}', extra=FILE_ONLY)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:

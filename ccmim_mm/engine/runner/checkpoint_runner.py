@@ -89,7 +89,11 @@ class CheckpointRunner(PortableRunner):
         """Load to be judged, meanwhile."""
         self._judging = True
         try:
-            yield
+            with self.speaking_plainly():
+                yield
+        except BaseException:
+            self.call_hook('after_failure')
+            raise
         finally:
             self._judging = False
 

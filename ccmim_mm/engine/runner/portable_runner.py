@@ -15,10 +15,11 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from .console_runner import ConsoleRunner
 from .loader_workers import shield
 
 
-class PortableRunner(Runner):
+class PortableRunner(ConsoleRunner):
     """A runner that takes a config as it is to machines without a GPU.
 
     There several processes form a gloo group and train on the CPU, memory

@@ -52,7 +52,8 @@ class ResilientRunner(CheckpointRunner):
     def __init__(self, *args, **kwargs) -> None:
         self._checked = False
         self._lock: WorkDirLock | None = None
-        super().__init__(*args, **kwargs)
+        with self.speaking_plainly():
+            super().__init__(*args, **kwargs)
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> 'ResilientRunner':
@@ -75,8 +76,11 @@ class ResilientRunner(CheckpointRunner):
             FileNotFoundError: If a checkpoint is missing.
             ValueError: If data or checkpoint do not fit.
         """
-        if self._checked:
-            return
+        if not self._checked:
+            with self.speaking_plainly():
+                self._check_input()
+
+    def _check_input(self) -> None:
         self._on_main(self._take_work_dir)
         self._find_start()
         method = get_ori_model(self.model)
@@ -97,8 +101,9 @@ class ResilientRunner(CheckpointRunner):
         go of what they hold.
         """
         try:
-            self.check_input()
-            return super().train()
+            with self.speaking_plainly():
+                self.check_input()
+                return super().train()
         except BaseException:
             self.call_hook('after_failure')
             raise

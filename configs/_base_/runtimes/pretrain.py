@@ -15,7 +15,6 @@ custom_hooks = [
     *guards,
     dict(type='CollapseHook'),
     dict(due_val, initial=True),
-    dict(type='RunSummaryHook'),
 ]
 
 # Means over the window of all that is logged but rates, sizes, counts and
