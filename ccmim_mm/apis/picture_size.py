@@ -263,20 +263,33 @@ def _fit_masks(cfg: Config, new: Grid) -> str:
             f'of {sampler.mask_ratio} leaves none of {new.count} patches '
             'visible: take larger pictures or smaller patches'
         )
-    for _, transform in _named(leaf(cfg, 'train').pipeline):
-        if 'grid' not in transform:
-            continue
-        try:
-            shape = TRANSFORMS.build(transform)
-        except ValueError as error:
-            raise ValueError(f'--img-size {new.size}: {error}') from None
-        hidden = isinstance(shape, MaskShape) and shape.num_masked
-        if hidden and hidden != new.count - visible:
+    for shape in _mask_shapes(cfg, new):
+        if shape.num_masked != new.count - visible:
             # So that rounding cannot matter.
-            ratio = round((hidden - 0.5) / new.count, 6)
+            ratio = round((shape.num_masked - 0.5) / new.count, 6)
             cfg.model.mask_sampler.mask_ratio = ratio
             return (
                 f'; model.mask_sampler.mask_ratio is {ratio}, for masks of '
-                f'{hidden} patches'
+                f'{shape.num_masked} patches'
             )
     return ''
+
+
+def _mask_shapes(cfg: Config, new: Grid) -> Iterator[MaskShape]:
+    """The masks' shapes of the training pipeline.
+
+    Raises:
+        ValueError: If the grid has no such masks.
+    """
+    with TRANSFORMS.switch_scope_and_registry(
+        cfg.get('default_scope')
+    ) as found:
+        for _, transform in _named(leaf(cfg, 'train').pipeline):
+            kind = transform.get('type')
+            kind = found.get(kind) if isinstance(kind, str) else kind
+            if not (inspect.isclass(kind) and issubclass(kind, MaskShape)):
+                continue
+            try:
+                yield found.build(transform)
+            except ValueError as error:
+                raise ValueError(f'pictures of {new}: {error}') from None

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from ..datasets.data_root import leaf
+from ..engine.runner.work_dir import config_in
 from ..files import check_output, is_text, printable
 from .options import apply_options
 from .settings_for_all import set_for_all
@@ -158,7 +159,8 @@ def config_for_testing(
     """The config of a test of a checkpoint.
 
     Args:
-        config: Path of the config.
+        config: Path of the config; or the work dir of a run, whose own
+            config has all that the run was told.
         checkpoint: The checkpoint, of any known format.
         options: Overrides, by dotted keys.
         data: The data folder; None takes the config's.
@@ -174,8 +176,15 @@ def config_for_testing(
         FileNotFoundError: If the checkpoint is missing.
         FileExistsError: If ``show_dir`` holds something, or is, holds or
             lies in the data folder.
-        ValueError: If the config has no such test.
+        ValueError: If the config has no such test, or the work dir no one
+            config.
     """
+    if Path(config).is_dir():
+        folder, config = config, config_in(config) or ''
+        if not config:
+            raise ValueError(
+                f'{folder} holds no config, or several: give one by its path'
+            )
     work_dir = work_dir or Path('work_dirs', 'test', Path(config).stem)
     cfg = config_for_training(
         config,
@@ -187,7 +196,8 @@ def config_for_testing(
     )
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint {checkpoint}')
-    cfg.load_from = checkpoint
+    # Of a run's own config it may be that of a resume.
+    cfg.load_from, cfg.resume = checkpoint, False
     if tta:
         if 'tta_model' not in cfg:
             raise ValueError(f'--tta: {cfg.filename} has no tta_model')

@@ -1,7 +1,6 @@
 """Options that move everything in a config that depends on them."""
 
 import math
-import os
 from typing import Any
 
 from mmengine.config import Config
@@ -71,7 +70,9 @@ def set_for_all(
         seed=seed,
         workers=workers,
     )
-    _refuse_twice(options or {}, [k for k, v in asked.items() if v is not None])
+    _refuse_twice(
+        options or {}, [k for k, v in asked.items() if v is not None]
+    )
     if epochs is not None or iters is not None:
         scale_schedule(cfg, epochs, iters)
     if lr is not None:
@@ -151,8 +152,9 @@ def _set_batch_size(cfg: Config, batch_size: int, processes: int) -> str:
     per_picture = processes * accumulated
     was, loader.batch_size = loader.batch_size, batch_size
     lr = (wrapper.get('optimizer') or {}).get('lr', 'as it is')
+    plural = '' if processes == 1 else 'es'
     return (
-        f'{batch_size} pictures x {processes} processes x {accumulated} '
+        f'{batch_size} pictures x {processes} process{plural} x {accumulated} '
         f'accumulated = {batch_size * per_picture} a step, where the config '
         f'has {was * per_picture}; the learning rate stays {lr} unless '
         '--auto-scale-lr scales it'

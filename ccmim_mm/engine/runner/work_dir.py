@@ -62,6 +62,12 @@ class WorkDirLock:
         self.file.close()
 
 
+def config_in(work_dir: str | Path) -> Path | None:
+    """The config that a run has left in its work dir; None if none or many."""
+    found = [*Path(work_dir).glob('*.py')]
+    return found[0] if len(found) == 1 else None
+
+
 def is_in(work_dir: str | Path, checkpoint: str | Path) -> bool:
     """Whether a checkpoint lies in a work dir."""
     return Path(checkpoint).resolve().parent == Path(work_dir).resolve()
