@@ -37,7 +37,7 @@ class Grid(NamedTuple):
         return self.size // (self.patch or self.size)
 
     @property
-    def count(self) -> int:
+    def patches(self) -> int:
         """Patches of a picture."""
         return self.side**2
 
@@ -45,7 +45,7 @@ class Grid(NamedTuple):
         pixels = f'{self.size} x {self.size} pixels'
         if self.patch is None:
             return pixels
-        return f'{pixels} in {self.count} patches of {self.patch}'
+        return f'{pixels} in {self.patches} patches of {self.patch}'
 
 
 def set_picture_size(
@@ -184,9 +184,9 @@ def _apply(part: dict, rules: dict[str, Rule]) -> None:
 def _of_pipelines(old: Grid, new: Grid) -> dict[str, Rule]:
     """What becomes of a transform's arguments."""
     scale = partial(_scale, was=old.size, now=new.size)
-    share = partial(_share, was=old.count, now=new.count)
+    share = partial(_share, was=old.patches, now=new.patches)
     return dict.fromkeys(('scale', 'scales', 'crop_size'), scale) | dict(
-        num_patches=partial(_replace, was=old.count, now=new.count),
+        num_patches=partial(_replace, was=old.patches, now=new.patches),
         grid=partial(_replace, was=old.side, now=new.side),
         min_block=share,
     )
@@ -203,13 +203,13 @@ def _of_models(old: Grid, new: Grid, name: str) -> dict[str, Rule]:
         rules |= dict(size=scale)
     if new.patch is None:
         return rules
-    strides = partial(_stride, was=old.patch, now=new.patch)
+    strides = partial(_stride, was=old.patch or 1, now=new.patch)
     if name == 'anchor_generator':
         rules |= dict(strides=strides)
     return rules | dict(
         patch_size=partial(_replace, was=old.patch, now=new.patch),
-        num_patches=partial(_replace, was=old.count, now=new.count),
-        align_patches=partial(_share, was=old.count, now=new.count),
+        num_patches=partial(_replace, was=old.patches, now=new.patches),
+        align_patches=partial(_share, was=old.patches, now=new.patches),
         featmap_strides=strides,
     )
 
@@ -256,17 +256,17 @@ def _fit_masks(cfg: Config, new: Grid) -> str:
     if cfg.model.get('mask_sampler') is None:
         return ''
     sampler = build_mask_sampler(cfg.model.mask_sampler)
-    visible = sampler.num_visible(new.count)
+    visible = sampler.num_visible(new.patches)
     if visible < 1:
         raise ValueError(
             f'--img-size {new.size}, --patch-size {new.patch}: a mask ratio '
-            f'of {sampler.mask_ratio} leaves none of {new.count} patches '
+            f'of {sampler.mask_ratio} leaves none of {new.patches} patches '
             'visible: take larger pictures or smaller patches'
         )
     for shape in _mask_shapes(cfg, new):
-        if shape.num_masked != new.count - visible:
+        if shape.num_masked != new.patches - visible:
             # So that rounding cannot matter.
-            ratio = round((shape.num_masked - 0.5) / new.count, 6)
+            ratio = round((shape.num_masked - 0.5) / new.patches, 6)
             cfg.model.mask_sampler.mask_ratio = ratio
             return (
                 f'; model.mask_sampler.mask_ratio is {ratio}, for masks of '

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from ..datasets.data_root import leaf
-from ..engine.runner.work_dir import config_in
+from ..engine.runner.work_dir import config_of
 from ..files import check_output, is_text, printable
 from .options import apply_options
 from .settings_for_all import set_for_all
@@ -179,12 +179,7 @@ def config_for_testing(
         ValueError: If the config has no such test, or the work dir no one
             config.
     """
-    if Path(config).is_dir():
-        folder, config = config, config_in(config) or ''
-        if not config:
-            raise ValueError(
-                f'{folder} holds no config, or several: give one by its path'
-            )
+    config = config_of(config)
     work_dir = work_dir or Path('work_dirs', 'test', Path(config).stem)
     cfg = config_for_training(
         config,

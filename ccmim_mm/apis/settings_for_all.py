@@ -120,7 +120,7 @@ def _set_lr(cfg: Config, lr: float) -> None:
         )
     if not (isinstance(lr, int | float) and 0 < lr < math.inf):
         raise ValueError(f'--lr is {lr!r}: give a number above 0, as 1e-3')
-    optimizer.lr = float(lr)
+    optimizer['lr'] = float(lr)
 
 
 def _set_workers(part: Any, workers: int) -> None:
@@ -131,10 +131,10 @@ def _set_workers(part: Any, workers: int) -> None:
     elif isinstance(part, dict):
         for key, value in part.items():
             if str(key).endswith('dataloader') and isinstance(value, dict):
-                value.num_workers = workers
+                value['num_workers'] = workers
                 if not workers:
                     # torch refuses them without workers.
-                    value.persistent_workers = False
+                    value['persistent_workers'] = False
                     value.pop('prefetch_factor', None)
             _set_workers(value, workers)
 
@@ -150,7 +150,7 @@ def _set_batch_size(cfg: Config, batch_size: int, processes: int) -> str:
     wrapper = cfg.get('optim_wrapper') or {}
     accumulated = wrapper.get('accumulative_counts', 1)
     per_picture = processes * accumulated
-    was, loader.batch_size = loader.batch_size, batch_size
+    was, loader['batch_size'] = loader['batch_size'], batch_size
     lr = (wrapper.get('optimizer') or {}).get('lr', 'as it is')
     plural = '' if processes == 1 else 'es'
     return (
