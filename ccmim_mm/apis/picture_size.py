@@ -7,11 +7,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
-from mmengine.registry import MODELS, TRANSFORMS
+from mmengine.registry import MODELS
 
 from ..datasets.data_root import leaf
-from ..datasets.transforms import MaskShape
-from ..models.task_modules import build_mask_sampler
+from .fit_masks import fit_masks
 
 #: What the classes of parts know by themselves, where a config leaves it out.
 _DEFAULTS = ('img_size', 'patch_size', 'num_patches')
@@ -90,7 +89,8 @@ def set_picture_size(
         _apply(transform, _of_pipelines(old, new))
     for name, part in _named(cfg.model, 'model'):
         _apply(part, _of_models(old, new, name))
-    return f'{new}, where the config has {old}{_fit_masks(cfg, new)}'
+    masks = fit_masks(cfg, new.side, new.patch) if new.patch else ''
+    return f'{new}, where the config has {old}{masks}'
 
 
 def _fill_in(cfg: Config) -> Grid:
@@ -242,54 +242,3 @@ def _stride(value: Any, was: int, now: int) -> Any:
             f'{was // math.gcd(was, value)}'
         )
     return value * now // was
-
-
-def _fit_masks(cfg: Config, new: Grid) -> str:
-    """Have the sampler hide what it can, and as much as masks' shapes have.
-
-    Returns:
-        What became of its ratio, for people; nothing if it is the same.
-
-    Raises:
-        ValueError: If there is no such mask.
-    """
-    if cfg.model.get('mask_sampler') is None:
-        return ''
-    sampler = build_mask_sampler(cfg.model.mask_sampler)
-    visible = sampler.num_visible(new.patches)
-    if visible < 1:
-        raise ValueError(
-            f'--img-size {new.size}, --patch-size {new.patch}: a mask ratio '
-            f'of {sampler.mask_ratio} leaves none of {new.patches} patches '
-            'visible: take larger pictures or smaller patches'
-        )
-    for shape in _mask_shapes(cfg, new):
-        if shape.num_masked != new.patches - visible:
-            # So that rounding cannot matter.
-            ratio = round((shape.num_masked - 0.5) / new.patches, 6)
-            cfg.model.mask_sampler.mask_ratio = ratio
-            return (
-                f'; model.mask_sampler.mask_ratio is {ratio}, for masks of '
-                f'{shape.num_masked} patches'
-            )
-    return ''
-
-
-def _mask_shapes(cfg: Config, new: Grid) -> Iterator[MaskShape]:
-    """The masks' shapes of the training pipeline.
-
-    Raises:
-        ValueError: If the grid has no such masks.
-    """
-    with TRANSFORMS.switch_scope_and_registry(
-        cfg.get('default_scope')
-    ) as found:
-        for _, transform in _named(leaf(cfg, 'train').pipeline):
-            kind = transform.get('type')
-            kind = found.get(kind) if isinstance(kind, str) else kind
-            if not (inspect.isclass(kind) and issubclass(kind, MaskShape)):
-                continue
-            try:
-                yield found.build(transform)
-            except ValueError as error:
-                raise ValueError(f'pictures of {new}: {error}') from None
