@@ -268,7 +268,7 @@ SEGMENT = 'segmentation/upernet_vit-tiny_demo'
 
 @pytest.mark.parametrize('name', [SEGMENT, 'segmentation/upernet_vit-b_own'])
 def test_pictures_of_mixed_suffixes_are_all_used(mixed, name):
-    cfg = prepared(mixed, name, classes=None)
+    cfg = prepared(mixed, name)
     assert cfg.classes == ['wall', 'floor']
     for split in ('train', 'val'):
         with DefaultScope.overwrite_default_scope('mmseg'):
@@ -287,7 +287,7 @@ def test_pictures_of_mixed_suffixes_are_all_used(mixed, name):
 
 def test_a_list_of_names_selects(mixed):
     (mixed / 'some.txt').write_text('b\nsub/d\n')
-    cfg = prepared(mixed, SEGMENT, classes=None)
+    cfg = prepared(mixed, SEGMENT)
     dataset = leaf(cfg, 'val')
     dataset.ann_file = 'some.txt'
     with DefaultScope.overwrite_default_scope('mmseg'):
@@ -301,7 +301,7 @@ def test_a_value_that_is_no_class_names_the_fix(mixed):
     Image.new('L', (40, 32), 8).save(mixed / 'label_maps/train/a.png')
     runner = ResilientRunner.from_cfg(prepared(mixed, SEGMENT))
     message = (
-        r'has the value 8; there are 7 classes.* classes=NAME,.*classes=None'
+        r'has the value 8; there are 2 classes.* classes=NAME,.*classes=None'
     )
     with pytest.raises(ValueError, match=message):
         runner.check_input()
@@ -311,16 +311,21 @@ def test_a_checkpoint_of_other_classes_is_refused(mixed, tmp_path):
     small = {f'{s}_dataloader.num_workers': 0 for s in ('val', 'test')}
     path = ROOT / f'configs/{SEGMENT}.py'
     with DefaultScope.overwrite_default_scope('mmseg'):
-        model = MODELS.build(prepared(mixed, SEGMENT).model)
+        cfg = prepared(mixed, SEGMENT, classes='a,b,c,d,e,f,g')
+        model = MODELS.build(cfg.model)
     torch.save(dict(state_dict=model.state_dict()), tmp_path / 'seven.pth')
     tested = config_for_testing(
         path,
         str(tmp_path / 'seven.pth'),
-        {**small, 'classes': None},
+        small,
         mixed,
         tmp_path / 'test',
     )
-    message = r'conv_seg\.(weight|bias): the model has \(2,.*checkpoint \(7,'
+    (tmp_path / 'run.py').touch()
+    message = (
+        r'conv_seg\.(weight|bias): the model has \(2,.*checkpoint \(7,.*'
+        r'run\.py is the config of its run'
+    )
     with pytest.raises(ValueError, match=message) as error:
         ResilientRunner.from_cfg(tested).test()
     assert '\n' not in str(error.value)

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import DATASETS, MODELS, OPTIM_WRAPPERS, TRANSFORMS
 from schedules import check_another_length
+from sizes import check_another_size
 
 from ccmim_mm.datasets.data_root import leaf, leaves
 
@@ -97,6 +98,10 @@ def test_the_schedule_ends_with_the_training(cfg):
 
 def test_it_takes_another_length(cfg):
     check_another_length(cfg[1])
+
+
+def test_it_takes_another_size(cfg):
+    check_another_size(cfg[1])
 
 
 def test_the_learning_rate_arithmetic(cfg):

@@ -79,6 +79,11 @@ def test_masks_and_boxes_match_label_maps(demo, split):
             assert each['area'] == mask_area(coco.annToRLE(each))
 
 
+def test_the_label_maps_values_have_names(demo):
+    names = (demo / 'classes.txt').read_text().splitlines()
+    assert names == ['background', *SHAPES]
+
+
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_folder_label_map_and_category_agree(demo, split):
     coco = COCO(demo / 'annotations' / f'instances_{split}.json')

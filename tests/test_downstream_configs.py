@@ -1,7 +1,9 @@
 """Every downstream config: built, filled from an encoder, its arithmetic."""
 
+import copy
 import re
 
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT
@@ -11,9 +13,9 @@ from mmengine.registry import DATASETS, MODELS, TRANSFORMS, DefaultScope
 from mmpretrain.registry import MODELS as PRETRAIN_MODELS
 from schedules import check_another_length
 
+from ccmim_mm.apis.settings_for_all import set_for_all
 from ccmim_mm.checkpoints.match import INTO_BACKBONE, match
 from ccmim_mm.datasets.data_root import kind_of, leaf
-from demo.scenes import SHAPES
 
 FOLDERS = dict(
     classification='class_folders', detection='coco', segmentation='label_maps'
@@ -30,6 +32,10 @@ PRETRAINING = dict(
     tiny='ccmim_vit-tiny_demo',
 )
 DEPTHS = dict(s=12, b=12, l=24, tiny=4)
+PIXELS = {
+    *('img_size', 'patch_size', 'pad_size_divisor', 'strides', 'size'),
+    *('featmap_strides', 'crop_size'),
+}
 #: Pictures a step, and the rate for them.
 FULL_RECIPES = {
     'finetune_100e_in1k': (1024, 2e-3),
@@ -99,6 +105,59 @@ def test_it_takes_another_length(case):
     check_another_length(case[1])
 
 
+def test_it_takes_another_size(case):
+    """384 pixels in patches of 8: every part is of this size."""
+    cfg = copy.deepcopy(case[1])
+    cfg.custom_hooks = []
+    set_for_all(cfg, img_size=384, patch_size=8)
+    with (
+        torch.device('meta'),
+        DefaultScope.overwrite_default_scope(cfg.default_scope),
+    ):
+        backbone = MODELS.build(cfg.model.backbone)
+    assert backbone.patch_resolution in ((48, 48), [48, 48])
+    crops = {
+        side
+        for stage in ('train', 'test')
+        for transform in leaf(cfg, stage).pipeline
+        for side in np.ravel(transform.get('crop_size', 384))
+    }
+    assert crops == {384}
+
+
+@pytest.mark.parametrize('task', ['detection', 'segmentation'])
+def test_at_the_demos_size_the_recipe_is_the_demo(task):
+    """Strides, padding, windows and all scales."""
+    model = dict(detection='mask-rcnn', segmentation='upernet')[task]
+    cfg, demo = (
+        load(f'{task}/{model}_vit-{n}') for n in ('b_own', 'tiny_demo')
+    )
+    set_for_all(cfg, img_size=96, patch_size=8)
+
+    def sizes(part, name=''):
+        """Whatever counts pixels."""
+        if isinstance(part, dict):
+            for key, value in part.items():
+                yield from sizes(value, key)
+        elif name in PIXELS:
+            yield name, str([*np.ravel(part)])
+        elif isinstance(part, list | tuple):
+            for value in part:
+                yield from sizes(value, name)
+
+    for key in ('model', 'train_dataloader'):
+        demos = {*sizes(demo[key])}
+        assert demos and demos <= {*sizes(cfg[key])}, key
+    assert min(leaf(cfg, 'test').pipeline[1].scale) == 96
+
+
+def test_strides_that_would_be_no_pixels():
+    with pytest.raises(ValueError, match=r'--patch-size 14: .*multiple of 4'):
+        set_for_all(
+            load('detection/mask-rcnn_vit-b_own'), img_size=896, patch_size=14
+        )
+
+
 def test_the_learning_rate_is_for_the_batch(case):
     name, cfg, _ = case
     recipe = next((r for r in FULL_RECIPES if name.endswith(r)), None)
@@ -150,11 +209,6 @@ def test_data_sets_and_transforms_exist(case):
                 assert registry.get(dataset.type) is not None
             for transform in dataset.pipeline:
                 assert TRANSFORMS.build(transform) is not None
-
-
-def test_the_demo_names_its_shapes():
-    cfg = load('segmentation/upernet_vit-tiny_demo')
-    assert cfg.classes == ['background', *SHAPES]
 
 
 def test_cascade_is_a_short_diff_with_three_stages():

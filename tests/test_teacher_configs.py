@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmpretrain.registry import MODELS, TRANSFORMS
 from schedules import check_another_length
+from sizes import check_another_size
 from test_configs import DEPTHS, TEACHER_PATHS, WIDTHS, load
 
 from ccmim_mm.datasets.data_root import leaf
@@ -48,6 +49,10 @@ def test_the_model_builds_and_its_masks_fit(cfg):
     visible = model.mask_sampler.num_visible(model.num_patches)
     assert masks.num_masked == model.num_patches - visible
     assert views.type == 'RandomFlip'
+
+
+def test_it_takes_another_size(cfg):
+    check_another_size(cfg[1])
 
 
 def test_the_schedule_is_as_documented_and_ends_with_the_training(cfg):

@@ -299,11 +299,6 @@ def test_a_detector_in_bf16_keeps_its_boxes_in_fp32(demo, tmp_path):
             r'\.png has the value \d',
         ),
         (
-            'segmentation/upernet_vit-b_own',
-            {},
-            r'no .*classes.txt with the classes',
-        ),
-        (
             'classification/vit-tiny_finetune_demo',
             {'classes': 'cat,dog'},
             'class folders are circle, .* but the classes of the config cat',

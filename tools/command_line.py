@@ -67,6 +67,22 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return found
 
 
+def add_settings(options: argparse.ArgumentParser) -> None:
+    """Options that move everything in a config that depends on them."""
+    for name, kind, text in (
+        ('batch-size', int, 'pictures a step of each process; the rate stays, '
+         'but with --auto-scale-lr, and so does the accumulation'),
+        ('lr', float, 'learning rate at its peak'),
+        ('img-size', int, 'side of the pictures in pixels: of the model, and '
+         'of crops and resizes in training and evaluation'),
+        ('patch-size', int, 'side of a patch in pixels: of encoder, decoder, '
+         'head and masks'),
+        ('seed', int, 'of the training'),
+        ('workers', int, 'processes that load pictures, for each loader'),
+    ):  # fmt: skip
+        options.add_argument(f'--{name}', type=kind, help=text)
+
+
 def choose_device(device: str) -> None:
     """Hide the GPUs, or insist on one; before anything uses them."""
     if device == 'cpu':

@@ -57,10 +57,11 @@ def main() -> None:
     args = parse_args()
     choose_device(args.device)
     from ccmim_mm.apis import apply_options, extract_features
+    from ccmim_mm.engine.runner.work_dir import config_of
     from ccmim_mm.files import printable
 
     try:
-        cfg = Config.fromfile(args.config)
+        cfg = Config.fromfile(config_of(args.config))
         apply_options(cfg, args.cfg_options)
         count = extract_features(
             cfg,

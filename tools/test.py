@@ -1,7 +1,8 @@
 """Judge a checkpoint.
 
 Of pre-training by its frozen features, kNN and a linear probe; of a
-downstream task by that task's measure.
+downstream task by that task's measure. In the place of the config the work
+dir of a training stands for all that it was told: sizes, classes, overrides.
 """
 
 from command_line import choose_device, parser

@@ -9,7 +9,7 @@ def main() -> None:
     """Build the runner that the config names, and train."""
     leave_when_asked(sys.argv[1:])
     # Here, as it takes seconds.
-    from command_line import choose_device, parser
+    from command_line import add_settings, choose_device, parser
 
     options = parser(__doc__)
     options.add_argument(
@@ -39,6 +39,7 @@ def main() -> None:
     length.add_argument(
         '--iters', type=int, help='likewise, where iterations are counted'
     )
+    add_settings(options)
     for name, text in (
         ('auto-scale-lr', 'scale the learning rate with processes x batch'),
         ('allow-partial', 'go on where --pretrained fills a part alone'),

@@ -21,6 +21,7 @@ from ..checkpoints import (
 )
 from ..datasets.data_root import leaf
 from ..datasets.transforms.loading import to_bgr
+from ..engine.runner.work_dir import config_of
 from ..models import CCMIM, MaskedMethod, features_of, patch_features_of
 from ..models.algorithms import Explanation
 from .options import apply_options
@@ -38,7 +39,8 @@ def load_encoder(
     """Load the encoder of a pre-training config.
 
     Args:
-        config: The config or its path; its evaluation pipeline is used.
+        config: The config or its path, or the work dir of a run, which has
+            left its own there; its evaluation pipeline is used.
         checkpoint: Of any format that is known; None leaves it random.
         options: Overrides of the config, by dotted keys.
         device: Where it runs; None is a GPU where there is one.
@@ -48,7 +50,9 @@ def load_encoder(
         ValueError: If it is broken or does not fill the encoder, or an
             override means nothing.
     """
-    cfg = config if isinstance(config, Config) else Config.fromfile(config)
+    cfg = config
+    if not isinstance(cfg, Config):
+        cfg = Config.fromfile(config_of(cfg))
     apply_options(cfg, options)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(

@@ -66,6 +66,11 @@ def apply_options(cfg: Config, options: dict[str, Any] | None) -> None:
         raise ValueError(f'--cfg-options {names}: {error}') from None
 
 
+def given_keys(options: dict[str, Any]) -> set[str]:
+    """The dotted keys of all values that overrides give."""
+    return {'.'.join(path) for path, _ in _flat(options)}
+
+
 def _flat(options: dict[str, Any]) -> Iterator[tuple[Keys, Any]]:
     """Every value that is given, by its path."""
     for key, value in options.items():

@@ -4,15 +4,18 @@ What a run does stands in the config; here its paths are filled in. The
 runner that the config names does the rest, however it is started.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from ..datasets.data_root import leaf
-from ..engine.runner.schedule_length import scale_schedule
+from ..engine.runner.work_dir import config_of
 from ..files import check_output, is_text, printable
 from .options import apply_options
+from .settings_for_all import set_for_all
 
 
 def config_for_training(
@@ -29,6 +32,12 @@ def config_for_training(
     epochs: int | None = None,
     iters: int | None = None,
     teacher: str | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    img_size: int | None = None,
+    patch_size: int | None = None,
+    seed: int | None = None,
+    workers: int | None = None,
 ) -> Config:
     """The config of a run.
 
@@ -50,15 +59,37 @@ def config_for_training(
         iters: Likewise, for configs that count iterations.
         teacher: Checkpoint of the frozen model that the method learns from,
             the config's ``model.teacher.checkpoint``.
+        batch_size: See :func:`set_for_all`; before the overrides too.
+        lr: Likewise.
+        img_size: Likewise.
+        patch_size: Likewise.
+        seed: Likewise.
+        workers: Likewise.
 
     Raises:
         FileNotFoundError: If a file named is missing.
-        ValueError: If an override means nothing, the config has no rate to
-            scale, it counts iterations and not epochs, its method has no
-            teacher, or the work dir's name is not UTF-8.
+        ValueError: If an override means nothing, or says what an argument
+            says, the config has no rate to scale, it counts iterations and
+            not epochs, its method has no teacher, a size cannot be, or the
+            work dir's name is not UTF-8.
     """
     cfg = Config.fromfile(config)
-    _set_length(cfg, options or {}, epochs, iters)
+    lines = set_for_all(
+        cfg,
+        options,
+        epochs=epochs,
+        iters=iters,
+        batch_size=batch_size,
+        lr=lr,
+        img_size=img_size,
+        patch_size=patch_size,
+        seed=seed,
+        workers=workers,
+        processes=_processes(launcher),
+    )
+    if os.environ.get('RANK', '0') == '0':
+        for line in lines:
+            print_log(line)
     apply_options(cfg, options)
     cfg.launcher = launcher
     cfg.data_root = str(data or cfg.get('data_root') or '') or None
@@ -109,18 +140,9 @@ def _set_checkpoints(
         cfg.model.teacher.checkpoint = teacher
 
 
-def _set_length(
-    cfg: Config, options: dict, epochs: int | None, iters: int | None
-) -> None:
-    if epochs is None and iters is None:
-        return
-    for key in ('train_cfg.max_epochs', 'train_cfg.max_iters'):
-        if key in options:
-            raise ValueError(
-                f'--cfg-options {key}: --epochs or --iters says it already: '
-                'leave one of them out'
-            )
-    scale_schedule(cfg, epochs, iters)
+def _processes(launcher: str) -> int:
+    """How many torchrun has started."""
+    return 1 if launcher == 'none' else int(os.environ.get('WORLD_SIZE', 1))
 
 
 def config_for_testing(
@@ -137,7 +159,8 @@ def config_for_testing(
     """The config of a test of a checkpoint.
 
     Args:
-        config: Path of the config.
+        config: Path of the config; or the work dir of a run, whose own
+            config has all that the run was told.
         checkpoint: The checkpoint, of any known format.
         options: Overrides, by dotted keys.
         data: The data folder; None takes the config's.
@@ -153,8 +176,10 @@ def config_for_testing(
         FileNotFoundError: If the checkpoint is missing.
         FileExistsError: If ``show_dir`` holds something, or is, holds or
             lies in the data folder.
-        ValueError: If the config has no such test.
+        ValueError: If the config has no such test, or the work dir no one
+            config.
     """
+    config = config_of(config)
     work_dir = work_dir or Path('work_dirs', 'test', Path(config).stem)
     cfg = config_for_training(
         config,
@@ -166,7 +191,8 @@ def config_for_testing(
     )
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f'no checkpoint {checkpoint}')
-    cfg.load_from = checkpoint
+    # Of a run's own config it may be that of a resume.
+    cfg.load_from, cfg.resume = checkpoint, False
     if tta:
         if 'tta_model' not in cfg:
             raise ValueError(f'--tta: {cfg.filename} has no tta_model')

@@ -3,15 +3,6 @@
 _base_ = 'upernet_vit-b_own.py'
 
 data_root = 'data/demo'
-classes = [
-    'background',
-    'circle',
-    'cross',
-    'ring',
-    'square',
-    'star',
-    'triangle',
-]
 crop_size = (96, 96)
 max_iters = 1000
 

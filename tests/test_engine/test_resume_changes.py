@@ -85,7 +85,7 @@ def log_of(work_dir):
         ),
         (
             {'randomness.seed': 5},
-            r'resume with --cfg-options randomness\.seed=0',
+            r'resume with --seed 0',
         ),
         (
             {'train_dataloader.batch_size': 12},

@@ -12,6 +12,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from schedules import check_another_length
+from sizes import check_another_size
 from test_models.test_fake_cuda import gpu  # noqa: F401 - a fixture
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -125,6 +126,7 @@ def test_parts_agree(name):
     assert all(hasattr(model, part) for part in modules)
     assert cfg.optim_wrapper.get('accumulative_counts', 1) == 1
     assert schedule_length(cfg).schedule == cfg.train_cfg.max_epochs
+    check_another_size(cfg)
     if len(cfg.param_scheduler) == 2:
         check_another_length(cfg)
     else:

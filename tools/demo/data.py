@@ -21,7 +21,7 @@ from .textures import PHOTOS, SPLITS
 
 _MANIFEST = 'demo_manifest.json'
 # To be raised whenever the same parameters give other files.
-_VERSION = 1
+_VERSION = 2
 _MINIMA = dict(num_train=6, num_val=6, size=32, seed=0, workers=1)
 
 _README = """\
@@ -35,7 +35,7 @@ pictures use the left 60 % of each photograph, validation pictures the rest.
 
 train/<class>/, val/<class>/   pictures in class folders (JPEG)
 annotations/                   COCO instances (run-length encoded masks)
-label_maps/                    0 = background, 1 to {last} = {classes}
+label_maps/, classes.txt       0 = background, 1 to {last} = {classes}
 
 Photographs, with origin and licence as the packages that bundle them state
 (scikit-image: documentation of skimage.data; scikit-learn: README.txt in
@@ -149,6 +149,8 @@ def _write_all(root: Path, manifest: dict[str, Any], workers: int) -> None:
         last=len(SHAPES), classes=', '.join(SHAPES), photos=photos
     )
     (root / 'README.txt').write_text(readme, encoding='utf-8')
+    names = '\n'.join(['background', *SHAPES])
+    (root / 'classes.txt').write_text(f'{names}\n', encoding='utf-8')
     _write_json(root / _MANIFEST, manifest)
 
 

@@ -7,7 +7,7 @@ from .loading import (
     LoadUprightImage,
     UnreadablePictureError,
 )
-from .mask_shapes import BlockMaskNoise, UnitMaskNoise
+from .mask_shapes import BlockMaskNoise, MaskShape, UnitMaskNoise
 from .resizing import CappedResizeEdge
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     'LoadLabelMap',
     'LoadReadableImage',
     'LoadUprightImage',
+    'MaskShape',
     'PackMaskedInputs',
     'UnitMaskNoise',
     'UnreadablePictureError',

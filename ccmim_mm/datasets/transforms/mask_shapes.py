@@ -16,7 +16,7 @@ from mmengine.registry import TRANSFORMS
 _HALF = 1 << 23
 
 
-class _MaskShape(BaseTransform):
+class MaskShape(BaseTransform):
     """Masks a part of a grid of patches.
 
     Added keys: ``mask_noise``, ``(grid * grid,)`` float32, in [0.5, 1) on
@@ -57,7 +57,7 @@ class _MaskShape(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class BlockMaskNoise(_MaskShape):
+class BlockMaskNoise(MaskShape):
     """Hide rectangles of patches, as BEiT v2 does; an exact number.
 
     Rectangles are drawn until the number is reached or ten in a row are not
@@ -122,7 +122,7 @@ class BlockMaskNoise(_MaskShape):
 
 
 @TRANSFORMS.register_module()
-class UnitMaskNoise(_MaskShape):
+class UnitMaskNoise(MaskShape):
     """Hide squares of patches on a coarser grid, as SimMIM does.
 
     Of the units ``ceil(ratio * units)`` are hidden, so that of patches more

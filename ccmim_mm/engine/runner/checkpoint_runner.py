@@ -41,7 +41,7 @@ from .settings import (
     moves_schedule,
     settings_of,
 )
-from .work_dir import is_in
+from .work_dir import config_in, is_in
 
 #: What a run notes of the files in its work dir.
 _OF_FILES = (
@@ -207,14 +207,27 @@ class CheckpointRunner(PortableRunner):
                     heads,
                 )
         except ValueError as error:
-            if str(filename) in str(error):
-                raise
-            raise ValueError(f'{filename}: {error}') from None
+            where = '' if str(filename) in str(error) else f'{filename}: '
+            raise ValueError(f'{where}{error}{self._own(filename)}') from None
         self.logger.info(f'{filename} ({form} names): {account}')
+        if account.table and self._own(filename):
+            was, now = account.table
+            self.logger.warning(
+                f'Trained on pictures of {was} x {was} patches, judged on '
+                f'{now} x {now}{self._own(filename)}'
+            )
         # An average of the weights starts from them.
         loaded = dict(state_dict=get_ori_model(self.model).state_dict())
         self.call_hook('after_load_checkpoint', checkpoint=loaded)
         return dict(state_dict=state)
+
+    def _own(self, filename: str) -> str:
+        """Names the config of the run that is judged, if it is another."""
+        own = config_in(Path(filename).parent)
+        given = self.cfg.filename
+        if not self._judging or own is None or own.samefile(given or own):
+            return ''
+        return f'; {own} is the config of its run, with its options'
 
     def _load_run(self, filename: str, map_location: Any) -> dict:
         """All weights of a checkpoint of a run, and the rest for the parent.

@@ -97,8 +97,7 @@ def check_changes(
         was = seeds['randomness.seed'][0]
         raise ValueError(
             f'it goes on with its own seed, and {describe(seeds)} '
-            f'would be ignored: resume with --cfg-options '
-            f'randomness.seed={was}'
+            f'would be ignored: resume with --seed {was}'
         )
     for name, (was, now) in changed.items():
         if _LENGTH.fullmatch(name) and was in ends and _is_more(was, now):

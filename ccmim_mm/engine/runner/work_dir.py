@@ -62,6 +62,27 @@ class WorkDirLock:
         self.file.close()
 
 
+def config_in(work_dir: str | Path) -> Path | None:
+    """The config that a run has left in its work dir; None if none or many."""
+    found = [*Path(work_dir).glob('*.py')]
+    return found[0] if len(found) == 1 else None
+
+
+def config_of(place: str | Path) -> str | Path:
+    """The config that is meant: a path itself, or that of a run's work dir.
+
+    Raises:
+        ValueError: If the work dir holds none, or several.
+    """
+    if not Path(place).is_dir():
+        return place
+    if (found := config_in(place)) is None:
+        raise ValueError(
+            f'{place} holds no config, or several: give one by its path'
+        )
+    return found
+
+
 def is_in(work_dir: str | Path, checkpoint: str | Path) -> bool:
     """Whether a checkpoint lies in a work dir."""
     return Path(checkpoint).resolve().parent == Path(work_dir).resolve()

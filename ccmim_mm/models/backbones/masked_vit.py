@@ -148,7 +148,8 @@ class MaskedViT(MAEViT):
             raise ValueError(
                 f'got pictures of {tuple(inputs.shape[-2:])} pixels but '
                 f'model.backbone.img_size={self.img_size}: set the crop of '
-                'the pipeline and img_size to the same number'
+                'the pipeline and img_size to the same number, as --img-size '
+                'does in all parts'
             )
         return self.patch_embed(inputs)[0] + self.pos_embed[:, 1:]
 

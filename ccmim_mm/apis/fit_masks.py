@@ -1,0 +1,86 @@
+"""Masks for a grid of patches that a config was not written for."""
+
+import inspect
+
+from mmengine.config import Config
+from mmengine.registry import TRANSFORMS
+
+from ..datasets.classes import find_dicts
+from ..datasets.data_root import leaf
+from ..datasets.transforms import MaskShape
+from ..models.task_modules import build_mask_sampler
+
+
+def fit_masks(cfg: Config, side: int, patch: int) -> str:
+    """Have the sampler hide as many patches as masks' shapes have.
+
+    Args:
+        cfg: The config of a method, changed in place; nothing is done
+            without a ``mask_sampler``.
+        side: Patches along a side of the pictures.
+        patch: Side of a patch, in pixels.
+
+    Returns:
+        What became of the sampler's ratio, for people; nothing if it is the
+        same.
+
+    Raises:
+        ValueError: If there is no such mask, naming sizes that have one.
+    """
+    if cfg.model.get('mask_sampler') is None:
+        return ''
+    try:
+        hidden, masked = _masks(cfg, side)
+    except ValueError as error:
+        sides = [s for s in range(1, 2 * side + 2) if _has_masks(cfg, s)]
+        nearest = sorted(sides, key=lambda s: abs(s - side))[:2]
+        if not nearest:
+            raise
+        sizes = ' or '.join(str(s * patch) for s in sorted(nearest))
+        raise ValueError(
+            f'a grid of {side} x {side} patches: {error}; --img-size {sizes} '
+            'would do, or another --patch-size'
+        ) from None
+    if masked in (None, hidden):
+        return ''
+    # So that rounding cannot matter.
+    ratio = round((masked - 0.5) / side**2, 6)
+    cfg.model.mask_sampler.mask_ratio = ratio
+    return (
+        f'; model.mask_sampler.mask_ratio is {ratio}, for masks of {masked} '
+        'patches'
+    )
+
+
+def _masks(cfg: Config, side: int) -> tuple[int, int | None]:
+    """Patches of a square grid that the sampler hides, and masks' shapes.
+
+    Returns:
+        How many; of the shapes None if the training pipeline has none.
+
+    Raises:
+        ValueError: If there is no such mask.
+    """
+    sampler = build_mask_sampler(cfg.model.mask_sampler)
+    visible = sampler.num_visible(side**2)
+    if visible < 1:
+        raise ValueError(
+            f'a mask ratio of {sampler.mask_ratio} leaves none visible'
+        )
+    masked = None
+    scope = cfg.get('default_scope')
+    with TRANSFORMS.switch_scope_and_registry(scope) as found:
+        for transform in find_dicts(leaf(cfg, 'train').pipeline, 'grid'):
+            kind = transform['type']
+            kind = found.get(kind) if isinstance(kind, str) else kind
+            if inspect.isclass(kind) and issubclass(kind, MaskShape):
+                masked = found.build(dict(transform, grid=side)).num_masked
+    return side**2 - visible, masked
+
+
+def _has_masks(cfg: Config, side: int) -> bool:
+    try:
+        _masks(cfg, side)
+    except ValueError:
+        return False
+    return True
