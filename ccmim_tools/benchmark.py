@@ -4,12 +4,15 @@ import argparse
 import logging
 from pathlib import Path
 
+from .command_line import fail
+from .config_names import find_config
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line (``sys.argv`` by default)."""
     parser = argparse.ArgumentParser(description=__doc__)
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument('--config', default='configs/ccmim_vit-s.py')
+    common.add_argument('--config', default='ccmim_vit-s')
     common.add_argument('--img-size', type=int, help='in pixels')
     common.add_argument('--batch-size', type=int, default=16)
     common.add_argument('--device', choices=['cpu', 'cuda'])
@@ -60,14 +63,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Run the command and print its table."""
     args = parse_args(argv)
+    try:
+        # By the names that the figures go by.
+        names = args.configs if args.command == 'methods' else [args.config]
+        paths = {Path(name).stem: find_config(name) for name in names}
+    except OSError as error:
+        fail(error)
     import torch
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     import ccmim_mm  # noqa: F401 - registers the modules
-    from benchmarks import commands
-    from benchmarks.contenders import resize
-    from benchmarks.report import read_figures
+
+    from .benchmarks import commands
+    from .benchmarks.contenders import resize
+    from .benchmarks.report import read_figures
 
     if args.json:
         try:
@@ -83,15 +93,14 @@ def main(argv: list[str] | None = None) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.command == 'methods':
-        configs = {
-            Path(path).stem: Config.fromfile(path) for path in args.configs
-        }
+        configs = {name: Config.fromfile(path) for name, path in paths.items()}
         try:
             commands.methods(args, configs)
         except ValueError as error:
             raise SystemExit(f'error: {error}') from None
         return
-    cfg = Config.fromfile(args.config)
+    (path,) = paths.values()
+    cfg = Config.fromfile(path)
     if args.img_size:
         cfg.model = resize(cfg.model, args.img_size)
     getattr(commands, args.command)(args, cfg)

@@ -7,9 +7,7 @@ also a picture of each picture's CLS attention.
 
 import argparse
 
-from mmengine.config import Config, DictAction
-
-from command_line import choose_device
+from .command_line import CONFIG_HELP, add_overrides, settle
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -18,7 +16,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('config', help='pre-training config of the encoder')
+    parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument(
         'checkpoint',
         help='its checkpoint: of this project, the ccMIM or MAE release, or '
@@ -43,23 +41,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         choices=['auto', 'cpu', 'cuda'],
         help='auto is the GPU where there is one',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override the config',
-    )
+    add_overrides(parser)
     return parser.parse_args(argv)
 
 
 def main() -> None:
     """Extract the features and write them."""
     args = parse_args()
-    choose_device(args.device)
-    from ccmim_mm.apis import apply_options, extract_features
-    from ccmim_mm.files import printable
-
+    settle(args, ['checkpoint'])
     try:
+        # Here, as it takes seconds.
+        from mmengine.config import Config
+
+        from ccmim_mm.apis import apply_options, extract_features
+        from ccmim_mm.files import printable
+
         cfg = Config.fromfile(args.config)
         apply_options(cfg, args.cfg_options)
         count = extract_features(
@@ -72,7 +68,7 @@ def main() -> None:
             args.batch_size,
             args.num_workers,
         )
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
     features = ', '.join(args.features)
     print(f'{printable(args.out)}: {features} of {count} pictures')

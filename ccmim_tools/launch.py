@@ -8,7 +8,7 @@ of a training did, or if its launcher itself was signalled; then the file
 import signal
 import sys
 
-from start_up import EXIT_CODE, leave_when_asked, mark, work_dir_of
+from .start_up import EXIT_CODE, leave_when_asked, mark, work_dir_of
 
 
 def launch() -> None:

@@ -1,9 +1,9 @@
-"""Generate the demo data set: ``python tools/make_demo_data.py data/demo``."""
+"""Generate the demo data set."""
 
 import argparse
 import time
 
-from demo import generate_demo
+from .command_line import fail
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,9 +27,14 @@ def main() -> None:
     """Generate the data set and say where it is."""
     args = parse_args()
     start = time.perf_counter()
-    out = generate_demo(
-        args.out, args.num_train, args.num_val, args.size, args.seed
-    )
+    try:
+        from .demo import generate_demo
+
+        out = generate_demo(
+            args.out, args.num_train, args.num_val, args.size, args.seed
+        )
+    except (ValueError, OSError, ImportError) as error:
+        fail(error)
     seconds = time.perf_counter() - start
     print(
         f'{out}: {args.num_train} training and {args.num_val} validation '

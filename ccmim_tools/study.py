@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     """Run what was asked for and has not been run."""
     import shlex
 
-    from studies import execute, expand, load_grid, select
+    from .studies import execute, expand, load_grid, select
 
     runs = select(
         expand(load_grid(args.grid)),
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
 
 def report(args: argparse.Namespace) -> None:
     """Write the CSV, tables and plots."""
-    from studies import load_grid, write_report
+    from .studies import load_grid, write_report
 
     grid, out = load_grid(args.grid), args.out or args.work_dir / 'report'
     for path in write_report(grid, args.work_dir, out):

@@ -4,7 +4,7 @@ Of pre-training by its frozen features, kNN and a linear probe; of a
 downstream task by that task's measure.
 """
 
-from command_line import choose_device, parser
+from .command_line import parser, settle
 
 
 def main() -> None:
@@ -26,15 +26,17 @@ def main() -> None:
         action='store_true',
         help='read a checkpoint that may run any code',
     )
-    args = vars(options.parse_args())
-    choose_device(args.pop('device'))
+    parsed = options.parse_args()
+    settle(parsed, ['checkpoint'])
+    args = vars(parsed)
     args.pop('local_rank')
     args['options'] = args.pop('cfg_options')
-    from mmengine.registry import RUNNERS
-
-    from ccmim_mm.apis import config_for_testing
-
     try:
+        # Here, as it takes seconds.
+        from mmengine.registry import RUNNERS
+
+        from ccmim_mm.apis import config_for_testing
+
         cfg = config_for_testing(**args)
         runner = RUNNERS.build(cfg)
         if runner.cfg.test_cfg is None:

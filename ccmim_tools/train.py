@@ -2,15 +2,13 @@
 
 import sys
 
-from start_up import ignore_signals, leave_when_asked
+from .command_line import parser, settle
+from .start_up import ignore_signals, leave_when_asked
 
 
 def main() -> None:
     """Build the runner that the config names, and train."""
     leave_when_asked(sys.argv[1:])
-    # Here, as it takes seconds.
-    from command_line import choose_device, parser
-
     options = parser(__doc__)
     options.add_argument(
         '--resume',
@@ -46,15 +44,17 @@ def main() -> None:
          'may run any code'),
     ):  # fmt: skip
         options.add_argument(f'--{name}', action='store_true', help=text)
-    args = vars(options.parse_args())
-    choose_device(args.pop('device'))
+    parsed = options.parse_args()
+    settle(parsed, ('pretrained', 'teacher', 'resume'))
+    args = vars(parsed)
     args.pop('local_rank')
     args['options'] = args.pop('cfg_options')
-    from mmengine.registry import RUNNERS
-
-    from ccmim_mm.apis import config_for_training
-
     try:
+        # Here, as it takes seconds.
+        from mmengine.registry import RUNNERS
+
+        from ccmim_mm.apis import config_for_training
+
         runner = RUNNERS.build(config_for_training(**args))
         runner.check_input()
     except (ValueError, OSError, ImportError) as error:

@@ -13,7 +13,7 @@ from schedules import check_another_length
 
 from ccmim_mm.checkpoints.match import INTO_BACKBONE, match
 from ccmim_mm.datasets.data_root import kind_of, leaf
-from demo.scenes import SHAPES
+from ccmim_tools.demo.scenes import SHAPES
 
 FOLDERS = dict(
     classification='class_folders', detection='coco', segmentation='label_maps'

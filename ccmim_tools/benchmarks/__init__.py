@@ -1,1 +1,1 @@
-"""What a step, its parts and its data cost: see ``tools/benchmark.py``."""
+"""What a step, its parts and its data cost: see ``ccmim bench``."""
