@@ -36,7 +36,7 @@ def prepare(cfg: Config) -> Config:
         ValueError: If the classes or annotations do not fit, or these are
             pickles.
     """
-    _forget_scope(cfg._cfg_dict)
+    forget_scope(cfg._cfg_dict)
     check_scope(cfg.get('default_scope', 'mmengine'))
     apply_data_root(cfg)
     if cfg.get('train_dataloader') and has_classes(cfg):
@@ -46,7 +46,7 @@ def prepare(cfg: Config) -> Config:
     return cfg
 
 
-def _forget_scope(part: Any) -> None:
+def forget_scope(part: Any) -> None:
     """Have names mean what they mean without a base ``ccmim_mm::...``.
 
     mmengine marks what it reads from one, detectors and all, as this
@@ -58,7 +58,7 @@ def _forget_scope(part: Any) -> None:
         part = [*part.values()]
     if isinstance(part, list | tuple):
         for inner in part:
-            _forget_scope(inner)
+            forget_scope(inner)
 
 
 def as_given(cfg: Config) -> Config:
