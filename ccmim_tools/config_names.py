@@ -38,9 +38,10 @@ def find_config(name: str) -> str:
     """The path of a config.
 
     Args:
-        name: A path, which goes first, or a name of this project's:
+        name: A file, which goes first, or a name of this project's:
             ``ccmim_vit-b``, ``classification/vit-b_finetune_own``, and the
-            path that it has in a clone, ``configs/ccmim_vit-b.py``.
+            path that it has in a clone, ``configs/ccmim_vit-b.py``. Any
+            other folder is taken for a run's, which has a config, too.
 
     Raises:
         FileNotFoundError: If there is none, naming the nearest ones.
@@ -56,6 +57,8 @@ def find_config(name: str) -> str:
         path = mim_folder() / f'configs/configs/{short}.py'
         # In a clone the folder is a link.
         return str(path.resolve())
+    if Path(name).is_dir():
+        return name
     near = difflib.get_close_matches(short, names, 3, 0.5)
     meant = f'; did you mean {" or ".join(near)}?' if near else ''
     raise FileNotFoundError(

@@ -1,4 +1,4 @@
-"""The wheel, and in it the project of docs/extending.md, as it stands there."""
+"""The wheel, and in it the project of docs/extending.md as it stands there."""
 
 import re
 import runpy

@@ -17,19 +17,23 @@ def check_folders() -> Iterator[Finding]:
     home = Path.home()
     cache = Path(os.environ.get('XDG_CACHE_HOME') or home / '.cache')
     plots = os.environ.get('MPLCONFIGDIR') or home / '.config'
+    try:
+        temporary = Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        yield Finding('broken', str(error), 'TMPDIR=DIR')
+        return
     folders = (
         ('cache', cache, 'XDG_CACHE_HOME=DIR'),
         ("matplotlib's cache", Path(plots), 'MPLCONFIGDIR=DIR'),
-        ('temporary files', Path(tempfile.gettempdir()), 'TMPDIR=DIR'),
+        ('temporary files', temporary, 'TMPDIR=DIR'),
         ('this folder', Path.cwd(), 'work elsewhere, or give --work-dir'),
     )
     for name, folder, cure in folders:
         if is_writable(folder):
             yield Finding('ok', f'{name}: {folder} can be written')
         else:
-            level = 'broken' if name.startswith('temp') else 'note'
             text = f'{name}: {folder} cannot be written'
-            yield Finding(level, text, cure)
+            yield Finding('note', text, cure)
     shared = Path('/dev/shm')
     if shared.is_dir():
         free = shutil.disk_usage(shared).free
