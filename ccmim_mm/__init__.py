@@ -22,6 +22,9 @@ with quiet_imports():
         models,
         visualization,
     )
+    from .hub import register_models
+
+register_models()
 
 from .version import __version__
 

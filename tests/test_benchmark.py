@@ -13,10 +13,10 @@ from mmengine.registry import init_default_scope
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.contenders import NAMES, build_contender
-from benchmarks.flops import step_flops
-from benchmarks.timing import alternate, metered, now
-from benchmarks.transcription import PlainCCMIM
+from ccmim_tools.benchmarks.contenders import NAMES, build_contender
+from ccmim_tools.benchmarks.flops import step_flops
+from ccmim_tools.benchmarks.timing import alternate, metered, now
+from ccmim_tools.benchmarks.transcription import PlainCCMIM
 
 CONFIG = str(ROOT / 'tests/tiny_config.py')
 main = runpy.run_path(str(ROOT / 'tools/benchmark.py'))['main']

@@ -12,14 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from demo import generate_demo
-from demo.scenes import (
+from ccmim_tools.demo import generate_demo
+from ccmim_tools.demo.scenes import (
     SHAPES,
     compose_scene,
     shape_alpha,
     unit_contours,
 )
-from demo.textures import (
+from ccmim_tools.demo.textures import (
     PHOTOS,
     load_regions,
     photo_columns,
@@ -143,7 +143,7 @@ def test_foreign_folder_is_never_overwritten(tmp_path, manifest):
 
 def test_failed_run_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        'demo.data._write_all',
+        'ccmim_tools.demo.data._write_all',
         lambda root, *_: [root.mkdir(), 1 / 0],
     )
     with pytest.raises(ZeroDivisionError):

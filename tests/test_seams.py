@@ -128,7 +128,7 @@ CONFIGS = [
 @pytest.fixture(scope='module')
 def every_layout(tmp_path_factory):
     """A folder that is laid out for every task at once."""
-    from demo import generate_demo
+    from ccmim_tools.demo import generate_demo
 
     root = tmp_path_factory.mktemp('layouts') / 'data'
     data = generate_demo(root, 12, 6, workers=1)

@@ -20,7 +20,7 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
-from studies import (
+from ccmim_tools.studies import (
     Run,
     execute,
     expand,
@@ -28,11 +28,16 @@ from studies import (
     select,
     write_report,
 )
-from studies.execute import child_environment
-from studies.grid import config_digest
-from studies.report import tables
-from studies.results import COLUMNS, TYPES, picture_gflops
-from studies.statistics import final_values, interval, paired, spread
+from ccmim_tools.studies.execute import child_environment
+from ccmim_tools.studies.grid import config_digest
+from ccmim_tools.studies.report import tables
+from ccmim_tools.studies.results import COLUMNS, TYPES, picture_gflops
+from ccmim_tools.studies.statistics import (
+    final_values,
+    interval,
+    paired,
+    spread,
+)
 from study import main as study_tool
 
 GRIDS = sorted(ROOT.glob('configs/study/grid_*.py'))

@@ -13,9 +13,9 @@ from test_benchmark import layer_flops
 from test_benchmark import main as benchmark
 from test_study import TINY, merged
 
-from benchmarks.flops import step_flops
-from benchmarks.methods import method_cost
-from studies import execute, expand, load_grid, select
+from ccmim_tools.benchmarks.flops import step_flops
+from ccmim_tools.benchmarks.methods import method_cost
+from ccmim_tools.studies import execute, expand, load_grid, select
 
 CHAIN = """
 methods = dict(
@@ -99,7 +99,7 @@ def test_students_wait_for_their_teachers(
         done.append(run.name)
 
     # The package shows its function under this name.
-    module = import_module('studies.execute')
+    module = import_module('ccmim_tools.studies.execute')
     monkeypatch.setattr(module, '_run', run_one)
     monkeypatch.setattr(module, 'is_done', lambda run, _: run.name in done)
     assert execute(runs[::-1], tmp_path, tmp_path / 'data', jobs=3) == []

@@ -11,7 +11,7 @@ import torch
 from conftest import ROOT, TINY, build
 from PIL import Image
 
-from demo import generate_demo
+from ccmim_tools.demo import generate_demo
 
 CONFIG = 'tests/tiny_config.py'
 

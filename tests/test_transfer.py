@@ -26,7 +26,7 @@ from ccmim_mm.apis import (
 from ccmim_mm.checkpoints import load_for_test, read_state_dict
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import prepare
-from demo import generate_demo
+from ccmim_tools.demo import generate_demo
 
 # Four layers: a segmentor takes four maps.
 ARCH = TINY['backbone']['arch'] | dict(num_layers=4)

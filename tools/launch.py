@@ -1,50 +1,6 @@
-"""torchrun, which says plainly when the ranks have left because asked to.
+"""torchrun, as dist_run.sh starts it."""
 
-Takes torchrun's arguments. It exits with 75, and no traceback, if all ranks
-of a training did, or if its launcher itself was signalled; then the file
-``preempted`` in the work dir says so. In all other cases as torchrun does.
-"""
-
-import signal
-import sys
-
-from start_up import EXIT_CODE, leave_when_asked, mark, work_dir_of
-
-
-def launch() -> None:
-    """Run torchrun."""
-    tool = next(i for i, a in enumerate(sys.argv) if a.endswith('.py') and i)
-    arguments = sys.argv[tool + 1 :]
-    trains = sys.argv[tool].endswith('train.py')
-    if trains:
-        # torchrun's own handlers take their place.
-        leave_when_asked(arguments, (signal.SIGTERM, signal.SIGINT))
-    # Here, as it takes seconds.
-    from torch.distributed.elastic.multiprocessing import api, errors
-    from torch.distributed.run import main
-
-    try:
-        main()
-    except errors.ChildFailedError as error:
-        codes = {failure.exitcode for failure in error.failures.values()}
-        if codes != {EXIT_CODE} or not trains:
-            raise
-        reason = 'all ranks were asked to stop'
-    except api.SignalException as error:
-        if not trains:
-            raise
-        reason = str(error)
-    else:
-        return
-    work_dir = work_dir_of(arguments)
-    if work_dir is not None:
-        if not (work_dir / 'preempted').is_file():
-            mark(work_dir, f'{reason}, before the first iteration')
-        said = (work_dir / 'preempted').read_text().strip()
-        print(f'{work_dir}: {said}', file=sys.stderr)
-    print(f'{reason}: exiting with {EXIT_CODE}', file=sys.stderr)
-    raise SystemExit(EXIT_CODE)
-
+from ccmim_tools.launch import launch
 
 if __name__ == '__main__':
     launch()

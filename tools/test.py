@@ -1,49 +1,6 @@
-"""Judge a checkpoint.
+"""``ccmim test``, from a clone."""
 
-Of pre-training by its frozen features, kNN and a linear probe; of a
-downstream task by that task's measure. In the place of the config the work
-dir of a training stands for all that it was told: sizes, classes, overrides.
-"""
-
-from command_line import choose_device, parser
-
-
-def main() -> None:
-    """Build the runner that the config names, load and evaluate."""
-    options = parser(__doc__)
-    options.add_argument(
-        'checkpoint', help='path of the checkpoint, of any known format'
-    )
-    options.add_argument(
-        '--tta',
-        action='store_true',
-        help='segmentation: test at several scales, flipped too',
-    )
-    options.add_argument(
-        '--show-dir', help='downstream: draw the predictions into this folder'
-    )
-    options.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='read a checkpoint that may run any code',
-    )
-    args = vars(options.parse_args())
-    choose_device(args.pop('device'))
-    args.pop('local_rank')
-    args['options'] = args.pop('cfg_options')
-    from mmengine.registry import RUNNERS
-
-    from ccmim_mm.apis import config_for_testing
-
-    try:
-        cfg = config_for_testing(**args)
-        runner = RUNNERS.build(cfg)
-        if runner.cfg.test_cfg is None:
-            raise ValueError(f'{cfg.data_root} has no labels to judge by')
-        runner.test()
-    except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(f'error: {error}') from None
-
+from ccmim_tools.test import main
 
 if __name__ == '__main__':
     main()

@@ -152,7 +152,6 @@ def signalled(self, runner, batch_idx, data_batch=None):
 
 ThroughputHook.before_train_iter = signalled
 sys.argv = sys.argv[1:]
-sys.path.insert(0, 'tools')
 runpy.run_path(sys.argv[0], run_name='__main__')
 """
 

@@ -18,6 +18,8 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.hooks import preemption_hook
 from ccmim_mm.engine.runner import loader_workers
+from ccmim_tools import launch, start_up
+from ccmim_tools.start_up import work_dir_of
 
 FORK = multiprocessing.get_context('fork')
 
@@ -200,9 +202,9 @@ def test_what_was_to_stop_is_not_restarted(
 
 LISTENING = """
 import os, signal, sys
-sys.path.insert(0, 'tools')
 sys.argv = ['train.py', *sys.argv[1:]]
-import start_up
+from ccmim_tools import start_up
+assert 'torch' not in sys.modules
 start_up.leave_when_asked(sys.argv[1:])
 os.kill(os.getpid(), signal.SIGTERM)
 """
@@ -233,21 +235,17 @@ def test_before_it_trains_the_tool_leaves_at_once_and_marked(
     assert not done.stdout
 
 
-def test_the_default_work_dir_is_found_on_the_command_line(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    from start_up import work_dir_of
-
+def test_the_default_work_dir_is_found_on_the_command_line():
     found = work_dir_of(['--device', 'cpu', 'configs/a_b.py'])
     assert found == Path('work_dirs/a_b')
+    named = work_dir_of(['classification/vit-b_finetune_own', '--data', 'x'])
+    assert named == Path('work_dirs/vit-b_finetune_own')
     assert work_dir_of(['--work-dir']) is None
     assert work_dir_of([]) is None
 
 
-def test_the_tool_means_what_the_training_means(monkeypatch):
+def test_the_tool_means_what_the_training_means():
     """It cannot import it, which takes seconds."""
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    import start_up
-
     assert start_up.SIGNALS == loader_workers.SIGNALS
     assert start_up.EXIT_CODE == preemption_hook.EXIT_CODE
 
@@ -255,8 +253,6 @@ def test_the_tool_means_what_the_training_means(monkeypatch):
 @pytest.mark.parametrize('tool', ['train.py', 'test.py'])
 def test_the_launcher_marks_trainings_alone(tool, tmp_path, monkeypatch):
     """A test that is stopped says nothing of the training's work dir."""
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-    import launch
 
     def signalled():
         raise SignalException('got signal: 15', signal.SIGTERM)

@@ -129,8 +129,9 @@ class LoadUprightImage(LoadImageFromFile):
     :func:`ccmim_mm.datasets.transforms.depth.to_8_bits`. BGR, as everywhere
     in this family; the data preprocessor turns it into RGB on the device.
 
-    Required keys: ``img_path``. Added keys: ``img``, ``(H, W, 3)`` uint8
-    BGR, ``img_shape`` and ``ori_shape``, both ``(H, W)``.
+    Required keys: ``img_path``, or ``img``: what has been loaded, as
+    mmpretrain's inferencers do, is left as it is. Added keys: ``img``,
+    ``(H, W, 3)`` uint8 BGR, ``img_shape`` and ``ori_shape``, both ``(H, W)``.
 
     Args:
         backend_args: File backend, see mmcv's ``LoadImageFromFile``.
@@ -145,6 +146,8 @@ class LoadUprightImage(LoadImageFromFile):
         Raises:
             UnreadablePictureError: If the file is missing or no whole picture.
         """
+        if 'img' in results:
+            return results
         path = results['img_path']
         try:
             data = read_file(path, self.backend_args)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
@@ -20,6 +21,7 @@ from ...datasets.classes import (
 from ...datasets.coco import complete_coco, read_coco
 from ...datasets.data_root import apply_data_root, evaluators, kind_of, parts
 from ...files import write_atomic
+from ...registry import SCOPE
 
 
 def prepare(cfg: Config) -> Config:
@@ -34,6 +36,7 @@ def prepare(cfg: Config) -> Config:
         ValueError: If the classes or annotations do not fit, or these are
             pickles.
     """
+    forget_scope(cfg._cfg_dict)
     check_scope(cfg.get('default_scope', 'mmengine'))
     apply_data_root(cfg)
     if cfg.get('train_dataloader') and has_classes(cfg):
@@ -41,6 +44,21 @@ def prepare(cfg: Config) -> Config:
         complete_annotations(cfg)
     _refuse_pickles(cfg)
     return cfg
+
+
+def forget_scope(part: Any) -> None:
+    """Have names mean what they mean without a base ``ccmim_mm::...``.
+
+    mmengine marks what it reads from one, detectors and all, as this
+    package's own.
+    """
+    if isinstance(part, dict):
+        if part.get('_scope_') == SCOPE:
+            del part['_scope_']
+        part = [*part.values()]
+    if isinstance(part, list | tuple):
+        for inner in part:
+            forget_scope(inner)
 
 
 def as_given(cfg: Config) -> Config:

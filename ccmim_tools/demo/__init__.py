@@ -1,4 +1,4 @@
-"""The demo's pictures: see ``tools/make_demo_data.py``."""
+"""The demo's pictures: see ``ccmim demo``."""
 
 from .data import generate_demo
 

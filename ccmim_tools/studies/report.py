@@ -36,7 +36,7 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
     rows = collect(grid, root)
     if rows.empty:
         raise FileNotFoundError(
-            f'no run in {root} has ended: python tools/study.py run first'
+            f'no run in {root} has ended: ccmim study run first'
         )
     out.mkdir(parents=True, exist_ok=True)
     written = [out / 'results.csv', out / 'tables.md']
@@ -79,7 +79,7 @@ def tables(
         references: The methods that the others are compared to.
         core: Those that are shown before their first step too.
     """
-    parts = ['# Tables', 'Written by `tools/study.py report`.']
+    parts = ['# Tables', 'Written by `ccmim study report`.']
     shown = (*COSTS, *LOGGED, *ANALYSED)
     for dataset, here in rows.groupby('dataset', sort=False):
         final = final_values(here)

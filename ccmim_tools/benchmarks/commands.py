@@ -1,4 +1,4 @@
-"""The commands of ``tools/benchmark.py``."""
+"""The commands of ``ccmim bench``."""
 
 import argparse
 import statistics

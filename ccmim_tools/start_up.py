@@ -63,8 +63,10 @@ def work_dir_of(arguments: list[str]) -> Path | None:
         if name == '--work-dir':
             value = value if equals else ''.join(arguments[i + 1 : i + 2])
             return Path(value) if value else None
-    configs = (a for a in arguments if a.endswith('.py'))
-    config = next(configs, None)
+    # A path, wherever it stands, or a name, which then comes first.
+    named = [a for a in arguments[:1] if not a.startswith('-')]
+    paths = [a for a in arguments if a.endswith('.py')]
+    config = next(iter(paths + named), None)
     return Path('work_dirs', Path(config).stem) if config else None
 
 

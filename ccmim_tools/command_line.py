@@ -1,23 +1,28 @@
-"""Options that several tools have."""
+"""Options that several tools have, and mistakes that cost no import."""
 
 import argparse
 import io
 import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
 
-from mmengine.config import DictAction
+from .config_names import find_config
 
 # Paths are bytes: what is no text in them is printed escaped.
 for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors='backslashreplace')
 
-
 class _Verbose(argparse.Action):
     """Asks for mmengine's console, of the tool and what it starts."""
 
     def __call__(self, *args, **kwargs) -> None:
         os.environ['CCMIM_VERBOSE'] = '1'
+
+
+CONFIG_HELP = 'path of the config, or its name here: ccmim_vit-b for one'
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -28,7 +33,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    found.add_argument('config', help='path of the config')
+    found.add_argument('config', help=CONFIG_HELP)
     found.add_argument('--work-dir', help='where logs and checkpoints go')
     found.add_argument(
         '--data',
@@ -42,13 +47,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         choices=['auto', 'cpu', 'cuda'],
         help='auto is the GPU where there is one',
     )
-    found.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help='override the config, e.g. train_dataloader.batch_size=64 '
-        'model.mask_sampler.type=RandomMaskSampler',
-    )
+    add_overrides(found)
     found.add_argument(
         '--launcher',
         default='none',
@@ -81,6 +80,66 @@ def add_settings(options: argparse.ArgumentParser) -> None:
         ('workers', int, 'processes that load pictures, for each loader'),
     ):  # fmt: skip
         options.add_argument(f'--{name}', type=kind, help=text)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Give a parser ``--cfg-options``, for :func:`settle`."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action='extend',
+        help='override the config, e.g. train_dataloader.batch_size=64 '
+        'model.mask_sampler.type=RandomMaskSampler',
+    )
+
+
+def settle(args: argparse.Namespace, paths: Iterable[str] = ()) -> None:
+    """Refuse what is not there before anything long; then read the rest.
+
+    Args:
+        args: The command line, changed in place: ``config`` becomes a path,
+            ``cfg_options`` values by dotted keys, ``device`` goes.
+        paths: Options that name a checkpoint.
+    """
+    try:
+        args.config = find_config(args.config)
+    except OSError as error:
+        fail(error)
+    if args.data is not None and not Path(args.data).is_dir():
+        fail(f'no folder {args.data}: give --data the folder of your data')
+    for name in paths:
+        path = getattr(args, name)
+        if path not in (None, 'auto') and not Path(path).is_file():
+            fail(f'no checkpoint {path}')
+    for text in args.cfg_options or ():
+        if '=' not in text:
+            fail(f'--cfg-options {text}: write KEY=VALUE')
+    choose_device(args.device)
+    del args.device
+    args.cfg_options = read_overrides(args.cfg_options)
+
+
+def read_overrides(texts: list[str] | None) -> dict[str, Any] | None:
+    """Values by dotted keys, of ``KEY=VALUE``; None if there are none."""
+    if texts is None:
+        return None
+    # Here, as it imports torch.
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser()
+    args = argparse.Namespace()
+    action = DictAction(['--cfg-options'], 'cfg_options', nargs='+')
+    action(parser, args, texts, '--cfg-options')
+    return args.cfg_options
+
+
+def fail(error: object) -> NoReturn:
+    """End with a line."""
+    text = ''.join(
+        c if c.isprintable() else c.encode('unicode_escape').decode()
+        for c in str(error)
+    )
+    raise SystemExit(f'error: {text}')
 
 
 def choose_device(device: str) -> None:

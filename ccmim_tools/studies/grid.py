@@ -12,6 +12,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..config_names import find_config
+
 #: The "method" that is fine-tuned from random weights.
 NO_PRETRAINING = 'no_pretraining'
 #: What a method may have beside overrides: its own config, in place of the
@@ -21,14 +23,14 @@ OWN = ('config', 'teacher')
 
 @dataclass(frozen=True)
 class Run:
-    """One run of ``tools/train.py``.
+    """One run of ``ccmim train``.
 
     Attributes:
         dataset: Name of the data set.
         method: Name of the method.
         seed: Its seed.
         stage: ``'pretrain'`` or ``'finetune'``.
-        config: Path of the config.
+        config: Path or name of the config.
         options: Overrides of the config, by dotted keys.
         pretraining: The run that a fine-tuning starts from, if any.
         teacher: The run whose encoder this one learns from, if any.
@@ -89,7 +91,7 @@ class Run:
     def command(self, root: Path, data_root: Path) -> list[str]:
         """The command line, which resumes where there is something."""
         command = [
-            *(sys.executable, 'tools/train.py', self.config),
+            *(sys.executable, '-m', 'ccmim_tools', 'train', self.config),
             *('--data', str(data_root / self.dataset)),
             *('--work-dir', str(self.work_dir(root)), '--resume'),
         ]
@@ -110,13 +112,9 @@ def config_digest(path: str) -> str:
     Read once; ``cache_clear()`` reads anew.
 
     Raises:
-        FileNotFoundError: If there is no such file.
+        FileNotFoundError: If there is none.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f'no {path}: start the study from the root of a clone'
-        )
-    content = Config.fromfile(path).to_dict()
+    content = Config.fromfile(find_config(path)).to_dict()
     text = json.dumps(content, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -156,7 +154,7 @@ def load_grid(path: str | Path) -> Config:
         FileNotFoundError: If there is no such file.
         ValueError: If something is missing in it or means nothing.
     """
-    grid = Config.fromfile(path)
+    grid = Config.fromfile(find_config(str(path)))
     missing = {'seeds', 'datasets', 'methods'} - {*grid.keys()}
     if missing:
         raise ValueError(f'{path} lacks {", ".join(sorted(missing))}')

@@ -20,6 +20,7 @@ from ccmim_mm.datasets.layouts import find_layout
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 from ccmim_mm.files import write_atomic
 
+from ..config_names import find_config
 from .grid import Run, config_digest
 from .scalars import final_top1
 
@@ -130,13 +131,8 @@ def check_inputs(runs: Collection[Run], data_root: Path) -> None:
         ValueError: If a data set has no labels to judge by, or an override
             means nothing.
     """
-    for path in sorted({'tools/train.py', *(run.config for run in runs)}):
-        if not Path(path).is_file():
-            raise FileNotFoundError(
-                f'no {path}: start the study from the root of a clone'
-            )
-    paths = {run.config for run in runs}
-    configs = {path: Config.fromfile(path) for path in paths}
+    names = {run.config for run in runs}
+    configs = {name: Config.fromfile(find_config(name)) for name in names}
     # Values differ; whether anything reads them does not.
     asked = {(run.config, *run.options): run.options for run in runs}
     for (config, *_), options in asked.items():

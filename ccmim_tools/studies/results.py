@@ -9,9 +9,10 @@ import pandas as pd
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from benchmarks.methods import method_cost
 from ccmim_mm.visualization import training_rows
 
+from ..benchmarks.methods import method_cost
+from ..config_names import find_config
 from .execute import is_done
 from .grid import Run, expand
 from .scalars import final_top1
@@ -80,7 +81,7 @@ def _pretraining_rows(run: Run, root: Path) -> list[Row]:
     log = pd.DataFrame(training_rows(work_dir)).set_index('iter')
     step = median_high(log['time'])
     analysis = {p.pop('iter'): p for p in summary.get('mask_analysis', ())}
-    cfg = Config.fromfile(run.config)
+    cfg = Config.fromfile(find_config(run.config))
     cfg.merge_from_dict(run.options)
     batch = cfg.train_dataloader.batch_size
     gflops = picture_gflops(cfg)

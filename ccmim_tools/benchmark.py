@@ -1,0 +1,110 @@
+"""Measure a training step, its parts, its rivals and its data."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from .command_line import fail
+from .config_names import find_config
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line (``sys.argv`` by default)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument('--config', default='ccmim_vit-s')
+    common.add_argument('--img-size', type=int, help='in pixels')
+    common.add_argument('--batch-size', type=int, default=16)
+    common.add_argument('--device', choices=['cpu', 'cuda'])
+    common.add_argument('--repeats', type=int, default=7)
+    common.add_argument('--threads', type=int, help='on a CPU')
+    common.add_argument('--json', type=Path, help='add the figures to a file')
+    commands = parser.add_subparsers(dest='command', required=True)
+    step = commands.add_parser(
+        'step', parents=[common], help='one contender, part by part'
+    )
+    step.add_argument('--contender', default='ccmim')
+    step.add_argument('--precision', default='fp32', choices=['fp32', 'bf16'])
+    compare = commands.add_parser(
+        'compare', parents=[common], help='all contenders, in turns'
+    )
+    compare.add_argument('--precision', nargs='+', default=['fp32', 'bf16'])
+    compare.add_argument('--no-memory', action='store_true')
+    data = commands.add_parser(
+        'data', parents=[common], help='the pipeline, against bare decoding'
+    )
+    data.add_argument('--data', help='folder of pictures')
+    data.add_argument('--pictures', type=int, default=1024)
+    data.add_argument('--workers', type=int, nargs='+', default=[0, 1, 2])
+    data.add_argument('--listing', type=int, help='list so many names')
+    growth = commands.add_parser(
+        'growth', parents=[common], help='over batch, picture size and ranks'
+    )
+    growth.add_argument('--precision', default='fp32')
+    growth.add_argument('--batches', type=int, nargs='+', default=[4, 16, 64])
+    growth.add_argument('--sizes', type=int, nargs='+', default=[64, 128, 256])
+    methods = commands.add_parser(
+        'methods', help='parameters, FLOPs and time of any methods, in turns'
+    )
+    methods.add_argument('configs', nargs='+', metavar='CONFIG')
+    methods.add_argument('--data', help='folder of pictures, to time loading')
+    methods.add_argument(
+        '--batch-size', type=int, help="of all (each config's own)"
+    )
+    methods.add_argument('--device', choices=['cpu', 'cuda'])
+    methods.add_argument(
+        '--repeats', type=int, default=7, help='0 counts and times nothing'
+    )
+    methods.add_argument('--threads', type=int, help='on a CPU')
+    methods.add_argument('--json', type=Path, help='add the figures to a file')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command and print its table."""
+    args = parse_args(argv)
+    try:
+        # By the names that the figures go by.
+        names = args.configs if args.command == 'methods' else [args.config]
+        paths = {Path(name).stem: find_config(name) for name in names}
+    except OSError as error:
+        fail(error)
+    import torch
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    import ccmim_mm  # noqa: F401 - registers the modules
+
+    from .benchmarks import commands
+    from .benchmarks.contenders import resize
+    from .benchmarks.report import read_figures
+
+    if args.json:
+        try:
+            read_figures(args.json)
+        except OSError as error:
+            raise SystemExit(f'error: {error}') from None
+    logging.disable(logging.WARNING)
+    init_default_scope('mmpretrain')
+    gpu = torch.cuda.is_available()
+    args.device = args.device or ('cuda' if gpu else 'cpu')
+    if args.device == 'cuda' and not gpu:
+        raise SystemExit('error: torch finds no GPU: use --device cpu')
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if args.command == 'methods':
+        configs = {name: Config.fromfile(path) for name, path in paths.items()}
+        try:
+            commands.methods(args, configs)
+        except ValueError as error:
+            raise SystemExit(f'error: {error}') from None
+        return
+    (path,) = paths.values()
+    cfg = Config.fromfile(path)
+    if args.img_size:
+        cfg.model = resize(cfg.model, args.img_size)
+    getattr(commands, args.command)(args, cfg)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,1 @@
+"""What a step, its parts and its data cost: see ``ccmim bench``."""

@@ -1,0 +1,79 @@
+"""Convert a checkpoint between this project, the release, MAE and timm."""
+
+import argparse
+from pathlib import Path
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line (``sys.argv`` by default)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('src', type=Path, help='checkpoint to read')
+    parser.add_argument('dst', type=Path, help='checkpoint to write, new')
+    parser.add_argument(
+        '--from',
+        dest='source',
+        default='auto',
+        help='format of SRC: project, ccmim, mae, timm, dino, mocov3 or '
+        'clip_visual; auto tells it by the names',
+    )
+    parser.add_argument(
+        '--to',
+        dest='target',
+        default='project',
+        help='format of DST: one of the first four',
+    )
+    parser.add_argument(
+        '--encoder',
+        choices=('online', 'momentum'),
+        default='online',
+        help='momentum: of MoCo v3 or DenseCL write the moving average of '
+        'the encoder, alone, in place of the one that was trained',
+    )
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Convert."""
+    args = parse_args(argv)
+    from ccmim_mm.checkpoints import (
+        FORMATS,
+        Conversion,
+        convert,
+        detect_format,
+        momentum_encoder,
+        read_with_heads,
+        save_state_dict,
+    )
+    from ccmim_mm.files import check_output, printable
+
+    try:
+        check_output(args.dst)
+        for form in (args.source, args.target):
+            if form not in ('auto', *FORMATS):
+                raise ValueError(f'no format {form}: use {", ".join(FORMATS)}')
+        state, heads = read_with_heads(args.src)
+        source = args.source
+        if source == 'auto':
+            source = detect_format(state)
+        encoders = state
+        if args.encoder == 'momentum':
+            encoders = momentum_encoder(state)
+        # Of this project's, ViT or not: what is missing, the loading says.
+        result = Conversion(encoders, [])
+        if (source, args.target) != ('project', 'project'):
+            result = convert(encoders, source, args.target)
+        key = 'state_dict' if args.target == 'project' else 'model'
+        save_state_dict(result.state, args.dst, key, heads)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f'error: {error}') from None
+    print(
+        f'{len(result.state)} of {len(state)} tensors, {source} -> '
+        f'{args.target}, written to {printable(args.dst)}'
+    )
+    if result.left_out:
+        print('left out, as the format has no place for them:')
+        print('\n'.join(f'  {name}' for name in result.left_out))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,79 @@
+"""Features of a folder of pictures, from a frozen encoder.
+
+Writes an .npz with `paths` (N) and, as asked for, `cls` (N, C), `mean`
+(N, C; of the patches) and `patches` (N, L, C), float32; with --attention
+also a picture of each picture's CLS attention.
+"""
+
+import argparse
+
+from .command_line import CONFIG_HELP, add_overrides, settle
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line (``sys.argv`` by default)."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', help=CONFIG_HELP)
+    parser.add_argument(
+        'checkpoint',
+        help='its checkpoint: of this project, the ccMIM or MAE release, or '
+        'timm',
+    )
+    parser.add_argument('data', help='folder of pictures, nested or flat')
+    parser.add_argument('out', help='the .npz to write')
+    parser.add_argument(
+        '--features',
+        nargs='+',
+        default=['cls', 'mean'],
+        choices=['cls', 'mean', 'patches'],
+    )
+    parser.add_argument(
+        '--attention', help='write attention pictures into this folder'
+    )
+    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--num-workers', type=int, default=2)
+    parser.add_argument(
+        '--device',
+        default='auto',
+        choices=['auto', 'cpu', 'cuda'],
+        help='auto is the GPU where there is one',
+    )
+    add_overrides(parser)
+    return parser.parse_args(argv)
+
+
+def main() -> None:
+    """Extract the features and write them."""
+    args = parse_args()
+    settle(args, ['checkpoint'])
+    try:
+        # Here, as it takes seconds.
+        from mmengine.config import Config
+
+        from ccmim_mm.apis import apply_options, extract_features
+        from ccmim_mm.engine.runner.work_dir import config_of
+        from ccmim_mm.files import printable
+
+        cfg = Config.fromfile(config_of(args.config))
+        apply_options(cfg, args.cfg_options)
+        count = extract_features(
+            cfg,
+            args.checkpoint,
+            args.data,
+            args.out,
+            args.features,
+            args.attention,
+            args.batch_size,
+            args.num_workers,
+        )
+    except (ValueError, OSError, ImportError) as error:
+        raise SystemExit(f'error: {error}') from None
+    features = ', '.join(args.features)
+    print(f'{printable(args.out)}: {features} of {count} pictures')
+
+
+if __name__ == '__main__':
+    main()
