@@ -160,6 +160,9 @@ def child_environment(slot: int, jobs: int, gpus: int) -> dict[str, str]:
         gpus: GPUs that there are; those of a CUDA_VISIBLE_DEVICES are kept.
     """
     env = {**os.environ}
+    # Where this package lies, if it is not installed.
+    places = [str(Path(__file__).parents[2]), env.get('PYTHONPATH', '')]
+    env['PYTHONPATH'] = os.pathsep.join(filter(None, places))
     if gpus:
         visible = env.get('CUDA_VISIBLE_DEVICES')
         names = visible.split(',') if visible else [*map(str, range(gpus))]
