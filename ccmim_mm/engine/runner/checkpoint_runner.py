@@ -224,8 +224,8 @@ class CheckpointRunner(PortableRunner):
     def _own(self, filename: str) -> str:
         """Names the config of the run that is judged, if it is another."""
         own = config_in(Path(filename).parent)
-        given = self.cfg.filename
-        if not self._judging or own is None or own.samefile(given or own):
+        given = Path(self.cfg.filename or '').resolve()
+        if not self._judging or own is None or own.resolve() == given:
             return ''
         return f'; {own} is the config of its run, with its options'
 
