@@ -157,7 +157,7 @@ def test_bad_input_is_named_before_anything_runs(
     with pytest.raises(ValueError, match='modle; did you mean model'):
         execute([typo], work_dir, tmp_path)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match='from the root of a clone'):
+    with pytest.raises(FileNotFoundError, match='no config tests'):
         execute(runs, work_dir, tmp_path)
     assert not work_dir.exists()
 
