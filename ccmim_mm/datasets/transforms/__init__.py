@@ -1,5 +1,6 @@
 """Data transforms."""
 
+from .colours import WrappedHueColorJitter
 from .formatting import PackMaskedInputs
 from .label_maps import LoadLabelMap
 from .loading import (
@@ -19,4 +20,5 @@ __all__ = [
     'PackMaskedInputs',
     'UnitMaskNoise',
     'UnreadablePictureError',
+    'WrappedHueColorJitter',
 ]
