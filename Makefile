@@ -1,7 +1,8 @@
 # make demo   installs what pre-training needs and pre-trains on demo scenes
 # make test   installs the rest and runs the tests
 # make test-fast   tests without detection, segmentation and command lines
-# make test-original   those and the engine's, on the original OpenMMLab line
+# make test-original   those, the engine's and downstream runs, on the original
+#                      line of OpenMMLab
 # make transfer    installs what detection and segmentation need
 # make operators   compiles mmcv's operators: all of them, where torchvision
 #                  stands in for NMS and RoIAlign alone; needs a compiler
@@ -35,7 +36,8 @@ test-fast: .venv/.test
 
 test-original: $(ORIGINAL)/.test
 	$(ORIGINAL)/bin/python -m pytest -m 'not slow'
-	$(ORIGINAL)/bin/python -m pytest -m slow tests/test_engine
+	$(ORIGINAL)/bin/python -m pytest -m slow tests/test_engine \
+		tests/test_transfer.py
 
 transfer: .venv/.test
 

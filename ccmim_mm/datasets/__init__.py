@@ -17,6 +17,7 @@ from .transforms import (
     LoadUprightImage,
     PackMaskedInputs,
     UnreadablePictureError,
+    WrappedHueColorJitter,
 )
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     'SeededInfiniteSampler',
     'SeededSampler',
     'UnreadablePictureError',
+    'WrappedHueColorJitter',
     'fingerprint',
 ]

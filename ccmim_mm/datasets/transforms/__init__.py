@@ -1,5 +1,6 @@
 """Data transforms."""
 
+from .colours import WrappedHueColorJitter
 from .formatting import PackMaskedInputs
 from .label_maps import LoadLabelMap
 from .loading import (
@@ -20,4 +21,5 @@ __all__ = [
     'PackMaskedInputs',
     'UnitMaskNoise',
     'UnreadablePictureError',
+    'WrappedHueColorJitter',
 ]

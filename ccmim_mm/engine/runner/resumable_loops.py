@@ -284,6 +284,7 @@ class ResumableIterTrainLoop(_Resumable, IterBasedTrainLoop):
         Raises:
             ValueError: If the data are others.
         """
+        self.dataloader_iterator.passed = self._iter
         if state is None:
             self.sampler.consumed = self._iter * self.dataloader.batch_size
             return {}
@@ -302,16 +303,26 @@ class ResumableIterTrainLoop(_Resumable, IterBasedTrainLoop):
 
 
 class _Stream:
-    """Batches of an endless sampler, from where it stands."""
+    """Batches of an endless sampler, from where it stands.
+
+    A resumed run asks it to pass over what was trained on: onedl's mmengine
+    by ``skip_iter``, the original by reading. The sampler has its place from
+    the checkpoint already, so neither moves it.
+    """
 
     def __init__(self, dataloader: DataLoader) -> None:
         self.dataloader = dataloader
         self.batches: Any = None
+        self.passed = 0
 
     def skip_iter(self, count: int) -> None:
-        """The sampler has its place from the checkpoint."""
+        """Pass over batches that the sampler has behind it."""
+        self.passed -= count
 
     def __next__(self) -> Any:
+        if self.passed > 0:
+            self.passed -= 1
+            return None
         if self.batches is None:
             self.batches = batches_of(self.dataloader)
         return next(self.batches)

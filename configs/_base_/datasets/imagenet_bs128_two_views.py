@@ -12,7 +12,7 @@ crop_and_colours = [
         type='RandomApply',
         transforms=[
             dict(
-                type='ColorJitter',
+                type='WrappedHueColorJitter',
                 brightness=0.4,
                 contrast=0.4,
                 saturation=0.2,
