@@ -15,6 +15,7 @@ for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors='backslashreplace')
 
+
 class _Verbose(argparse.Action):
     """Asks for mmengine's console, of the tool and what it starts."""
 
