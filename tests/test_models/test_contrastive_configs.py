@@ -17,6 +17,7 @@ from test_models.test_fake_cuda import gpu  # noqa: F401 - a fixture
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ccmim_mm.datasets.classes import find_dicts
 from ccmim_mm.datasets.data_root import leaf
 from ccmim_mm.engine.runner.schedule_length import (
     scale_schedule,
@@ -85,6 +86,8 @@ def test_views_optimizer_and_schedule_are_mmpretrains(name):
     expected = copy.deepcopy(theirs.train_dataloader.dataset.pipeline)
     assert expected[0].type == 'LoadImageFromFile'
     expected[0].type = 'LoadUprightImage'
+    for jitter in find_dicts(expected, 'hue'):
+        jitter.type = 'WrappedHueColorJitter'
     assert [t.to_dict() for t in pipeline] == [t.to_dict() for t in expected]
     optimizer = dict(ours.optim_wrapper.optimizer)
     assert optimizer.pop('fused')
