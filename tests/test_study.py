@@ -413,6 +413,6 @@ def test_sigterm_stops_the_children_first(study, tmp_path, monkeypatch):
 
 
 def test_no_runs_no_report(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'study\.py run first'):
+    with pytest.raises(FileNotFoundError, match='study run first'):
         write_report(load_grid(TINY), tmp_path / 'none', tmp_path / 'out')
     assert not (tmp_path / 'out').exists()

@@ -1,6 +1,7 @@
 """A study of methods with configs and teachers of their own."""
 
 import json
+import logging
 from importlib import import_module
 
 import pytest
@@ -167,6 +168,14 @@ def test_the_cost_of_any_method_is_that_of_its_step():
         assert cost['trained'] * 1e6 == sum(p.numel() for p in trained)
 
 
+@pytest.fixture
+def _logging():
+    yield
+    # The tool silences it.
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures('_logging')
 def test_methods_are_timed_in_turns(tmp_path, picture_folder):
     path = tmp_path / 'figures.json'
     benchmark(

@@ -1,6 +1,7 @@
 """torch.compile, layer by layer."""
 
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmpretrain.models.backbones.vision_transformer import (
     TransformerEncoderLayer,
@@ -27,7 +28,7 @@ class CompileLayersHook(Hook):
 
     def before_train(self, runner) -> None:
         """Compile at the first call of each layer."""
-        runner.logger.info('Compiling: the first steps take minutes')
+        print_log('Compiling: the first steps take minutes', 'current')
         for module in runner.model.modules():
             if isinstance(module, TransformerEncoderLayer):
                 module.compile(backend=self.backend, dynamic=False)
