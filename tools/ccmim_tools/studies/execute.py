@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import torch
@@ -114,13 +114,25 @@ def execute(
     try:
         with ThreadPoolExecutor(jobs) as pool:
             try:
-                list(pool.map(attempt, todo))
+                _await([pool.submit(attempt, run) for run in todo])
             except KeyboardInterrupt:
                 stopping.set()
                 raise
     finally:
         signal.signal(signal.SIGTERM, previous)
     return [run for run in todo if not is_done(run, root)]
+
+
+def _await(futures: list[Future]) -> None:
+    """Wait for all, and raise what one has raised.
+
+    Woken now and then: a signal may reach another thread, and its handler
+    waits for this one.
+    """
+    while wait(futures, timeout=1).not_done:
+        pass
+    for future in futures:
+        future.result()
 
 
 def check_inputs(runs: Collection[Run], data_root: Path) -> None:
