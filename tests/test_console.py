@@ -112,6 +112,11 @@ def test_an_error_is_a_line(error, said):
     assert line.startswith(said) and '\n' not in line
 
 
+def test_a_place_is_no_lack_of_memory():
+    said = 'no folder /dev/shm/pictures: give --data the folder of your data'
+    assert explain(FileNotFoundError(said)) == said
+
+
 def test_a_remedy_is_named():
     with pytest.raises(ValueError) as caught:
         nn.BatchNorm2d(3)(torch.ones(1, 3, 1, 1))

@@ -277,6 +277,7 @@ def test_its_branches_can_be_judged(teacher):
 def test_what_starts_from_what(teacher, tmp_path):
     path, _ = teacher
     anew, started = imae(path, seed=1), imae(path, seed=1, from_teacher=True)
+    assert (anew.starts_from, started.starts_from) == (None, str(path))
     weights = convert(torch.load(path)['model'], 'mae', 'project').state
     for branch in BRANCHES:
         own = getattr(started, f'embed_{branch}').weight

@@ -69,6 +69,8 @@ def main(argv: list[str] | None = None) -> None:
         paths = {Path(name).stem: find_config(name) for name in names}
     except OSError as error:
         fail(error)
+    if len(paths) < len(names):
+        fail('two of the configs go by the same name: measure one at a time')
     import torch
     from mmengine.config import Config
     from mmengine.registry import init_default_scope

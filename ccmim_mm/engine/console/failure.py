@@ -24,7 +24,7 @@ REMEDIES = (
         'True',
     ),
     (
-        r'killed by signal: (Killed|Bus error)|shared memory|/dev/shm',
+        r'killed by signal: (Killed|Bus error)|shared memory',
         'the loaders are out of memory: set train_dataloader.num_workers '
         'lower, or give the machine (the container) more, /dev/shm too',
     ),

@@ -7,6 +7,7 @@ from mmengine.runner import EpochBasedTrainLoop
 from mmpretrain.utils import get_ori_model
 
 from ...files import printable
+from ...models import PretrainMethod
 from ..optimizers import FiniteOptimWrapper
 
 
@@ -72,6 +73,9 @@ def _start(runner) -> str:
     if runner.iter:
         return f'resumed at iteration {runner.iter:,}, epoch {runner.epoch}'
     loaded = runner.cfg.get('pretrained') or runner.cfg.get('load_from')
+    method = get_ori_model(runner.model)
+    if not loaded and isinstance(method, PretrainMethod):
+        loaded = method.starts_from
     return printable(loaded) if loaded else 'random weights'
 
 

@@ -92,9 +92,12 @@ class RunSummaryHook(Hook):
         points = summary['evaluations']
         if points:
             first, last = points[0], points[-1]
-            lines.append('  evaluation, start -> end:')
+            alone = len(points) == 1
+            lines.append('  evaluation' + ', start -> end:' * (not alone))
             lines += [
-                f'    {name:<16}{first[name]:7.4g} -> {last[name]:7.4g}'
+                f'    {name:<16}'
+                + f'{first[name]:7.4g} -> ' * (not alone)
+                + f'{last[name]:7.4g}'
                 for name in last
                 # One that was not finite has no figure.
                 if name != 'iter' and name in first

@@ -101,6 +101,11 @@ class PretrainMethod(BaseSelfSupervisor):
         """
         return {}
 
+    @property
+    def starts_from(self) -> str | None:
+        """What a new run's weights come from by itself; None: nothing."""
+        return None
+
     def num_keys(self, pictures: int) -> int:
         """How many keys the logged accuracy chooses from.
 

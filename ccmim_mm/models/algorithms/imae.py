@@ -237,6 +237,11 @@ class IMAE(TeacherMethod):
             raise ValueError(f'to start from {name}: {error}') from None
         print_log(f'Starts from {name}: {account}', 'current')
 
+    @property
+    def starts_from(self) -> str | None:
+        """The teacher, see the parent."""
+        return self.teacher.name if self.from_teacher else None
+
     def check_teacher(self) -> None:
         """Refuse latents of another width, see the parent."""
         width = self.embed_dom.out_features
