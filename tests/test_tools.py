@@ -37,6 +37,7 @@ def tool(name, *args, **env):
         'test',
         'make_demo_data',
         'extract_features',
+        'analysis_tools/matches',
         'analysis_tools/mixtures',
         'analysis_tools/object_mask_share',
     ],

@@ -2,6 +2,7 @@
 
 from .encoder import Encoder, load_encoder
 from .features import extract_features
+from .matches import judge_matches
 from .mixtures import judge_mixtures
 from .options import apply_options
 from .pairs import PairsOfPictures, load_pairs
@@ -14,6 +15,7 @@ __all__ = [
     'config_for_testing',
     'config_for_training',
     'extract_features',
+    'judge_matches',
     'judge_mixtures',
     'load_encoder',
     'load_pairs',

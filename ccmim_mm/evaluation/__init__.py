@@ -1,5 +1,6 @@
 """How good the features are, and what attention and masks do."""
 
+from .correspondence import Agreement, Crops, match_agreement, true_cells
 from .knn import knn_accuracy
 from .linear_probe import fit_linear_probe, linear_probe_accuracy
 from .mask_analysis import (
@@ -22,6 +23,8 @@ from .separability import (
 from .undisturbed import undisturbed
 
 __all__ = [
+    'Agreement',
+    'Crops',
     'PairLatents',
     'Regression',
     'Rows',
@@ -34,11 +37,13 @@ __all__ = [
     'ident',
     'knn_accuracy',
     'linear_probe_accuracy',
+    'match_agreement',
     'measure_separability',
     'object_cover',
     'on_object',
     'own_class_lead',
     'regress',
     'superposition',
+    'true_cells',
     'undisturbed',
 ]
