@@ -16,6 +16,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+# Test files at a time; each takes a core and up to 3 GB.
+TEST_JOBS ?= 2
+PYTEST := -m pytest -n $(TEST_JOBS) --dist loadfile
+
 ORIGINAL := .venv-original
 PIP_ORIGINAL := $(ORIGINAL)/bin/python -m pip --disable-pip-version-check
 
@@ -29,14 +33,14 @@ demo: .venv/.pretrain
 	@echo 'The commands above need the environment: source .venv/bin/activate'
 
 test: .venv/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST)
 
 test-fast: .venv/.test
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python $(PYTEST) -m 'not slow'
 
 test-original: $(ORIGINAL)/.test
-	$(ORIGINAL)/bin/python -m pytest -m 'not slow'
-	$(ORIGINAL)/bin/python -m pytest -m slow tests/test_engine \
+	$(ORIGINAL)/bin/python $(PYTEST) -m 'not slow'
+	$(ORIGINAL)/bin/python $(PYTEST) -m slow tests/test_engine \
 		tests/test_transfer.py
 
 transfer: .venv/.test

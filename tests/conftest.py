@@ -65,6 +65,13 @@ def pytest_collection_modifyitems(items):
             item.add_marker('slow')
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """In mmpretrain's scope, whatever another test's run has left."""
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return (yield)
+
+
 @pytest.fixture
 def tiny_cfg() -> dict:
     return copy.deepcopy(TINY)
@@ -73,9 +80,7 @@ def tiny_cfg() -> dict:
 def build(cfg: dict, seed: int = 0):
     """A model with weights far enough from zero for attention to differ."""
     torch.manual_seed(seed)
-    # Whatever scope a run of another test has left.
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = MODELS.build(cfg)
+    model = MODELS.build(cfg)
     model.init_weights()
     for name, parameter in model.named_parameters():
         if name.endswith('qkv.weight'):

@@ -5,7 +5,6 @@ import copy
 import numpy as np
 import torch
 from mmengine.dataset import Compose
-from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 from ccmim_mm.apis.settings_for_all import set_for_all
@@ -19,10 +18,9 @@ def packed(pipeline):
     """What a pipeline makes of a picture that is in memory."""
     made = [t for t in pipeline if not t.type.startswith('Load')]
     picture = np.random.default_rng(0).integers(0, 255, (70, 90, 3), np.uint8)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        return Compose(made)(
-            dict(img=picture, img_shape=(70, 90), gt_seg_map=picture[..., 0])
-        )
+    return Compose(made)(
+        dict(img=picture, img_shape=(70, 90), gt_seg_map=picture[..., 0])
+    )
 
 
 def check_another_size(before):

@@ -9,7 +9,6 @@ import reference
 import torch
 from conftest import ROOT, TINY, build
 from mmengine.config import ConfigDict
-from mmengine.registry import init_default_scope
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,7 +23,6 @@ main = runpy.run_path(str(ROOT / 'tools/benchmark.py'))['main']
 
 @pytest.fixture(autouse=True)
 def _scope_and_logging():
-    init_default_scope('mmpretrain')
     yield
     # The tool silences it.
     logging.disable(logging.NOTSET)

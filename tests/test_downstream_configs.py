@@ -85,10 +85,7 @@ def test_no_thin_picture_is_resized_without_a_cap(case):
 def test_a_checkpoint_of_its_size_fills_the_backbone(case):
     name, _, model = case
     size = size_of(name)
-    with (
-        torch.device('meta'),
-        DefaultScope.overwrite_default_scope('mmpretrain'),
-    ):
+    with torch.device('meta'):
         encoder = PRETRAIN_MODELS.build(load(PRETRAINING[size]).model)
     _, report = match(
         model.backbone.state_dict(), encoder.state_dict(), INTO_BACKBONE

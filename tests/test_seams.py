@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import ROOT, TINY, build
 from mmengine.config import Config
-from mmengine.registry import RUNNERS, DefaultScope
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmpretrain.models import ResNet, VisionTransformer
 from mmpretrain.registry import MODELS
@@ -199,15 +199,14 @@ def test_features_by_the_shape_of_what_a_model_returns():
     assert torch.equal(found['cls'], tokens[:, 0])
     assert torch.equal(found['mean'], tokens[:, 1:].mean(1))
     assert torch.equal(patch_features_of(own, pictures), tokens[:, 1:])
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        head = dict(type='LinearClsHead', num_classes=2, in_channels=192)
-        classifier = MODELS.build(
-            dict(
-                type='ImageClassifier',
-                backbone=dict(type='VisionTransformer', **vit),
-                head=head,
-            )
-        ).eval()
+    head = dict(type='LinearClsHead', num_classes=2, in_channels=192)
+    classifier = MODELS.build(
+        dict(
+            type='ImageClassifier',
+            backbone=dict(type='VisionTransformer', **vit),
+            head=head,
+        )
+    ).eval()
     found = features_of(classifier, pictures)
     assert {k: tuple(v.shape) for k, v in found.items()} == {'cls': (2, 192)}
     with pytest.raises(ValueError, match='one vector a picture'):

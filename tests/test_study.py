@@ -15,7 +15,6 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from PIL import Image
 
@@ -58,14 +57,13 @@ def test_every_cell_builds_and_its_schedule_ends_with_it(path):
     built = []
     for run in select(expand(load_grid(path)), seeds=[1]):
         cfg = merged(run)
-        scope = DefaultScope.overwrite_default_scope('mmpretrain')
         if cfg.model.type == 'ImageClassifier':
             cfg.model.head.num_classes = 10
         if cfg.model not in built:
             built.append(cfg.model)
             # A ResNet reads tensors while it is built.
             device = 'cpu' if cfg.model.backbone.type == 'ResNet' else 'meta'
-            with torch.device(device), scope:
+            with torch.device(device):
                 MODELS.build(cfg.model)
         epochs = cfg.train_cfg.max_epochs
         warmup, cosine = cfg.param_scheduler

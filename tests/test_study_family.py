@@ -8,7 +8,6 @@ from importlib import import_module
 import pytest
 from conftest import ROOT
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from test_benchmark import layer_flops
 from test_benchmark import main as benchmark
@@ -125,39 +124,36 @@ def test_every_method_of_the_family_is_in_its_study():
 
 
 def test_the_cost_of_any_method_is_that_of_its_step():
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        cfg = Config.fromfile(ROOT / 'tests/tiny_config.py')
-        whole = step_flops('ccmim', cfg.model)['step']
-        assert method_cost(cfg)['step'] * 1e9 == pytest.approx(whole)
-        cfg = Config.fromfile(ROOT / 'tests/tiny_teacher_config.py')
-        with pytest.raises(ValueError, match=r'32 .* model.teacher.random'):
-            method_cost(cfg)
-        steps = []
-        for layers in (1, 3):
-            cfg.model.teacher.random = dict(
-                embed_dims=32,
-                num_layers=layers,
-                num_heads=4,
-                feedforward_channels=64,
-                patch_size=8,
-            )
-            steps.append(method_cost(cfg)['step'] * 1e9)
-        # The teacher sees whole pictures, once, forward only.
-        layer = layer_flops(17, 32, 64)
-        assert steps[1] - steps[0] == pytest.approx(2 * layer)
-        cfg = Config.fromfile(ROOT / 'configs/simclr_vit-tiny_demo.py')
-        cost = method_cost(cfg)
-        # Two views of 64 patches and CLS, the patches of 192 values each;
-        # the projector's 128-512-512-128.
-        view = 4 * layer_flops(65, 128, 512) + 2 * 64 * 192 * 128
-        view += 2 * (2 * 128 * 512 + 512 * 512)
-        # The batch of two makes four times four products of 128 values.
-        assert cost['forward'] * 1e9 == pytest.approx(
-            2 * view + 2 * 16 * 128 / 2
+    cfg = Config.fromfile(ROOT / 'tests/tiny_config.py')
+    whole = step_flops('ccmim', cfg.model)['step']
+    assert method_cost(cfg)['step'] * 1e9 == pytest.approx(whole)
+    cfg = Config.fromfile(ROOT / 'tests/tiny_teacher_config.py')
+    with pytest.raises(ValueError, match=r'32 .* model.teacher.random'):
+        method_cost(cfg)
+    steps = []
+    for layers in (1, 3):
+        cfg.model.teacher.random = dict(
+            embed_dims=32,
+            num_layers=layers,
+            num_heads=4,
+            feedforward_channels=64,
+            patch_size=8,
         )
-        model = MODELS.build(cfg.model)
-        trained = [p for p in model.parameters() if p.requires_grad]
-        assert cost['trained'] * 1e6 == sum(p.numel() for p in trained)
+        steps.append(method_cost(cfg)['step'] * 1e9)
+    # The teacher sees whole pictures, once, forward only.
+    layer = layer_flops(17, 32, 64)
+    assert steps[1] - steps[0] == pytest.approx(2 * layer)
+    cfg = Config.fromfile(ROOT / 'configs/simclr_vit-tiny_demo.py')
+    cost = method_cost(cfg)
+    # Two views of 64 patches and CLS, the patches of 192 values each;
+    # the projector's 128-512-512-128.
+    view = 4 * layer_flops(65, 128, 512) + 2 * 64 * 192 * 128
+    view += 2 * (2 * 128 * 512 + 512 * 512)
+    # The batch of two makes four times four products of 128 values.
+    assert cost['forward'] * 1e9 == pytest.approx(2 * view + 2 * 16 * 128 / 2)
+    model = MODELS.build(cfg.model)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert cost['trained'] * 1e6 == sum(p.numel() for p in trained)
 
 
 @pytest.fixture

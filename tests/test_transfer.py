@@ -10,7 +10,6 @@ import pytest
 import torch
 from conftest import ROOT, TINY, build
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from PIL import Image
 from run_helpers import use_operators
@@ -254,8 +253,7 @@ def test_several_scales(demo, tmp_path):
 def test_a_checkpoint_with_a_part_missing_is_not_tested(demo, tmp_path):
     name = 'classification/vit-tiny_finetune_demo'
     cfg = configured(name, demo, tmp_path, CLASSIFY)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        runner = ResilientRunner.from_cfg(cfg)
+    runner = ResilientRunner.from_cfg(cfg)
     state = runner.model.state_dict()
     del state['head.fc.bias']
     with pytest.raises(ValueError, match=r'first head\.fc\.bias: .* nothing'):
@@ -352,14 +350,6 @@ def test_classes_reach_every_part(demo, tmp_path):
     assert cfg.data_preprocessor.num_classes == 6
 
 
-@pytest.fixture
-def classifiers_scope():
-    """mmpretrain's, whatever scope a run of another test has left."""
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        yield
-
-
-@pytest.mark.usefixtures('classifiers_scope')
 def test_names_file(demo, tmp_path):
     (demo / 'meta').mkdir(exist_ok=True)
     names = sorted(p.name for p in (demo / 'train').rglob('*.jpg'))[:5]

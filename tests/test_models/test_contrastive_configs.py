@@ -9,7 +9,6 @@ from conftest import ROOT
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.logging import MessageHub
-from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from schedules import check_another_length
 from sizes import check_another_size
@@ -104,8 +103,7 @@ def test_views_optimizer_and_schedule_are_mmpretrains(name):
 @pytest.mark.parametrize('name', ALL)
 def test_parts_agree(name):
     cfg = load(name)
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        model = MODELS.build(cfg.model)
+    model = MODELS.build(cfg.model)
     # Norms are said wherever the default is SyncBN.
     kinds = Counter(type(m).__name__ for m in model.modules())
     if 'demo' in name:
@@ -169,7 +167,6 @@ def test_a_step_stays_on_the_gpu(name):
         # A ResNet reads tensors while it is built, and fake ones have no
         # values: built for real, and moved without them.
         unset_fake_temporarily(),
-        DefaultScope.overwrite_default_scope('mmpretrain'),
     ):
         model = MODELS.build(cfg.model).train()
     model.to_empty(device='cuda')

@@ -9,7 +9,6 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -49,10 +48,7 @@ def gpu(monkeypatch):
 
 def step(config, plant=None):
     """Losses of a step of four pictures, in training mode."""
-    with (
-        torch.device('cuda'),
-        DefaultScope.overwrite_default_scope('mmpretrain'),
-    ):
+    with torch.device('cuda'):
         model = MODELS.build(config.model).train()
         size = model.backbone.img_size
         inputs = torch.empty(4, 3, size, size)
