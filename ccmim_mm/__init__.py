@@ -26,6 +26,7 @@ with quiet_imports():
 
 register_models()
 
+from .apis import load_encoder as load
 from .version import __version__
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     'datasets',
     'engine',
     'evaluation',
+    'load',
     'models',
     'visualization',
 ]

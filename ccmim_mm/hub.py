@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmpretrain.apis import ModelHub
 
 from .datasets.data_root import leaves
+from .files import printable
 
 #: Configs, launchers and their index, where the family's tools look.
 MIM = Path(__file__).parent / '.mim'
@@ -24,6 +25,28 @@ def register_models() -> None:
     ModelHub.register_model_index(MIM / 'model-index.yml', MIM)
     for name in known.keys() - before:
         known[name].data['Config'] = LazyConfig(known[name].config)
+
+
+def find_config(name: str | Path) -> str | Path:
+    """The path of a config of this project, by its name.
+
+    Args:
+        name: ``ccmim_vit-b``, ``classification/vit-b_finetune_own``; what is
+            a path already, of a file or a folder, stays.
+
+    Raises:
+        FileNotFoundError: If it is neither.
+    """
+    if Path(name).exists():
+        return name
+    path = MIM / f'configs/configs/{name}.py'
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'no config {printable(name)}: neither a path nor one of '
+            "mmpretrain.list_models('ccmim*')"
+        )
+    # In a clone the folder is a link.
+    return path.resolve()
 
 
 class LazyConfig:

@@ -1,5 +1,8 @@
 """An encoder in memory."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,7 @@ from conftest import ROOT, TINY, build
 from hostile import EXECUTING
 from PIL import Image
 
+import ccmim_mm
 from ccmim_mm.apis import load_encoder
 from ccmim_mm.datasets import UnreadablePictureError
 
@@ -51,6 +55,42 @@ def test_features(encoder, paths):
     torch.testing.assert_close(patches.mean(1), found['mean'])
     with pytest.raises(ValueError, match='features cls, mean, and no colour'):
         encoder.features(inputs, ['colour'])
+
+
+def test_features_of_a_folder_are_those_of_its_pictures(
+    encoder, picture_folder, monkeypatch
+):
+    folder = picture_folder / 'val'
+    expected = encoder.features(encoder.load(sorted(folder.rglob('*.png'))))
+    monkeypatch.setattr('ccmim_mm.apis.encoder.BATCH_SIZE', 4)
+    for pictures in (folder, str(folder), [folder / 'blue', folder / 'red']):
+        found = encoder.features(pictures)
+        for name in ('cls', 'mean'):
+            torch.testing.assert_close(found[name], expected[name])
+    one = encoder.features(sorted(folder.rglob('*.png'))[3], ['cls'])
+    torch.testing.assert_close(one['cls'], expected['cls'][3:4])
+    with pytest.raises(ValueError, match='no pictures'):
+        encoder.features([])
+    with pytest.raises(FileNotFoundError, match='no pictures below'):
+        encoder.features(ROOT / 'ccmim_mm/models')
+
+
+def test_two_lines_from_a_picture_to_an_answer(encoder, paths):
+    loaded = ccmim_mm.load(CONFIG, device='cpu')
+    loaded.model.load_state_dict(encoder.model.state_dict())
+    found = loaded.features(Image.open(paths[0]))
+    expected = encoder.features(encoder.load(paths[0]))
+    assert torch.equal(found['cls'], expected['cls'])
+    drawn = loaded.explain(paths, seed=3)
+    assert torch.equal(drawn.mask, encoder.explain(paths, seed=3).mask)
+    assert torch.equal(loaded.attention(paths), drawn.scores)
+
+
+def test_a_config_has_a_name():
+    named = ccmim_mm.load('ccmim_vit-tiny_demo', device='cpu')
+    assert named.model.backbone.embed_dims == 128
+    with pytest.raises(FileNotFoundError, match='no config ccmim_vit-z: nei'):
+        ccmim_mm.load('ccmim_vit-z')
 
 
 def test_what_it_sees(encoder, paths):
@@ -101,3 +141,18 @@ def test_a_method_without_masks_says_so(paths):
         encoder.attention(inputs)
     with pytest.raises(ValueError, match='SimCLR has no reconstruction'):
         encoder.explain(inputs)
+
+
+def test_loading_is_quiet():
+    """In a process of its own: no logger, no test's capture."""
+    code = f"""
+import ccmim_mm
+from ccmim_mm.apis import load_encoder
+load_encoder({str(CONFIG)!r}, device='cpu')
+print('loaded')
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == 'loaded\n'

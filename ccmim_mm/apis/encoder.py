@@ -1,6 +1,8 @@
 """A pre-trained encoder in memory: pictures in, what it sees out."""
 
-from collections.abc import Sequence
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.device import get_device
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.registry import MODELS, TRANSFORMS, DefaultScope
 from PIL import Image
 from torch import Tensor, nn
@@ -20,14 +22,22 @@ from ..checkpoints import (
     safe_init_cfg,
 )
 from ..datasets.data_root import leaf
+from ..datasets.listing import list_pictures
 from ..datasets.transforms.loading import to_bgr
 from ..engine.runner.work_dir import config_of
+from ..hub import find_config
 from ..models import CCMIM, MaskedMethod, features_of, patch_features_of
 from ..models.algorithms import Explanation
 from .options import apply_options
 
-#: A picture: its path, one of PIL's, or an RGB array ``(H, W, 3)``, uint8.
+#: A picture: its path, one of PIL's, or an RGB array ``(H, W, 3)``, uint8;
+#: also a folder, for all in it at any depth, by name.
 Picture = str | Path | Image.Image | np.ndarray
+#: One or several, also as one array ``(B, H, W, 3)``, or what
+#: :meth:`Encoder.load` has made of them.
+Pictures = Picture | Sequence[Picture] | Tensor
+#: Encoded at a time.
+BATCH_SIZE = 64
 
 
 def load_encoder(
@@ -39,8 +49,9 @@ def load_encoder(
     """Load the encoder of a pre-training config.
 
     Args:
-        config: The config or its path, or the work dir of a run, which has
-            left its own there; its evaluation pipeline is used.
+        config: The config, its path, a name of this project's such as
+            ``ccmim_vit-b``, or the work dir of a run, which has left its own
+            there; its evaluation pipeline is used.
         checkpoint: Of any format that is known; None leaves it random.
         options: Overrides of the config, by dotted keys.
         device: Where it runs; None is a GPU where there is one.
@@ -52,7 +63,7 @@ def load_encoder(
     """
     cfg = config
     if not isinstance(cfg, Config):
-        cfg = Config.fromfile(config_of(cfg))
+        cfg = Config.fromfile(config_of(find_config(cfg)))
     apply_options(cfg, options)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(
@@ -60,7 +71,7 @@ def load_encoder(
         )
         load, *rest = leaf(cfg, 'test').pipeline
         loading, pipeline = TRANSFORMS.build(load), Compose(rest)
-    with safe_init_cfg():
+    with safe_init_cfg(), _quiet():
         model.init_weights()
     if checkpoint is not None:
         state, heads, form = read_as_project(checkpoint)
@@ -70,6 +81,18 @@ def load_encoder(
             raise ValueError(f'{checkpoint}: {error}') from None
         print_log(f'{checkpoint} ({form} names): {account}')
     return Encoder(model, loading, pipeline, device)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No line for each parameter, which mmengine prints without a run."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 class Encoder:
@@ -93,24 +116,27 @@ class Encoder:
         self.loading = loading
         self.pipeline = pipeline
 
-    def load(self, pictures: Picture | Sequence[Picture]) -> Tensor:
+    def load(self, pictures: Pictures) -> Tensor:
         """Pictures as the model wants them.
 
         Args:
-            pictures: One, or several, also as one array ``(B, H, W, 3)``.
+            pictures: One, or several; what is loaded already stays.
 
         Returns:
             ``(B, 3, H, W)``, normalised, on the model's device.
 
         Raises:
+            FileNotFoundError: If a folder has no pictures.
             UnreadablePictureError: If a file is no picture.
             TypeError: For what is no picture at all.
+            ValueError: For no pictures.
         """
-        if isinstance(pictures, np.ndarray) and pictures.ndim == 4:
-            pictures = list(pictures)
-        if isinstance(pictures, Picture):
-            pictures = [pictures]
-        packed = [self.pipeline(self._read(p))['inputs'] for p in pictures]
+        if isinstance(pictures, Tensor):
+            return pictures
+        single = _one_by_one(pictures)
+        if not single:
+            raise ValueError('no pictures')
+        packed = [self.pipeline(self._read(p))['inputs'] for p in single]
         return self.normalise(torch.stack(packed))
 
     def normalise(self, packed: Tensor) -> Tensor:
@@ -121,12 +147,12 @@ class Encoder:
 
     @torch.no_grad()
     def features(
-        self, inputs: Tensor, names: Sequence[str] | None = None
+        self, pictures: Pictures, names: Sequence[str] | None = None
     ) -> dict[str, Tensor]:
-        """Features of loaded pictures.
+        """Features of pictures, :data:`BATCH_SIZE` at a time.
 
         Args:
-            inputs: See :meth:`load`.
+            pictures: See :meth:`load`.
             names: Which; ``patches`` is ``(B, L, C)``. None is all that are
                 ``(B, C)``.
 
@@ -134,8 +160,21 @@ class Encoder:
             By name, on the CPU, fp32.
 
         Raises:
-            ValueError: If the model has no such features.
+            ValueError: If the model has no such features, or see
+                :meth:`load`.
         """
+        if not isinstance(pictures, Tensor):
+            pictures = _one_by_one(pictures)
+        parts = [
+            self._encode(self.load(pictures[i : i + BATCH_SIZE]), names)
+            for i in range(0, max(1, len(pictures)), BATCH_SIZE)
+        ]
+        return {k: torch.cat([part[k] for part in parts]) for k in parts[0]}
+
+    def _encode(
+        self, inputs: Tensor, names: Sequence[str] | None
+    ) -> dict[str, Tensor]:
+        """See :meth:`features`, of one batch."""
         found = dict(features_of(self.model, inputs))
         if names is not None:
             if 'patches' in names:
@@ -149,23 +188,23 @@ class Encoder:
         return {name: value.float().cpu() for name, value in found.items()}
 
     @torch.no_grad()
-    def attention(self, inputs: Tensor) -> Tensor:
-        """CLS attention to the patches of loaded pictures, ``(B, L)``.
+    def attention(self, pictures: Pictures) -> Tensor:
+        """CLS attention to the patches of pictures, ``(B, L)``.
 
         Raises:
             ValueError: If the method has none.
         """
         if not isinstance(self.model, MaskedMethod):
             raise self._lacks('attention scores')
-        return self.model.attention(inputs)
+        return self.model.attention(self.load(pictures))
 
     def explain(
-        self, inputs: Tensor, seed: int = 0, mask: Tensor | None = None
+        self, pictures: Pictures, seed: int = 0, mask: Tensor | None = None
     ) -> Explanation:
-        """Attention, mask and reconstruction of loaded pictures.
+        """Attention, mask and reconstruction of pictures.
 
         Args:
-            inputs: See :meth:`load`.
+            pictures: See :meth:`load`.
             seed: Seed of the masks.
             mask: ``(B, L)``, 1 = masked: one that you have painted.
 
@@ -174,7 +213,7 @@ class Encoder:
         """
         if not isinstance(self.model, CCMIM):
             raise self._lacks('reconstruction')
-        return self.model.explain(inputs, seed, mask)
+        return self.model.explain(self.load(pictures), seed, mask)
 
     def _lacks(self, what: str) -> ValueError:
         return ValueError(f'{type(self.model).__name__} has no {what}')
@@ -193,3 +232,15 @@ class Encoder:
         img = to_bgr(picture)
         shape = img.shape[:2]
         return dict(img=img, img_path='', img_shape=shape, ori_shape=shape)
+
+
+def _one_by_one(pictures: Picture | Sequence[Picture]) -> list[Picture]:
+    """Pictures, those of folders and batches each by itself."""
+    if isinstance(pictures, np.ndarray) and pictures.ndim == 4:
+        return list(pictures)
+    if isinstance(pictures, str | Path) and Path(pictures).is_dir():
+        listing = list_pictures(pictures)
+        return [Path(pictures, listing[i]) for i in range(len(listing))]
+    if isinstance(pictures, Picture) or not isinstance(pictures, Sequence):
+        return [pictures]
+    return [one for picture in pictures for one in _one_by_one(picture)]

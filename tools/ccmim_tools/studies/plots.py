@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from .results import ACCURACIES
@@ -39,10 +40,15 @@ def plot_progress(
             drawn in its colour.
         path: Of the picture.
     """
-    figure = Figure(figsize=(12, 11), dpi=80, layout='constrained')
-    axes = figure.subplots(len(ACCURACIES), len(AXES), sharey='row')
+    columns = [axis for axis in AXES if rows[axis[0]].count()]
+    figure = Figure(
+        figsize=(4 * len(columns), 11), dpi=80, layout='constrained'
+    )
+    axes = figure.subplots(
+        len(ACCURACIES), len(columns), sharey='row', squeeze=False
+    )
     for line, accuracy in zip(axes, ACCURACIES, strict=True):
-        for axis, (column, label, unit) in zip(line, AXES, strict=True):
+        for axis, (column, label, unit) in zip(line, columns, strict=True):
             for place, (method, others) in enumerate(lengths.items()):
                 for name in (method, *others):
                     points = _over_seeds(rows, name, column, accuracy)
@@ -52,14 +58,13 @@ def plot_progress(
                             points['mean'],
                             points['std'],
                             label=name,
-                            color=f'C{place}',
                             linestyle='-' if name == method else '--',
-                            **POINTS,
+                            **_style(place),
                         )
             axis.set(xlabel=label)
             axis.grid(alpha=0.3)
         line[0].set(ylabel=f'{accuracy}, top-1 (%)')
-    axes[0, 0].legend(fontsize=8)
+    _legend(figure)
     figure.savefig(path)
 
 
@@ -125,14 +130,33 @@ def plot_loop(rows: pd.DataFrame, methods: Sequence[str], path: Path) -> None:
                     points['mean'],
                     points['std'],
                     label=method,
-                    color=f'C{place}',
-                    **POINTS,
+                    **_style(place),
                 )
         axis.set(title=title, xlabel='epochs')
         axis.grid(alpha=0.3)
-    if plots:
-        axes[0].legend(fontsize=8)
+    _legend(figure)
     figure.savefig(path)
+
+
+def _style(place: int) -> dict:
+    """A colour and a marker that no other of 20 methods has."""
+    marker = 'o' if place < 10 else 's'
+    return dict(POINTS, color=f'C{place % 10}', marker=marker)
+
+
+def _legend(figure: Figure) -> None:
+    """Of all that is drawn anywhere, beside it."""
+    handles: dict[str, Artist] = {}
+    for axis in figure.axes:
+        found = zip(*axis.get_legend_handles_labels(), strict=True)
+        handles |= {label: handle for handle, label in found}
+    if handles:
+        figure.legend(
+            [*handles.values()],
+            [*handles],
+            loc='outside right upper',
+            fontsize=8,
+        )
 
 
 def _over_seeds(
