@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from importlib import import_module
 from importlib.machinery import ModuleSpec
+from importlib.metadata import packages_distributions
 from types import ModuleType
 
 import torch
@@ -19,11 +20,25 @@ import torchvision
 from torch import Tensor
 
 NAME = 'mmcv._ext'
-COMPILE = (
-    '`make operators` compiles them, or: MMCV_WITH_OPS=1 pip install '
-    '--force-reinstall --no-deps --no-build-isolation --no-cache-dir '
-    '--no-binary onedl-mmcv onedl-mmcv==2.3.6'
-)
+#: By the distribution that mmcv is of.
+COMPILE = {
+    'onedl-mmcv': '`make operators` compiles them, or: MMCV_WITH_OPS=1 pip '
+    'install --force-reinstall --no-deps --no-build-isolation --no-cache-dir '
+    '--no-binary onedl-mmcv onedl-mmcv==2.3.6',
+    'mmcv-lite': 'pip uninstall mmcv-lite, then MMCV_WITH_OPS=1 pip install '
+    '--no-deps --no-build-isolation --no-cache-dir --no-binary mmcv '
+    'mmcv==2.1.0',
+}
+
+
+def how_to_compile() -> str:
+    """What compiles the operators of the mmcv that is installed.
+
+    Of the other line it would be written over this one.
+    """
+    owners = packages_distributions().get('mmcv', ['onedl-mmcv'])
+    line = 'onedl-mmcv' if 'onedl-mmcv' in owners else 'mmcv-lite'
+    return COMPILE[line]
 
 
 def nms(
@@ -176,13 +191,14 @@ def check_operators() -> None:
     if found.late:
         raise ImportError(
             'mmdet or mmpretrain was imported before ccmim_mm and found no '
-            f'operators: import ccmim_mm first; or compile them: {COMPILE}'
+            'operators: import ccmim_mm first; or compile them: '
+            f'{how_to_compile()}'
         )
     if found.cause:
         warnings.warn(
             "mmcv's operators were compiled for another torch than "
             f"{torch.__version__} ({found.cause}): torchvision's are used; "
-            f'{COMPILE}',
+            f'{how_to_compile()}',
             stacklevel=2,
         )
 
@@ -190,7 +206,7 @@ def check_operators() -> None:
 def _missing(name: str) -> Callable:
     def operator(*args, **kwargs):
         raise NotImplementedError(
-            f'{name} needs mmcv with compiled operators: {COMPILE}'
+            f'{name} needs mmcv with compiled operators: {how_to_compile()}'
         )
 
     return operator

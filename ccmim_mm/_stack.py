@@ -65,8 +65,13 @@ def check_scope(scope: str) -> None:
         return
     if scope == 'mmdet':
         check_operators()
-    with quiet_imports():
-        check_stack(required)
+    try:
+        with quiet_imports():
+            check_stack(required)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"{error}, which {scope} needs: pip install 'ccmim_mm[transfer]'"
+        ) from None
 
 
 def check_stack(

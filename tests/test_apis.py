@@ -8,10 +8,11 @@ import pytest
 import torch
 from conftest import ROOT, TINY, build
 from hostile import EXECUTING
+from mmengine.config import Config
 from PIL import Image
 
 import ccmim_mm
-from ccmim_mm.apis import load_encoder
+from ccmim_mm.apis import extract_features, load_encoder
 from ccmim_mm.datasets import UnreadablePictureError
 
 CONFIG = ROOT / 'tests/tiny_config.py'
@@ -141,6 +142,21 @@ def test_a_method_without_masks_says_so(paths):
         encoder.attention(inputs)
     with pytest.raises(ValueError, match='SimCLR has no reconstruction'):
         encoder.explain(inputs)
+
+
+def test_features_are_those_that_there_are(picture_folder, tmp_path):
+    """A residual network's map has its mean alone."""
+    cfg = Config.fromfile(ROOT / 'tests/simclr_config.py')
+    state = load_encoder(cfg, device='cpu').model.state_dict()
+    torch.save(dict(state_dict=state), tmp_path / 'simclr.pth')
+    out = tmp_path / 'features.npz'
+    folder = str(picture_folder / 'val')
+    extract_features(cfg, str(tmp_path / 'simclr.pth'), folder, str(out))
+    with np.load(out) as arrays:
+        assert {k: v.shape[1:] for k, v in arrays.items()} == {
+            'paths': (),
+            'mean': (512,),
+        }
 
 
 def test_loading_is_quiet():

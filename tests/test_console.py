@@ -113,7 +113,7 @@ def test_an_error_is_a_line(error, said):
 
 
 def test_a_place_is_no_lack_of_memory():
-    said = 'no folder /dev/shm/pictures: give --data the folder of your data'
+    said = 'no folder /dev/shm/pictures: give the folder of your data'
     assert explain(FileNotFoundError(said)) == said
 
 

@@ -66,6 +66,23 @@ def test_every_config_has_a_name():
         ),
         (['bench', 'step', '--config', 'x'], 1, 'no config x, neither a file'),
         (
+            ['train', 'ccmim_vit-b', '--epochs', '0'],
+            1,
+            '--epochs is 0: give 1',
+        ),
+        (['train', 'ccmim_vit-b', '--lr', '0'], 1, '--lr is 0.0: give a num'),
+        (['convert', 'no.pth', 'x.pth'], 1, 'no checkpoint no.pth'),
+        (
+            ['features', DEMO, 'pyproject.toml', '/no', 'x.npz'],
+            1,
+            'no folder /no: give the folder of your data',
+        ),
+        (
+            ['features', DEMO, 'pyproject.toml', 'docs', 'README.md'],
+            1,
+            'README.md exists: name another file to write',
+        ),
+        (
             ['train', 'ccmim_vit-b', '--cfg-options', 'lr'],
             1,
             '--cfg-options lr: write KEY=VALUE',
@@ -73,6 +90,7 @@ def test_every_config_has_a_name():
     ],
 )
 def test_mistakes_cost_a_line(arguments, code, message, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, 'argv', ['ccmim', *arguments])
     monkeypatch.setattr('ccmim_tools.train.leave_when_asked', lambda _: None)
     with pytest.raises(SystemExit) as ended:
@@ -82,7 +100,16 @@ def test_mistakes_cost_a_line(arguments, code, message, monkeypatch, capsys):
     assert len(said.strip().splitlines()) == 1
 
 
-def test_mistakes_cost_no_import_of_torch():
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['train', DEMO, '--data', '/no/such'], 'no folder /no/such'),
+        (['train', DEMO, '--workers', '-1'], '--workers is -1'),
+        (['convert', 'pyproject.toml', 'docs'], 'docs exists'),
+        (['features', DEMO, 'LICENSE', 'docs', 'docs'], 'docs exists'),
+    ],
+)
+def test_mistakes_cost_no_import_of_torch(arguments, message):
     """Nor do signals wait for it."""
     script = (
         'import sys\n'
@@ -95,13 +122,35 @@ def test_mistakes_cost_no_import_of_torch():
         '    print("torch" in sys.modules, handler is signal.SIG_DFL)\n'
     )
     done = subprocess.run(
-        [sys.executable, '-c', script, 'train', DEMO, '--data', '/no/such'],
+        [sys.executable, '-c', script, *arguments],
         capture_output=True,
         text=True,
         cwd=ROOT,
     )
-    assert done.stderr.startswith('error: no folder /no/such')
-    assert done.stdout == 'False False\n'
+    assert done.stderr.startswith(f'error: {message}')
+    caught = arguments[0] != 'train'
+    assert done.stdout == f'False {caught}\n'
+
+
+@pytest.mark.parametrize(
+    ('command', 'package'),
+    [
+        (['study', 'report', 'configs/study/grid_tiny.py'], 'scipy'),
+        (['bench', 'step'], 'pandas'),
+    ],
+)
+def test_what_brings_a_missing_package(
+    command, package, monkeypatch, tmp_path
+):
+    """Of an install without the extra."""
+    for name in [*sys.modules]:
+        if name.startswith(('ccmim_tools.studies', 'ccmim_tools.benchmarks')):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, 'argv', ['ccmim', *command])
+    with pytest.raises(SystemExit, match=rf'error: .*{package}.*\[study\]'):
+        cli.main()
 
 
 def test_help_names_every_command(monkeypatch, capsys):

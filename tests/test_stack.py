@@ -2,6 +2,7 @@
 
 import pytest
 
+from ccmim_mm._operators import how_to_compile
 from ccmim_mm._stack import REQUIRED, check_scope, check_stack, check_system
 
 
@@ -23,6 +24,31 @@ def test_both_lines_are_named():
 def test_scopes_that_are_complete(scope):
     pytest.importorskip(scope)
     check_scope(scope)
+
+
+def test_what_a_task_needs_is_named(monkeypatch):
+    """Of mmdet without its own requirements."""
+
+    def no_pycocotools(required):
+        raise ModuleNotFoundError("No module named 'pycocotools'")
+
+    monkeypatch.setattr('ccmim_mm._stack.check_stack', no_pycocotools)
+    with pytest.raises(ImportError, match=r'pycocotools.*mmseg.*\[transfer'):
+        check_scope('mmseg')
+
+
+@pytest.mark.parametrize(
+    ('owner', 'line'),
+    [('onedl-mmcv', 'onedl-mmcv==2.3.6'), ('mmcv-lite', 'mmcv==2.1.0')],
+)
+def test_operators_are_compiled_of_the_line_that_is_there(
+    owner, line, monkeypatch
+):
+    owners = dict(mmcv=[owner])
+    monkeypatch.setattr(
+        'ccmim_mm._operators.packages_distributions', lambda: owners
+    )
+    assert how_to_compile().endswith(f' {line}')
 
 
 def test_windows_is_told_where_to_go():

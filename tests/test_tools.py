@@ -186,6 +186,12 @@ def test_slurm_requeues_a_job_that_was_preempted(tmp_path):
     result = run('bash', 'tools/slurm_requeue.sh', CONFIG)
     assert result.returncode == 2
     assert 'usage: sbatch' in result.stderr
+    result = run(
+        'bash', 'tools/slurm_requeue.sh', CONFIG, '--work-dir', tmp_path,
+        TOOLS='/none',
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert 'no /none/dist_train.sh: submit from' in result.stderr
 
 
 def test_object_mask_share(finished_demo, tmp_path):

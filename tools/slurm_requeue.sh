@@ -24,7 +24,13 @@ if [[ -z $work_dir ]]; then
     exit 2
 fi
 # Slurm runs a copy of this file; the job starts where it was submitted.
+# TOOLS says where the launchers are if not in a clone: of a wheel
+# $(python -c 'import ccmim_mm; print(ccmim_mm.__path__[0])')/.mim/tools
 tools=${TOOLS:-tools}
+if [[ ! -f $tools/dist_train.sh ]]; then
+    echo "error: no $tools/dist_train.sh: submit from the root of a clone, or set TOOLS" >&2
+    exit 2
+fi
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 export MASTER_ADDR NNODES=${SLURM_NNODES:-1} PORT=${PORT:-29500}
 

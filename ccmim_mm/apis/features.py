@@ -27,7 +27,7 @@ def extract_features(
     checkpoint: str,
     data_root: str,
     out: str,
-    features: Sequence[str] = FEATURES[:2],
+    features: Sequence[str] | None = None,
     attention_dir: str | None = None,
     batch_size: int = 64,
     num_workers: int = 2,
@@ -44,7 +44,8 @@ def extract_features(
         checkpoint: Any format that is known.
         data_root: The folder.
         out: The file to write.
-        features: Which of :data:`FEATURES`.
+        features: Which of :data:`FEATURES`; None is all that are one
+            vector a picture.
         attention_dir: Also write each picture beside its CLS attention
             into this folder, ``x.jpg`` as ``x.jpg.png``; None writes none.
         batch_size: Pictures at a time.
@@ -74,7 +75,7 @@ def extract_features(
         collate_fn=_collate_readable,
     )
     paths: list[str] = []
-    found = {name: Rows(len(pictures)) for name in features}
+    found: dict[str, Rows] = {}
     for packed, names in loader:
         if not names:
             continue
@@ -82,7 +83,7 @@ def extract_features(
         paths += relative
         inputs = encoder.normalise(packed)
         for name, value in encoder.features(inputs, features).items():
-            found[name].add(value)
+            found.setdefault(name, Rows(len(pictures))).add(value)
         if attention_dir is not None:
             heat = to_heat(encoder.attention(inputs), packed.shape[-1])
             for path, picture, colours in zip(

@@ -66,7 +66,9 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
         load_encoder,
         load_pairs,
     )
+    from ccmim_mm.engine.runner.work_dir import config_of
     from ccmim_mm.files import check_output, printable
+    from ccmim_mm.hub import find_config
 
     if not args.checkpoints and not args.random:
         raise ValueError('name a checkpoint, or --random')
@@ -75,7 +77,7 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     for checkpoint in args.checkpoints:
         if not Path(checkpoint).is_file():
             raise FileNotFoundError(f'no checkpoint {printable(checkpoint)}')
-    cfg = Config.fromfile(args.config)
+    cfg = Config.fromfile(config_of(find_config(args.config)))
     apply_options(cfg, args.cfg_options)
     _, judged = load_pairs(cfg, args.data, args.pictures // 2, args.seed)
     pictures = torch.cat((judged.sub, judged.dom))

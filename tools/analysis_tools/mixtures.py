@@ -69,7 +69,9 @@ def measure(args: argparse.Namespace) -> dict:
         load_encoder,
         load_pairs,
     )
+    from ccmim_mm.engine.runner.work_dir import config_of
     from ccmim_mm.files import check_output, printable
+    from ccmim_mm.hub import find_config
 
     if not args.checkpoints and not args.random:
         raise ValueError('name a checkpoint, or --random')
@@ -77,7 +79,7 @@ def measure(args: argparse.Namespace) -> dict:
     for checkpoint in args.checkpoints:
         if not Path(checkpoint).is_file():
             raise FileNotFoundError(f'no checkpoint {printable(checkpoint)}')
-    cfg = Config.fromfile(args.config)
+    cfg = Config.fromfile(config_of(find_config(args.config)))
     apply_options(cfg, args.cfg_options)
     fitted, judged = load_pairs(cfg, args.data, args.pairs, args.seed)
     device = None if args.device == 'auto' else args.device

@@ -71,9 +71,9 @@ def main() -> None:
         encoder = load_encoder(
             args.config, args.checkpoint, args.cfg_options, device='cpu'
         )
+        shares = picture_shares(encoder, Path(args.data), args.draws)
     except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None
-    shares = picture_shares(encoder, Path(args.data), args.draws)
     half = 1.96 * shares.std(ddof=1) / math.sqrt(len(shares))
     print(
         f'{shares.mean():.4f} of the object patches masked '

@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from .command_line import fail
+from .command_line import fail, refuse_missing
 from .config_names import find_config
 
 
@@ -60,26 +60,34 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run the command and print its table."""
-    args = parse_args(argv)
+def _config_paths(args: argparse.Namespace) -> dict[str, str]:
+    """Paths of the configs, by the names that the figures go by."""
+    names = args.configs if args.command == 'methods' else [args.config]
     try:
-        # By the names that the figures go by.
-        names = args.configs if args.command == 'methods' else [args.config]
         paths = {Path(name).stem: find_config(name) for name in names}
     except OSError as error:
         fail(error)
     if len(paths) < len(names):
         fail('two of the configs go by the same name: measure one at a time')
+    return paths
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command and print its table."""
+    args = parse_args(argv)
+    paths = _config_paths(args)
     import torch
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     import ccmim_mm  # noqa: F401 - registers the modules
 
-    from .benchmarks import commands
-    from .benchmarks.contenders import resize
-    from .benchmarks.report import read_figures
+    try:
+        from .benchmarks import commands
+        from .benchmarks.contenders import resize
+        from .benchmarks.report import read_figures
+    except ModuleNotFoundError as error:
+        refuse_missing(error, 'study')
 
     if args.json:
         try:

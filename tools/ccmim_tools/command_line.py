@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import math
 import os
 import sys
 from collections.abc import Iterable
@@ -23,6 +24,16 @@ class _Verbose(argparse.Action):
         os.environ['CCMIM_VERBOSE'] = '1'
 
 
+#: What options of whole numbers can be at least.
+LOWEST = dict(
+    epochs=1,
+    iters=1,
+    batch_size=1,
+    img_size=1,
+    patch_size=1,
+    seed=0,
+    workers=0,
+)
 CONFIG_HELP = 'path of the config, or its name here: ccmim_vit-b for one'
 
 
@@ -83,6 +94,17 @@ def add_settings(options: argparse.ArgumentParser) -> None:
         options.add_argument(f'--{name}', type=kind, help=text)
 
 
+def check_settings(args: argparse.Namespace) -> None:
+    """Refuse values that no config can have, of train's own options."""
+    for name, lowest in LOWEST.items():
+        value = getattr(args, name)
+        if value is not None and value < lowest:
+            option = name.replace('_', '-')
+            fail(f'--{option} is {value}: give {lowest} or more')
+    if args.lr is not None and not 0 < args.lr < math.inf:
+        fail(f'--lr is {args.lr}: give a number above 0, as 1e-3')
+
+
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Give a parser ``--cfg-options``, for :func:`settle`."""
     parser.add_argument(
@@ -107,7 +129,7 @@ def settle(args: argparse.Namespace, paths: Iterable[str] = ()) -> None:
     except OSError as error:
         fail(error)
     if args.data is not None and not Path(args.data).is_dir():
-        fail(f'no folder {args.data}: give --data the folder of your data')
+        fail(f'no folder {args.data}: give the folder of your data')
     for name in paths:
         path = getattr(args, name)
         if path not in (None, 'auto') and not Path(path).is_file():
@@ -141,6 +163,11 @@ def fail(error: object) -> NoReturn:
         for c in str(error)
     )
     raise SystemExit(f'error: {text}')
+
+
+def refuse_missing(error: ModuleNotFoundError, extra: str) -> NoReturn:
+    """End with what installs the packages of a command."""
+    fail(f"{error}: pip install 'ccmim_mm[{extra}]' brings what is missing")
 
 
 def choose_device(device: str) -> None:

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from .command_line import fail
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line (``sys.argv`` by default)."""
@@ -35,6 +37,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Convert."""
     args = parse_args(argv)
+    # Before torch is imported.
+    if not Path(args.src).exists():
+        fail(f'no checkpoint {args.src}')
+    if Path(args.dst).exists():
+        fail(f'{args.dst} exists: name another file to write')
     from ccmim_mm.checkpoints import (
         FORMATS,
         Conversion,

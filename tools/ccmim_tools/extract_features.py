@@ -6,8 +6,9 @@ also a picture of each picture's CLS attention.
 """
 
 import argparse
+from pathlib import Path
 
-from .command_line import CONFIG_HELP, add_overrides, settle
+from .command_line import CONFIG_HELP, add_overrides, fail, settle
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,8 +28,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--features',
         nargs='+',
-        default=['cls', 'mean'],
         choices=['cls', 'mean', 'patches'],
+        help='all that are one vector a picture, if not given',
     )
     parser.add_argument(
         '--attention', help='write attention pictures into this folder'
@@ -49,8 +50,11 @@ def main() -> None:
     """Extract the features and write them."""
     args = parse_args()
     settle(args, ['checkpoint'])
+    if Path(args.out).exists():
+        fail(f'{args.out} exists: name another file to write')
     try:
         # Here, as it takes seconds.
+        import numpy as np
         from mmengine.config import Config
 
         from ccmim_mm.apis import apply_options, extract_features
@@ -71,7 +75,8 @@ def main() -> None:
         )
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
-    features = ', '.join(args.features)
+    with np.load(args.out) as arrays:
+        features = ', '.join(name for name in arrays if name != 'paths')
     print(f'{printable(args.out)}: {features} of {count} pictures')
 
 

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from .command_line import refuse_missing
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line (``sys.argv`` by default)."""
@@ -87,6 +89,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     try:
         dict(run=run, report=report)[args.command](args)
+    except ModuleNotFoundError as error:
+        refuse_missing(error, 'study')
     except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None
     except KeyboardInterrupt:

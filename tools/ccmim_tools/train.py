@@ -2,7 +2,7 @@
 
 import sys
 
-from .command_line import add_settings, parser, settle
+from .command_line import add_settings, check_settings, parser, settle
 from .start_up import ignore_signals, leave_when_asked
 
 
@@ -46,6 +46,7 @@ def main() -> None:
     ):  # fmt: skip
         options.add_argument(f'--{name}', action='store_true', help=text)
     parsed = options.parse_args()
+    check_settings(parsed)
     settle(parsed, ('pretrained', 'teacher', 'resume'))
     args = vars(parsed)
     args.pop('local_rank')
