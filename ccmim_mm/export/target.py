@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from .facts import Facts
+from .network import Shape
 from .pixels import Pixels
-from .source import Shape, Source
+from .source import Source
 from .staging import write_weights
 
 

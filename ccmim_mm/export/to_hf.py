@@ -9,8 +9,9 @@ from torch import Tensor
 
 from ..checkpoints import convert
 from .facts import Facts
+from .network import Shape
 from .pixels import Pixels
-from .source import Shape, Source
+from .source import Source
 from .staging import write_text
 from .target import (
     Target,

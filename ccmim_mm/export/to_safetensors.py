@@ -6,8 +6,9 @@ from torch import Tensor
 
 from ..checkpoints import read_as_project
 from .facts import Facts
+from .network import build_network
 from .pixels import Pixels
-from .source import Source, build_network
+from .source import Source
 from .target import (
     Target,
     features,
