@@ -91,7 +91,7 @@ def detect_format(names: Iterable[str]) -> str:
         ('clip_visual', 'visual.transformer.'),
         ('clip_visual', 'transformer.resblocks.'),
         ('project', 'backbone.'),
-        ('hf_mae', 'decoder.decoder_layers.'),
+        ('hf_mae', 'decoder.decoder_'),
         ('hf', 'vit.encoder.layer.'),
         ('hf', 'encoder.layer.'),
         ('ccmim', 'projector.'),

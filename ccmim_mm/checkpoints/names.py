@@ -115,7 +115,7 @@ LEFT_OUT = dict(
     hf=(
         *('head.', 'align_head.', 'neck.', 'backbone.mask_token'),
         # Of models for a task, and what pools for one.
-        *('pooler.', 'classifier.', 'decoder.', 'embeddings.mask_token'),
+        *('pooler.', 'classifier.', 'decoder.0.', 'embeddings.mask_token'),
     ),
     hf_mae=('head.', 'align_head.', 'backbone.mask_token'),
     dino=('head.', 'dino_head.', 'ibot_head.', 'mask_token'),

@@ -97,15 +97,20 @@ def _batched(state: dict[str, Tensor]) -> dict[str, Tensor]:
 #: Where transformers keeps queries, keys and values, in this order.
 _ATTENTION = 'attention.attention.'
 _THREE = ('query', 'key', 'value')
+#: What transformers 5.24 calls them when it saves a ViTMAE, and 4 calls them.
+_SAVED_BY_5 = ('decoder.decoder_encoder.layer.', 'decoder.decoder_layers.')
 
 
 def _joined(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A ViT of transformers with queries, keys and values in one tensor.
 
     And by the names of the encoder alone, which models for a task have
-    under ``vit``.
+    under ``vit``; and of the decoder's layers in transformers 4.
     """
-    state = {name.removeprefix('vit.'): value for name, value in state.items()}
+    state = {
+        name.removeprefix('vit.').replace(*_SAVED_BY_5): value
+        for name, value in state.items()
+    }
     joined = dict(state)
     for name in state:
         layer, found, leaf = name.partition(f'{_ATTENTION}query.')

@@ -80,8 +80,15 @@ class Target(ABC):
 
 
 def parts_of(source: Source, keeps: tuple[str, ...]) -> dict[str, Tensor]:
-    """The parameters that go along, by this project's names."""
-    return {n: v for n, v in source.state.items() if n.startswith(keeps)}
+    """The parameters that go along, by this project's names.
+
+    The token of masked patches has no use where nothing is masked.
+    """
+    return {
+        name: value
+        for name, value in source.state.items()
+        if name.startswith(keeps) and name != 'backbone.mask_token'
+    }
 
 
 def write_told(

@@ -128,6 +128,19 @@ def test_a_folder_becomes_ours_to_the_bit(form, cfg, parts, model, tmp_path):
     assert found.heads == heads
 
 
+def test_a_mae_that_transformers_5_has_saved(model):
+    state = convert(model.state_dict(), 'project', 'hf_mae').state
+    saved = {
+        n.replace('decoder_layers.', 'decoder_encoder.layer.'): v
+        for n, v in state.items()
+    }
+    assert saved.keys() != state.keys()
+    assert detect_format(saved) == 'hf_mae'
+    found = convert(saved, 'hf_mae', 'project').state
+    assert equal(found, convert(state, 'hf_mae', 'project').state)
+    assert 'neck.decoder_blocks.1.attn.qkv.weight' in found
+
+
 def test_of_a_classifier_the_encoder_is_taken(model, tmp_path):
     own = convert(model.state_dict(), 'project', 'hf').state
     state = {f'vit.{name}': value for name, value in own.items()}
