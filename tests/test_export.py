@@ -312,6 +312,22 @@ def test_without_a_decoder_of_pixels(alone, tmp_path):
         export(tmp_path / 'timm.pth', tmp_path / 'out', 'hf-mae', config)
 
 
+@pytest.mark.parametrize(
+    ('backbone', 'message'),
+    [
+        (None, r'strange\.py names no model\.backbone'),
+        (dict(type='NobodysViT'), r'strange\.py is not built: .*NobodysViT'),
+        (dict(type='MaskedViT', colour=1), r'not built: .*colour'),
+    ],
+)
+def test_a_config_that_names_no_encoder(backbone, message, run, tmp_path):
+    cfg = Config(dict(model=dict(backbone=backbone)))
+    cfg.dump(tmp_path / 'strange.py')
+    out = tmp_path / 'out.pt2'
+    with pytest.raises(ValueError, match=message):
+        export(run, out, 'pt2', tmp_path / 'strange.py')
+
+
 def test_norms_that_timm_has_not(run, alone, tmp_path):
     cfg = Config.fromfile(run.parent / 'tiny_config.py')
     cfg.model.backbone.norm_cfg = dict(type='LN', eps=1e-5)

@@ -104,7 +104,7 @@ def trained(facts: Facts) -> str:
     if facts.teacher:
         teacher = f' It learnt from the frozen teacher `{facts.teacher}`.'
     return (
-        f'Pre-trained with {facts.method} on {data} {length}, by the config '
+        f'Trained with {facts.method} on {data} {length}, by the config '
         f'`{facts.config}` of ccmim_mm {facts.version}; the checkpoint was '
         f'`{facts.checkpoint}`.{teacher}'
     )

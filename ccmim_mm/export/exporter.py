@@ -28,8 +28,6 @@ TARGETS: dict[str, Target] = {
     'pt2': ToProgram(),
     'safetensors': ToSafetensors(),
 }
-#: What another library's arithmetic may differ by, over the largest feature.
-TOLERANCE = 1e-3
 
 
 class Export(NamedTuple):
@@ -184,7 +182,7 @@ def _check(
     difference: float, scale: float, target: Target, source: Source
 ) -> None:
     # Also where it is no number.
-    if not difference <= TOLERANCE * scale:
+    if not difference <= target.tolerance * scale:
         raise ValueError(
             f'{source.path}: with {versions(target.compares_with)} features '
             f'differ by {difference:.2g}, of up to {scale:.2g}, so nothing '

@@ -64,12 +64,7 @@ def build_network(
         ValueError: If they do not fit, or it is no plain ViT and there is no
             config.
     """
-    if cfg is not None and cfg.model.get('backbone') is not None:
-        scope = cfg.get('default_scope', 'mmpretrain')
-        with DefaultScope.overwrite_default_scope(scope):
-            network = MODELS.build(cfg.model.backbone)
-    else:
-        network = _plain_vit(state, heads)
+    network = _plain_vit(state, heads) if cfg is None else _named(cfg)
     if isinstance(network, VisionTransformer):
         network.out_type = 'raw'
     account = load(network, state, _POLICY, heads=heads)
@@ -80,6 +75,27 @@ def build_network(
             f'{now}: --config names the one that it was trained by'
         )
     return LastOutput(network).eval().requires_grad_(False)
+
+
+def _named(cfg: Config) -> nn.Module:
+    """The backbone that a config names.
+
+    Raises:
+        ValueError: If it names none, or one that cannot be built.
+    """
+    backbone = (cfg.get('model') or {}).get('backbone')
+    if backbone is None:
+        raise ValueError(f'{cfg.filename} names no model.backbone')
+    scope = cfg.get('default_scope', 'mmpretrain')
+    try:
+        with DefaultScope.overwrite_default_scope(scope):
+            return MODELS.build(backbone)
+    # Of a type that nobody registered, or arguments that it has not.
+    except (KeyError, TypeError, AttributeError) as error:
+        reason = str(error.args[0]).partition('\n')[0]
+        raise ValueError(
+            f'the backbone of {cfg.filename} is not built: {reason}'
+        ) from None
 
 
 class LastOutput(nn.Module):

@@ -30,6 +30,9 @@ class Target(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     #: The name of its file ends so; None is a folder.
     suffix: ClassVar[str | None] = None
+    #: What its arithmetic may differ by, over the largest feature. Another
+    #: GELU differs by 1e-4, norms that add 1e-5 for 1e-6 by 1e-5.
+    tolerance: ClassVar[float] = 1e-5
     #: Prefixes of the parameters that go along.
     keeps: ClassVar[tuple[str, ...]] = ('backbone.',)
 
@@ -123,8 +126,8 @@ def plain_vit(source: Source) -> Shape:
     if source.shape is None:
         kind = type(source.network.backbone).__name__
         raise ValueError(
-            f'{source.path} holds a {kind} and no plain ViT: --to onnx and '
-            '--to pt2 write any encoder'
+            f'{source.path} holds a {kind} and no plain ViT with CLS token '
+            'and final norm: --to onnx and --to pt2 write any encoder'
         )
     return source.shape
 

@@ -34,6 +34,8 @@ class ToONNX(Target):
     compares_with = ('onnxruntime',)
     needs = ('onnx', 'onnxscript')
     suffix = '.onnx'
+    # Kernels of its own.
+    tolerance = 1e-4
 
     def use(self, source: Source, name: str) -> str:
         """How to load it."""
