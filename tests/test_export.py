@@ -366,6 +366,10 @@ def test_a_config_that_merely_lies_there_is_not_run(run, tmp_path):
             ['RUN', 'OUT', '--to', 'hf', '--picture', 'no.png'],
             r'error: no picture no\.png',
         ),
+        (
+            ['RUN', 'OUT', '--to', 'hf', '--license', 'MIT\nand more'],
+            r'error: --license MIT\\nand more: give a short name',
+        ),
     ],
 )
 def test_mistakes_cost_a_line(

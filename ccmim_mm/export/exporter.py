@@ -1,5 +1,6 @@
 """Weights that leave for another library, compared after writing."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,6 +126,11 @@ def export(
             in the format, or the other library's features are others.
     """
     target, out = check_target(out, to), Path(out)
+    if licence is not None and not re.fullmatch(r'[\w.-]+', licence):
+        raise ValueError(
+            f'--license {printable(licence)}: give a short name of the hub, '
+            'apache-2.0 or cc-by-nc-4.0 for one, or other'
+        )
     if picture is not None and not Path(picture).is_file():
         raise FileNotFoundError(f'no picture {picture}')
     source = read_source(checkpoint, config, encoder)

@@ -1,5 +1,6 @@
 """An ONNX model, pictures to tokens."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -45,14 +46,17 @@ class ToONNX(Target):
         self, source: Source, facts: Facts, pixels: Pixels, place: Path
     ) -> None:
         """Trace the encoder and write it; above 2 GB, weights beside it."""
-        program = torch.onnx.export(
-            traced(source, pixels),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            verbose=False,
-        )
+        with warnings.catch_warnings():
+            # Of what its own parts have deprecated.
+            warnings.simplefilter('ignore', FutureWarning)
+            program = torch.onnx.export(
+                traced(source, pixels),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
+                verbose=False,
+            )
         if program is None:
             raise ValueError('torch.onnx.export has made no program')
         program.model.metadata_props['ccmim_mm'] = facts.dump()
