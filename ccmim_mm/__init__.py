@@ -7,13 +7,19 @@ Importing the package registers every module of it, so a config needs
 # ruff: noqa: E402 - the stack is checked before anything is imported from it
 
 from ._operators import provide_operators
-from ._stack import check_stack, check_system, quiet_imports
+from ._stack import (
+    check_stack,
+    check_system,
+    leave_out_text_models,
+    quiet_imports,
+)
 
 check_system()
 # Before mmpretrain, which imports mmdet, which looks for operators.
 provide_operators()
 check_stack()
 with quiet_imports():
+    leave_out_text_models()
     from . import (
         checkpoints,
         datasets,

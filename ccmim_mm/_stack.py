@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
-from importlib import import_module
+from importlib import import_module, metadata
 from io import StringIO
 
 from packaging.version import Version
@@ -101,6 +101,20 @@ def check_stack(
                 'environment of its own: the maintained and the original '
                 'OpenMMLab packages share their import names)'
             )
+
+
+def leave_out_text_models() -> None:
+    """Import mmpretrain without its models of text, beside transformers 5.
+
+    They are of transformers 4, and fail while mmpretrain imports them.
+    """
+    try:
+        found = Version(metadata.version('transformers'))
+    except metadata.PackageNotFoundError:
+        return
+    if found.major >= 5:
+        dependency = import_module('mmpretrain.utils.dependency')
+        dependency.WITH_MULTIMODAL = False  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -28,7 +28,7 @@ def write_atomic(content: bytes, path: str | Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         # mkstemp's files are their owner's alone.
-        os.chmod(name, 0o666 & ~_umask())
+        os.chmod(name, permitted(0o666))
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
@@ -108,11 +108,12 @@ def beside(path: str, ending: str) -> str:
     return os.path.join(folder, name + ending)
 
 
-def _umask() -> int:
+def permitted(mode: int) -> int:
+    """Permissions without those that this process gives nobody."""
     # There is no other way to read it.
     umask = os.umask(0o022)
     os.umask(umask)
-    return umask
+    return mode & ~umask
 
 
 class AtomicFileBackend(LocalBackend):

@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
+from ..checkpoints import is_checkpoint
 from ..datasets.data_root import leaf
 from ..engine.runner.work_dir import config_of
 from ..files import check_output, is_text, printable
@@ -125,7 +126,7 @@ def _set_checkpoints(
     teacher: str | None,
 ) -> None:
     for checkpoint in (resume, pretrained, teacher):
-        if checkpoint not in (None, 'auto') and not Path(checkpoint).is_file():
+        if checkpoint not in (None, 'auto') and not is_checkpoint(checkpoint):
             raise FileNotFoundError(f'no checkpoint {checkpoint}')
     if resume is not None:
         cfg.resume = True
@@ -189,7 +190,7 @@ def config_for_testing(
         launcher,
         trust_checkpoint=trust_checkpoint,
     )
-    if not Path(checkpoint).is_file():
+    if not is_checkpoint(checkpoint):
         raise FileNotFoundError(f'no checkpoint {checkpoint}')
     # Of a run's own config it may be that of a resume.
     cfg.load_from, cfg.resume = checkpoint, False

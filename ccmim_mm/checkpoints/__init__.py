@@ -1,6 +1,7 @@
 """Checkpoints: reading safely, formats, loading with an account, writing."""
 
 from .account import Account
+from .folder import is_checkpoint
 from .formats import FORMATS, Conversion, convert, detect_format
 from .heads import heads_of, told_heads
 from .likeness import ByName, check_like
@@ -9,9 +10,11 @@ from .match import TO_RESUME, match
 from .momentum import momentum_encoder
 from .read import (
     Checkpoint,
-    check_state,
+    Told,
+    as_project,
     read_as_project,
     read_state_dict,
+    read_told,
     read_with_heads,
 )
 from .run_state import check_place, check_progress, check_run
@@ -22,6 +25,7 @@ from .safe_reading import (
     safe_init_cfg,
 )
 from .scan import starts_as_archive
+from .state import check_state
 from .weights_only import to_weights_only, unpack_histories
 from .write import save_state_dict
 
@@ -32,6 +36,8 @@ __all__ = [
     'ByName',
     'Checkpoint',
     'Conversion',
+    'Told',
+    'as_project',
     'check_archive',
     'check_like',
     'check_place',
@@ -41,6 +47,7 @@ __all__ = [
     'convert',
     'detect_format',
     'heads_of',
+    'is_checkpoint',
     'load',
     'load_for_test',
     'load_pretrained',
@@ -50,6 +57,7 @@ __all__ = [
     'read_as_project',
     'read_safely',
     'read_state_dict',
+    'read_told',
     'read_with_heads',
     'safe_init_cfg',
     'save_state_dict',

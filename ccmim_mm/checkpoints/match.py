@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .account import Account
-from .formats import is_square
+from .shapes import is_square
 
 _TABLE = re.compile(r'(?:.*\.)?pos_embed')
 _NOTHING = re.compile(r'(?!)')

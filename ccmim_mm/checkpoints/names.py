@@ -56,12 +56,45 @@ CLIP: Pairs = [
     ),
     ('backbone.ln1', 'ln_post'),
 ]
+#: Of transformers 4, whose files 5 reads and writes, too; the other way round
+#: is not so. Queries, keys and values are three tensors there (``shapes``).
+HF_LAYER: Pairs = [
+    ('ln1', 'layernorm_before'),
+    ('attn.qkv', 'attention.attention.qkv'),
+    ('attn.proj', 'attention.output.dense'),
+    ('ln2', 'layernorm_after'),
+    ('ffn.layers.0.0', 'intermediate.dense'),
+    ('ffn.layers.1', 'output.dense'),
+]
+HF: Pairs = [
+    ('backbone.cls_token', 'embeddings.cls_token'),
+    ('backbone.pos_embed', 'embeddings.position_embeddings'),
+    (
+        'backbone.patch_embed.projection',
+        'embeddings.patch_embeddings.projection',
+    ),
+    *((f'backbone.layers.#.{a}', f'encoder.layer.#.{b}') for a, b in HF_LAYER),
+    ('backbone.ln1', 'layernorm'),
+]
+HF_DECODER: Pairs = [
+    ('neck.mask_token', 'decoder.mask_token'),
+    ('neck.decoder_pos_embed', 'decoder.decoder_pos_embed'),
+    ('neck.decoder_embed', 'decoder.decoder_embed'),
+    *(
+        (f'neck.decoder_blocks.#.{a}', f'decoder.decoder_layers.#.{b}')
+        for a, b in HF_LAYER
+    ),
+    ('neck.ln1', 'decoder.decoder_norm'),
+    ('neck.decoder_pred', 'decoder.decoder_pred'),
+]
 MOCO = 'module.base_encoder.'
 PAIRS: dict[str, Pairs] = dict(
     ccmim=ENCODER + DECODER + PROJECTOR,
     mae=ENCODER + DECODER,
     timm=ENCODER,
-    dino=[(ours, f'backbone.{theirs}') for ours, theirs in ENCODER],
+    hf=HF,
+    hf_mae=HF + HF_DECODER,
+    dino=ENCODER,
     mocov3=[(ours, f'{MOCO}{theirs}') for ours, theirs in ENCODER],
     clip_visual=[(ours, f'visual.{theirs}') for ours, theirs in CLIP],
 )
@@ -74,8 +107,18 @@ FORMATS = ('project', *PAIRS)
 LEFT_OUT = dict(
     ccmim=('backbone.mask_token',),
     mae=('head.', 'align_head.', 'backbone.mask_token'),
-    timm=('head.', 'align_head.', 'neck.', 'backbone.mask_token'),
-    dino=('head.',),
+    timm=(
+        *('head.', 'align_head.', 'neck.', 'backbone.mask_token'),
+        # Of DINOv2's encoder.
+        'mask_token',
+    ),
+    hf=(
+        *('head.', 'align_head.', 'neck.', 'backbone.mask_token'),
+        # Of models for a task, and what pools for one.
+        *('pooler.', 'classifier.', 'decoder.0.', 'embeddings.mask_token'),
+    ),
+    hf_mae=('head.', 'align_head.', 'backbone.mask_token'),
+    dino=('head.', 'dino_head.', 'ibot_head.', 'mask_token'),
     mocov3=(f'{MOCO}head.', 'module.momentum_encoder.', 'module.predictor.'),
     # The map to the text's space, and the text's transformer.
     clip_visual=(

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,13 +10,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .content import check_content, extent, is_finite
+from .content import check_content
+from .folder import is_folder, told_in, weights_in
 from .formats import convert, detect_format
 from .heads import moco_heads, told_heads
 from .safe_reading import read_safely
-
-#: Characters of a parameter's name, which messages repeat.
-LONGEST_NAME = 300
+from .state import check_state
 
 
 class _Skipped:
@@ -51,6 +49,22 @@ _STAND_INS: list[Callable | tuple[Callable, str]] = [
 ]
 
 
+class Told(NamedTuple):
+    """What a file holds, by its own names.
+
+    Attributes:
+        state: Parameters by name.
+        heads: Attention heads by this project's names of the modules.
+        epoch: Epochs that a run had trained for; None if it is not told.
+        iteration: Its iterations, likewise.
+    """
+
+    state: dict[str, Tensor]
+    heads: dict[str, int]
+    epoch: int | None = None
+    iteration: int | None = None
+
+
 class Checkpoint(NamedTuple):
     """What a file holds of a model.
 
@@ -75,7 +89,7 @@ def read_state_dict(
     Args:
         path: A file that ``torch.save`` wrote: the parameters themselves, or
             a dict with them under ``state_dict``, ``model`` or ``teacher``.
-            Or one of safetensors.
+            Or one of safetensors, or a folder of transformers or timm.
         trust: Let the file run code.
 
     Returns:
@@ -101,7 +115,20 @@ def read_as_project(path: str | Path, trust: bool = False) -> Checkpoint:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read safely or is of no known format.
     """
-    state, heads = read_with_heads(path, trust)
+    return as_project(read_told(path, trust), path)
+
+
+def as_project(told: Told, path: str | Path) -> Checkpoint:
+    """What a file holds, by this project's names.
+
+    Args:
+        told: What it holds.
+        path: The file, for messages.
+
+    Raises:
+        ValueError: If its names are of no known format.
+    """
+    state, heads = told.state, told.heads
     try:
         form = detect_format(state)
         if form != 'project':
@@ -114,79 +141,47 @@ def read_as_project(path: str | Path, trust: bool = False) -> Checkpoint:
     return Checkpoint(state, heads, form)
 
 
-def check_state(state: Any) -> dict[str, Tensor]:
-    """The tensors of a state dict, if its names are names and all is finite.
-
-    BatchNorm's statistics may be not finite. What is no tensor is left out.
-
-    Args:
-        state: What a file holds as parameters.
-
-    Returns:
-        Tensors by name, with torch's ``_metadata`` if there is one.
-
-    Raises:
-        ValueError: Naming the first that is wrong, or if there is none.
-    """
-    if not isinstance(state, dict):
-        raise ValueError(f'its parameters are a {type(state).__name__}')
-    finite: set[tuple] = set()
-    tensors: OrderedDict[str, Tensor] = OrderedDict()
-    for name, value in state.items():
-        if not isinstance(value, Tensor):
-            continue
-        named = isinstance(name, str) and name.isprintable()
-        if not named or len(name) > LONGEST_NAME:
-            raise ValueError(f'{name!r:.50} is no name of a parameter')
-        place = extent(value)
-        if 'running_' not in name and place not in finite:
-            if not is_finite(value):
-                raise ValueError(f'{name} is not finite')
-            finite.add(place)
-        tensors[name] = value
-    if not tensors:
-        raise ValueError('it holds no parameters')
-    if versions := _versions(state):
-        tensors._metadata = versions  # type: ignore[attr-defined]
-    return tensors
-
-
-def _versions(state: dict) -> dict[str, dict]:
-    """A state dict's ``_metadata``, checked: what versions its modules had.
-
-    Raises:
-        ValueError: If it is no such thing.
-    """
-    found = getattr(state, '_metadata', None) or {}
-    if not isinstance(found, dict) or not all(
-        isinstance(name, str)
-        and isinstance(entry, dict)
-        and type(entry.get('version')) in (int, type(None))
-        for name, entry in found.items()
-    ):
-        raise ValueError("its modules' versions (_metadata) are broken")
-    return found
-
-
 def read_with_heads(
     path: str | Path, trust: bool = False
 ) -> tuple[dict[str, Tensor], dict[str, int]]:
     """Parameters, and what the file tells of attention heads."""
+    told = read_told(path, trust)
+    return told.state, told.heads
+
+
+def read_told(path: str | Path, trust: bool = False) -> Told:
+    """Parameters and what the file tells, see :func:`read_state_dict`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read safely, or its folder is of a model
+            that is no plain ViT.
+    """
     data: Any
     meta: Any
-    if Path(path).suffix == '.safetensors':
-        data, meta = _read_safetensors(path)
+    folder = told_in(path) if is_folder(path) else {}
+    file = weights_in(path) if folder else path
+    if Path(file).suffix == '.safetensors':
+        data, meta = _read_safetensors(file)
     else:
-        data = read_safely(path, stand_ins=_STAND_INS, trust=trust)
+        data = read_safely(file, stand_ins=_STAND_INS, trust=trust)
         meta = data.get('meta') if isinstance(data, dict) else None
         # Of DINO's two networks its teacher is the one to use.
         for key in ('state_dict', 'model', 'teacher'):
             if isinstance(data, dict) and isinstance(data.get(key), dict):
                 data = data[key]
     try:
-        return check_state(data), told_heads(meta)
+        heads = told_heads(meta) or told_heads(folder)
+        done = [_count(meta, key) for key in ('epoch', 'iter')]
+        return Told(check_state(data), heads, *done)
     except ValueError as error:
-        raise ValueError(f'{path} is refused or broken: {error}') from None
+        raise ValueError(f'{file} is refused or broken: {error}') from None
+
+
+def _count(meta: Any, key: str) -> int | None:
+    """A whole number of a checkpoint's ``meta``, if there is one."""
+    found = meta.get(key) if isinstance(meta, dict) else None
+    return found if type(found) is int and 0 <= found < 2**63 else None
 
 
 def _read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict]:

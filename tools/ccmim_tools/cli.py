@@ -13,6 +13,7 @@ COMMANDS = {
     'test': ('test', 'judge a checkpoint'),
     'features': ('extract_features', 'features of a folder of pictures'),
     'convert': ('convert_checkpoint', "from and to other projects' files"),
+    'export': ('export', 'an encoder for transformers, timm, ONNX, torch'),
     'study': ('study', 'run and report method x data set x seed'),
     'bench': ('benchmark', 'measure a step, its parts and its data'),
     'doctor': ('doctor', 'what is wrong with this environment, and the cure'),

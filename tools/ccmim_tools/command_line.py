@@ -132,14 +132,20 @@ def settle(args: argparse.Namespace, paths: Iterable[str] = ()) -> None:
         fail(f'no folder {args.data}: give the folder of your data')
     for name in paths:
         path = getattr(args, name)
-        if path not in (None, 'auto') and not Path(path).is_file():
-            fail(f'no checkpoint {path}')
+        if path not in (None, 'auto'):
+            check_checkpoint(path)
     for text in args.cfg_options or ():
         if '=' not in text:
             fail(f'--cfg-options {text}: write KEY=VALUE')
     choose_device(args.device)
     del args.device
     args.cfg_options = read_overrides(args.cfg_options)
+
+
+def check_checkpoint(path: str | Path) -> None:
+    """End with a line where there is neither a file nor a model's folder."""
+    if not (Path(path).is_file() or Path(path, 'config.json').is_file()):
+        fail(f'no checkpoint {path}')
 
 
 def read_overrides(texts: list[str] | None) -> dict[str, Any] | None:

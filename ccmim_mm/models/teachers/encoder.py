@@ -12,7 +12,7 @@ from mmpretrain.models import VisionTransformer
 from torch import Tensor
 
 #: Heads of the usual sizes, by width. They are 64 wide but in ViT-H.
-_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
+USUAL_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
 _LAYER = re.compile(r'backbone\.layers\.(\d+)\.ln1\.weight')
 #: What has timm's names where only the encoder was saved.
 _LIKE_TIMM = ('ccmim', 'mae', 'dino', 'mocov3')
@@ -202,9 +202,9 @@ def _usual(width: int, form: str) -> int:
             'MoCo v3 gives ViT-S 12 heads where others have 6, and no shape '
             'tells: set model.teacher.heads (12 for S and B, 16 for L)'
         )
-    if width not in _HEADS:
+    if width not in USUAL_HEADS:
         raise ValueError(
             f'it does not tell how many attention heads it has, and {width} '
             'channels are no usual width: set model.teacher.heads'
         )
-    return _HEADS[width]
+    return USUAL_HEADS[width]

@@ -1,0 +1,185 @@
+"""A model card: what weights are, for whoever gets them."""
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from .facts import UNKNOWN_LICENCE, Facts
+from .pixels import Pixels
+from .source import Source
+
+_TEXT = """\
+---
+library_name: {library}
+{licence}
+pipeline_tag: image-feature-extraction
+tags:
+{tags}
+---
+
+# {title}
+
+{what}
+
+{trained}
+
+## Use
+
+{use}
+
+Input: {pixels}
+
+## Figures
+
+{figures}
+
+## Left behind
+
+{left_out}
+
+## Licence
+
+{terms}
+"""
+
+
+def card(
+    source: Source, facts: Facts, pixels: Pixels, library: str, use: str
+) -> str:
+    """The text of a card, Markdown behind a front matter.
+
+    Args:
+        source: The checkpoint.
+        facts: What is known of it.
+        pixels: How its pictures are made.
+        library: What it is for, by the hub's name.
+        use: How to load it, Markdown.
+    """
+    told = facts.licence != UNKNOWN_LICENCE
+    tags = ['ccmim_mm', 'self-supervised-learning', 'vision']
+    if facts.method:
+        tags.append(facts.method.lower())
+    text = _TEXT.format(
+        library=library,
+        licence=f'license: {facts.licence}'
+        if told
+        else f'license: other\nlicense_name: {UNKNOWN_LICENCE}',
+        tags='\n'.join(f'- {tag}' for tag in tags),
+        title=f'{facts.method or "An"} encoder, {Path(facts.checkpoint).stem}',
+        what=f'An encoder of pictures: {facts.encoder}.',
+        trained=trained(facts),
+        use=use,
+        pixels=describe(pixels),
+        figures=_figures(facts),
+        left_out='\n'.join(f'- {part}' for part in left_behind(facts))
+        or 'Nothing.',
+        terms=f'{facts.licence}, as whoever exported it says.'
+        if told
+        else 'Unknown: nobody told when this was exported. Ask whoever '
+        'trained it; the terms of the pictures may bind the weights, too.',
+    )
+    if source.cfg is not None:
+        text += _config(source.cfg)
+    return text
+
+
+def trained(facts: Facts) -> str:
+    """What was trained on what and for how long, in sentences."""
+    if facts.method is None:
+        return (
+            f'The weights were read from `{facts.checkpoint}`, which has the '
+            f'names of the format `{facts.form}`. What they were trained on, '
+            'how and for how long is not known here: no config of a run was '
+            'at hand.'
+        )
+    data = f'the folder `{facts.data}`' if facts.data else 'unknown pictures'
+    length = 'for an unknown time'
+    if facts.epochs is not None:
+        whole = f' of {facts.planned}' if facts.planned else ''
+        length = f'for {facts.epochs}{whole} epochs'
+    if facts.iterations is not None:
+        length += f' ({facts.iterations:,} iterations)'
+    teacher = ''
+    if facts.teacher:
+        teacher = f' It learnt from the frozen teacher `{facts.teacher}`.'
+    return (
+        f'Trained with {facts.method} on {data} {length}, by the config '
+        f'`{facts.config}` of ccmim_mm {facts.version}; the checkpoint was '
+        f'`{facts.checkpoint}`.{teacher}'
+    )
+
+
+def left_behind(facts: Facts) -> list[str]:
+    """What the checkpoint or the run had, and the export has not."""
+    parts = list(facts.left_out)
+    if facts.teacher:
+        parts.append(f'the teacher {facts.teacher}, never in the checkpoint')
+    return parts
+
+
+def describe(pixels: Pixels) -> str:
+    """The input, in a sentence."""
+    mean, std = (
+        ', '.join(f'{value:.4g}' for value in values)
+        for values in (pixels.mean, pixels.std)
+    )
+    side = pixels.side
+    assumed = ''
+    if pixels.assumed:
+        assumed = ' Nobody told: these are the usual numbers of ImageNet.'
+    return (
+        f'RGB in [0, 1], `(B, {len(pixels.mean)}, {side}, {side})`, minus '
+        f'({mean}), divided by ({std}); of a picture whose shorter side is '
+        f'resized to {pixels.resize} (bicubic) the middle.{assumed}'
+    )
+
+
+def _figures(facts: Facts) -> str:
+    if not facts.figures:
+        return 'None were at hand.'
+    *before, last = facts.figures
+    first = before[0] if before else {}
+    where = f'iteration {last["iter"]:,}'
+    if facts.iterations is not None and last['iter'] != facts.iterations:
+        where += ', the last of the run and not of this checkpoint'
+    rows = [
+        f'| {name} | {_number(first.get(name))} | {_number(value)} |'
+        for name, value in last.items()
+        if name != 'iter'
+    ]
+    return '\n'.join(
+        [
+            f"Of the run's own evaluation, at {where}. `knn_` and `linear_` "
+            'are a kNN and a linear probe on frozen features, in % of the '
+            'held-out pictures that are right.',
+            '',
+            '| figure | before training | trained |',
+            '|---|---|---|',
+            *rows,
+        ]
+    )
+
+
+def _number(value: float | None) -> str:
+    return '' if value is None else f'{value:.4g}'
+
+
+def _config(cfg: Config) -> str:
+    """The config, without the places of its files."""
+    plain = Config(_by_name(cfg.to_dict()))
+    return (
+        '\n## Config\n\nPaths come as their last names.\n\n'
+        f'```python\n{plain.pretty_text.strip()}\n```\n'
+    )
+
+
+def _by_name(value: Any) -> Any:
+    """With the last names of whatever is an absolute path."""
+    if isinstance(value, dict):
+        return {key: _by_name(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_by_name(part) for part in value)
+    if isinstance(value, str) and Path(value).is_absolute():
+        return Path(value).name
+    return value

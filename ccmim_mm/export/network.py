@@ -1,0 +1,195 @@
+"""The encoder of a checkpoint, built of its config or of its tensors."""
+
+import re
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
+from mmpretrain.models import VisionTransformer
+from mmpretrain.models.utils import QuickGELU
+from torch import Tensor, nn
+
+from ..checkpoints import heads_of
+from ..checkpoints.load import INTO_BACKBONE, load
+from ..models.teachers.encoder import USUAL_HEADS
+
+#: An encoder may have been trained with a token for masked patches.
+_POLICY = INTO_BACKBONE._replace(
+    what='encoder tensors',
+    new=re.compile(r'(?!)'),
+    unused=re.compile(r'mask_token'),
+    remedy=' --config names its config, or the work dir of its run',
+)
+_LAYER = re.compile(r'backbone\.layers\.(\d+)\.ln1\.weight')
+
+
+class Shape(NamedTuple):
+    """The sizes of a plain ViT; all but heads and eps are its tensors'.
+
+    Attributes:
+        width: Channels of a token.
+        layers: Their number.
+        heads: Attention heads of a layer.
+        hidden: Width of a layer's FFN.
+        patch: Side of a patch, in pixels.
+        side: Side of a picture, in pixels.
+        channels: Of a picture.
+        eps: What the norms add to the variance.
+    """
+
+    width: int
+    layers: int
+    heads: int
+    hidden: int
+    patch: int
+    side: int
+    channels: int
+    eps: float
+
+
+def build_network(
+    state: dict[str, Tensor],
+    heads: dict[str, int] = {},
+    cfg: Config | None = None,
+) -> nn.Module:
+    """The encoder with a checkpoint's weights, see :class:`Source`.
+
+    Args:
+        state: Parameters by this project's names.
+        heads: What the checkpoint tells of attention heads.
+        cfg: The config of its run; None builds a plain ViT of the tensors'
+            own sizes.
+
+    Raises:
+        ValueError: If they do not fit, or it is no plain ViT and there is no
+            config.
+    """
+    network = _plain_vit(state, heads) if cfg is None else _named(cfg)
+    if isinstance(network, VisionTransformer):
+        network.out_type = 'raw'
+    account = load(network, state, _POLICY, heads=heads)
+    if account.table:
+        was, now = account.table
+        raise ValueError(
+            f'its positions are {was} x {was}, and its config has {now} x '
+            f'{now}: --config names the one that it was trained by'
+        )
+    return LastOutput(network).eval().requires_grad_(False)
+
+
+def _named(cfg: Config) -> nn.Module:
+    """The backbone that a config names.
+
+    Raises:
+        ValueError: If it names none, or one that cannot be built.
+    """
+    backbone = (cfg.get('model') or {}).get('backbone')
+    if backbone is None:
+        raise ValueError(f'{cfg.filename} names no model.backbone')
+    scope = cfg.get('default_scope', 'mmpretrain')
+    try:
+        with DefaultScope.overwrite_default_scope(scope):
+            return MODELS.build(backbone)
+    # Of a type that nobody registered, or arguments that it has not.
+    except (KeyError, TypeError, AttributeError) as error:
+        reason = str(error.args[0]).partition('\n')[0]
+        raise ValueError(
+            f'the backbone of {cfg.filename} is not built: {reason}'
+        ) from None
+
+
+class LastOutput(nn.Module):
+    """A backbone that returns what its last stage does, alone.
+
+    Args:
+        backbone: One of mmpretrain, which returns a tuple.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Tokens ``(B, 1 + L, D)`` or a map ``(B, D, h, w)``."""
+        return self.backbone(pixel_values)[-1]
+
+
+def shape_of(state: dict[str, Tensor], network: nn.Module) -> Shape | None:
+    """The sizes of a plain ViT; None if it is another network.
+
+    Raises:
+        ValueError: If its layers differ, or its positions are no square.
+    """
+    backbone: Any = network.backbone
+    if not _is_vit(state) or not isinstance(backbone, VisionTransformer):
+        return None
+    # CLIP's.
+    if any(isinstance(module, QuickGELU) for module in backbone.modules()):
+        return None
+    heads = {*heads_of(network).values()}
+    if len(heads) != 1:
+        raise ValueError(
+            f'its layers have {sorted(heads)} attention heads: a plain ViT '
+            'has the same number in each'
+        )
+    return Shape(heads=heads.pop(), eps=backbone.ln1.eps, **_sizes(state))
+
+
+def _is_vit(state: dict[str, Tensor]) -> bool:
+    names = ('cls_token', 'pos_embed', 'layers.0.attn.qkv.weight', 'ln1.bias')
+    plain = 'backbone.pre_norm.weight' not in state
+    return plain and all(f'backbone.{name}' in state for name in names)
+
+
+def _sizes(state: dict[str, Tensor]) -> dict[str, int]:
+    """What the tensors tell of :class:`Shape`."""
+    projection = state['backbone.patch_embed.projection.weight']
+    width, channels, patch, other = projection.shape
+    count = state['backbone.pos_embed'].shape[1] - 1
+    grid = round(count**0.5)
+    if grid**2 != count or patch != other:
+        raise ValueError(
+            f'its {count} patches of {patch} x {other} pixels are no square '
+            'picture, the one kind that is exported'
+        )
+    return dict(
+        width=width,
+        layers=sum(bool(_LAYER.fullmatch(name)) for name in state),
+        hidden=len(state['backbone.layers.0.ffn.layers.0.0.weight']),
+        patch=patch,
+        side=grid * patch,
+        channels=channels,
+    )
+
+
+def _plain_vit(
+    state: dict[str, Tensor], heads: dict[str, int]
+) -> VisionTransformer:
+    if not _is_vit(state):
+        raise ValueError(
+            'it is no plain ViT, whose network its tensors tell: --config '
+            'names its config, or the work dir of its run'
+        )
+    sizes = _sizes(state)
+    width = sizes['width']
+    count = heads.get('backbone.layers.0.attn') or USUAL_HEADS.get(width)
+    if count is None:
+        raise ValueError(
+            f'it does not tell how many attention heads it has, and {width} '
+            'channels are no usual width: --config names its config, or the '
+            'work dir of its run'
+        )
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return VisionTransformer(
+            arch=dict(
+                embed_dims=width,
+                num_layers=sizes['layers'],
+                num_heads=count,
+                feedforward_channels=sizes['hidden'],
+            ),
+            img_size=sizes['side'],
+            patch_size=sizes['patch'],
+            in_channels=sizes['channels'],
+            out_type='raw',
+            norm_cfg=dict(type='LN', eps=1e-6),
+        )

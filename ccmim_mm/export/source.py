@@ -1,0 +1,134 @@
+"""What is exported: a checkpoint's weights, and the encoder that has them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from ..checkpoints import (
+    as_project,
+    convert,
+    heads_of,
+    momentum_encoder,
+    read_told,
+)
+from ..checkpoints.names import MOCO
+from ..engine.runner.work_dir import config_in, config_of
+from .network import Shape, build_network, shape_of
+
+#: Files of a work dir, beside which a config is believed to be the run's.
+_OF_A_RUN = ('summary.json', 'last_checkpoint')
+
+
+class Source(NamedTuple):
+    """A checkpoint to be exported.
+
+    Attributes:
+        path: Its file or folder.
+        form: The format that it came in.
+        state: All its parameters, by this project's names, fp32.
+        heads: What it tells of attention heads, by modules.
+        network: Its encoder, frozen: normalised pictures ``(B, C, H, W)`` in,
+            tokens ``(B, 1 + L, D)`` after the final norm out, CLS first; of
+            a ResNet its last map.
+        shape: Of a plain ViT; None of any other network.
+        cfg: The config of its run; None if there is none.
+        work_dir: Of that run, likewise.
+        epoch: Epochs that it was trained for, if it tells.
+        iteration: Likewise.
+    """
+
+    path: Path
+    form: str
+    state: dict[str, Tensor]
+    heads: dict[str, int]
+    network: nn.Module
+    shape: Shape | None
+    cfg: Config | None
+    work_dir: Path | None
+    epoch: int | None
+    iteration: int | None
+
+
+def read_source(
+    checkpoint: str | Path,
+    config: str | Path | None = None,
+    encoder: str = 'online',
+) -> Source:
+    """Read a checkpoint, and build its encoder.
+
+    Args:
+        checkpoint: Of any format that is known.
+        config: Its config, or the work dir of its run; None takes the one of
+            the work dir that it lies in, and ``none`` none.
+        encoder: ``online``, the one that was trained, or ``momentum``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read safely, is of no known format, or
+            does not fit its config.
+    """
+    cfg, work_dir = find_config(checkpoint, config)
+    told = read_told(checkpoint)
+    others: dict[str, Tensor] = {}
+    try:
+        if encoder == 'momentum':
+            others = _beside_the_average(told.state)
+            told = told._replace(state=momentum_encoder(told.state))
+        state, heads, form = as_project(told, checkpoint)
+        if form != 'project':
+            left_out = convert(told.state, form, 'project').left_out
+            others |= {name: told.state[name] for name in left_out}
+        state = {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in (others | state).items()
+        }
+        network = build_network(state, heads, cfg)
+    except ValueError as error:
+        where = '' if str(checkpoint) in str(error) else f'{checkpoint}: '
+        raise ValueError(f'{where}{error}') from None
+    return Source(
+        path=Path(checkpoint),
+        form=form,
+        state=state,
+        heads=heads_of(network) | heads,
+        network=network,
+        shape=shape_of(state, network),
+        cfg=cfg,
+        work_dir=work_dir,
+        epoch=told.epoch,
+        iteration=told.iteration,
+    )
+
+
+def _beside_the_average(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a checkpoint has beside its momentum encoder, which stays."""
+    averages = ('momentum_encoder.', 'module.momentum_encoder.', 'encoder_k.')
+    return {
+        f'trained.{name}' if name.startswith(('backbone.', MOCO)) else name: v
+        for name, v in state.items()
+        if not name.startswith(averages)
+    }
+
+
+def find_config(
+    checkpoint: str | Path, config: str | Path | None
+) -> tuple[Config | None, Path | None]:
+    """The config of a checkpoint and the work dir of its run, if there are.
+
+    Raises:
+        ValueError: If a work dir that is named holds no config.
+        FileNotFoundError: If a config that is named is missing.
+    """
+    if config == 'none':
+        return None, None
+    beside = Path(checkpoint).parent
+    if config is not None:
+        folder = Path(config) if Path(config).is_dir() else beside
+        return Config.fromfile(config_of(config)), folder
+    # A config is Python: one that merely lies there is not run.
+    is_run = any((beside / name).is_file() for name in _OF_A_RUN)
+    if is_run and (found := config_in(beside)):
+        return Config.fromfile(found), beside
+    return None, None

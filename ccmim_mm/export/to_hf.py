@@ -1,0 +1,151 @@
+"""A folder for Hugging Face's transformers: ``ViTModel``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checkpoints import convert
+from .facts import Facts
+from .network import Shape
+from .pixels import Pixels
+from .source import Source
+from .staging import write_text
+from .target import (
+    Target,
+    features,
+    largest_difference,
+    parts_of,
+    plain_vit,
+    write_told,
+)
+
+_USE = """\
+```python
+from transformers import AutoImageProcessor, AutoModel
+
+processor = AutoImageProcessor.from_pretrained('{name}')
+# The pooler is a layer that was never trained.
+model = AutoModel.from_pretrained('{name}', add_pooling_layer=False)
+inputs = processor(picture, return_tensors='pt')
+tokens = model(**inputs).last_hidden_state  # (1, {tokens}, {width}), CLS first
+```"""
+
+
+class ToHuggingFace(Target):
+    """Weights by the names of transformers 4, which 5 reads, too."""
+
+    what = 'a folder for transformers: ViTModel'
+    library = 'transformers'
+    compares_with = ('transformers',)
+
+    def check(self, source: Source) -> None:
+        """Refuse what is no plain ViT."""
+        plain_vit(source)
+
+    def use(self, source: Source, name: str) -> str:
+        """How to load it."""
+        shape = plain_vit(source)
+        tokens = 1 + (shape.side // shape.patch) ** 2
+        return _USE.format(name=name, tokens=tokens, width=shape.width)
+
+    def write(
+        self, source: Source, facts: Facts, pixels: Pixels, place: Path
+    ) -> None:
+        """Weights, config and how pictures are made."""
+        encoder = parts_of(source, self.keeps)
+        state = convert(encoder, 'project', 'hf').state
+        write_told(place / 'model.safetensors', state, source, facts)
+        write_json(place / 'config.json', config(plain_vit(source)))
+        write_json(place / 'preprocessor_config.json', processor(pixels))
+
+    def compare(self, source: Source, inputs: Tensor, place: Path) -> float:
+        """Compare the tokens behind the final norm."""
+        import transformers
+
+        model = loaded(transformers.ViTModel, place, add_pooling_layer=False)
+        with torch.no_grad():
+            found = model(pixel_values=inputs).last_hidden_state
+        return largest_difference(features(source, inputs), found)
+
+
+def config(shape: Shape) -> dict[str, Any]:
+    """``config.json`` of a ViTModel.
+
+    Every number is said: transformers' own default is another for the norms
+    (1e-12), and might change for the rest.
+    """
+    return dict(
+        architectures=['ViTModel'],
+        model_type='vit',
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.hidden,
+        hidden_act='gelu',
+        layer_norm_eps=shape.eps,
+        qkv_bias=True,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=0.02,
+        image_size=shape.side,
+        patch_size=shape.patch,
+        num_channels=shape.channels,
+        encoder_stride=shape.patch,
+        torch_dtype='float32',
+    )
+
+
+def processor(pixels: Pixels) -> dict[str, Any]:
+    """``preprocessor_config.json``: resize the shorter side, cut the middle.
+
+    ``ViTImageProcessor`` would squeeze pictures into a square.
+    """
+    return dict(
+        image_processor_type='BitImageProcessor',
+        do_convert_rgb=True,
+        do_resize=True,
+        size=dict(shortest_edge=pixels.resize),
+        # PIL's number of bicubic
+        resample=3,
+        do_center_crop=True,
+        crop_size=dict(height=pixels.side, width=pixels.side),
+        do_rescale=True,
+        rescale_factor=1 / 255,
+        do_normalize=True,
+        image_mean=list(pixels.mean),
+        image_std=list(pixels.std),
+    )
+
+
+def loaded(kind: Any, place: Path, **kwargs: Any) -> Any:
+    """A model of transformers, of which every tensor was in the folder.
+
+    Args:
+        kind: The model's class.
+        place: The folder.
+        kwargs: Of ``from_pretrained``.
+
+    Raises:
+        ValueError: If any was missing, left over or of another shape.
+    """
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    model, told = kind.from_pretrained(
+        place, local_files_only=True, output_loading_info=True, **kwargs
+    )
+    for what in ('missing', 'unexpected', 'mismatched'):
+        if names := sorted(map(str, told[f'{what}_keys'])):
+            raise ValueError(
+                f'transformers {transformers.__version__} finds {len(names)} '
+                f'tensors {what}, first {names[0]}'
+            )
+    return model.eval()
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a dict as JSON, whole."""
+    write_text(path, json.dumps(content, indent=2) + '\n')
