@@ -3,7 +3,12 @@
 import re
 
 import pytest
+import torch
 from conftest import ROOT
+from mmpretrain.apis import ModelHub
+
+import ccmim_mm
+from ccmim_tools.demo import generate_demo
 
 PAGES = [ROOT / 'README.md', *sorted(ROOT.glob('docs/**/*.md'))]
 
@@ -23,3 +28,21 @@ def test_links_lead_somewhere(page):
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+@pytest.mark.filterwarnings('ignore:Unable to find pre-defined')
+def test_the_python_page_runs(tmp_path, monkeypatch):
+    """Every block of docs/python.md, one after the other."""
+    generate_demo(tmp_path / 'scenes', 6, 12, workers=1)
+    first = sorted((tmp_path / 'scenes/val').rglob('*.*'))[0]
+    model = ccmim_mm.load('ccmim_vit-tiny_demo', device='cpu').model
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'epoch_32.pth')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ModelHub, '_ModelHub__mmpretrain_registered', True)
+    page = (ROOT / 'docs/python.md').read_text()
+    blocks = re.findall(r'^```python\n(.*?)^```$', page, re.M | re.S)
+    assert len(blocks) == 5
+    code = '\n'.join(blocks).replace(
+        'scenes/val/ring/val_000002.jpg', str(first.relative_to(tmp_path))
+    )
+    exec(compile(code, 'docs/python.md', 'exec'), {})
