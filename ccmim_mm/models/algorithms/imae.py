@@ -222,7 +222,7 @@ class IMAE(TeacherMethod):
 
         if not self.from_teacher:
             return
-        state, heads, _ = self.teacher.weights
+        state, heads, *_ = self.teacher.weights
         state = dict(state)
         for part in ('weight', 'bias'):
             value = state.pop(f'neck.decoder_embed.{part}')
