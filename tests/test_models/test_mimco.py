@@ -146,6 +146,17 @@ def test_orthonormal_keys_that_are_found():
     assert found['patch_acc'] == found['patch_acc_other'] == 1
 
 
+@pytest.mark.parametrize('negatives', ['image', 'batch'])
+def test_a_single_picture_has_no_other(negatives):
+    head = head_of(image_weight=0, patch_negatives=negatives)
+    two, one = (
+        head.of_patches(tokens(2)[:n], tokens(3, 4, seed=1)[:n], IDS[:n])
+        for n in (2, 1)
+    )
+    assert two.keys() - one.keys() == {'patch_acc_other'}
+    assert {'loss_patch', 'patch_acc', 'key_cos'} < one.keys()
+
+
 def test_keys_that_are_all_alike_teach_nothing():
     head = head_of(image_weight=0)
     masked = tokens(2).requires_grad_()

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import torch
-from conftest import samples
+from conftest import ROOT, samples
 from dist_helpers import run_ranks
 from mmengine.registry import RUNNERS
 from run_helpers import bare
@@ -154,6 +154,14 @@ def test_another_method_goes_on_exactly(
         ({'model.teacher.kind': 'clip_visual'}, 'leave kind out'),
         ({'model.backbone.mask_token': False}, 'backbone.mask_token=True'),
         ({'data_preprocessor.bgr_to_rgb': False}, 'bgr_to_rgb=True'),
+        (
+            {
+                'model.type': 'MimCo',
+                'model.head': dict(MIMCO['head'], _delete_=True),
+                'train_dataloader.batch_size': 1,
+            },
+            'contrast of pictures .*batch_size to 2',
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_before_the_training(
@@ -161,7 +169,7 @@ def test_what_does_not_fit_is_refused_before_the_training(
 ):
     cfg = tiny_run(picture_folder, tmp_path / 'run', teacher[0], options)
     with pytest.raises(ValueError, match=message):
-        RUNNERS.build(cfg).check_input()
+        RUNNERS.build(bare(cfg)).train()
 
 
 def test_the_command_names_a_teacher(picture_folder, tmp_path, teacher):
@@ -172,3 +180,10 @@ def test_the_command_names_a_teacher(picture_folder, tmp_path, teacher):
     cfg = tiny_run(picture_folder, tmp_path / 'run', None)
     with pytest.raises(ValueError, match='--teacher CKPT, or set'):
         RUNNERS.build(cfg).check_input()
+    with pytest.raises(ValueError, match='--teacher: a CCMIM learns from no'):
+        tiny_run(
+            picture_folder,
+            tmp_path / 'run',
+            teacher[0],
+            config=ROOT / 'tests/tiny_config.py',
+        )

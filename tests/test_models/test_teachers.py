@@ -113,7 +113,7 @@ def test_every_tensor_of_a_file_is_accounted_for():
                 convert(ours, 'project', form)
 
 
-def test_heads_are_part_of_the_function(images, tmp_path):
+def test_heads_are_part_of_the_function(images, tmp_path, monkeypatch):
     path, state = saved(tmp_path, 'mocov3')
     with pytest.raises(ValueError, match=r'12 heads .*model\.teacher\.heads'):
         teacher_of(path, heads=None).prepare()
@@ -128,6 +128,22 @@ def test_heads_are_part_of_the_function(images, tmp_path):
     torch.save(state, path)
     with pytest.raises(ValueError, match='12 heads'):
         teacher_of(path, heads=None, kind='mocov3').prepare()
+    # mmpretrain's MoCo v3 has 12 too, and the names of this project.
+    monkeypatch.setattr(plain_vit, 'WIDTH', 384)
+    state = plain_vit.as_project(random_vit())
+    torch.save(state, path)
+    teacher = teacher_of(path, heads=None)
+    teacher.prepare()
+    assert {*heads_of(teacher._network).values()} == {6}
+    average = {
+        name.replace('backbone.', 'momentum_encoder.module.0.'): value
+        for name, value in state.items()
+    }
+    torch.save(state | average, path)
+    for encoder in ('online', 'momentum'):
+        with pytest.raises(ValueError, match=r'12 heads .*teacher\.heads'):
+            teacher_of(path, heads=None, encoder=encoder).prepare()
+    teacher_of(path, heads=12).prepare()
 
 
 def test_moco_goes_into_no_model_of_other_heads(tmp_path):

@@ -61,7 +61,6 @@ class IMAE(TeacherMethod):
     may_be_new = ('embed_sub.', 'embed_dom.', 'neck.', 'teacher_digest')
     # Of a MAE's decoder; here it is two.
     starts_anew = ('neck.decoder_embed.',)
-    views = 2
     curves = (
         Curve('reconstruction', 'MSE', ('loss_rec_sub', 'loss_rec_dom')),
         Curve('distillation', 'MSE', ('loss_dist_sub', 'loss_dist_dom')),
@@ -222,7 +221,7 @@ class IMAE(TeacherMethod):
 
         if not self.from_teacher:
             return
-        state, heads, _ = self.teacher.weights
+        state, heads, *_ = self.teacher.weights
         state = dict(state)
         for part in ('weight', 'bias'):
             value = state.pop(f'neck.decoder_embed.{part}')

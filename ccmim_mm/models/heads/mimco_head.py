@@ -155,8 +155,9 @@ class MimCoHead(BaseModule):
             ``loss_patch``, ``w * 2T * CE`` or the mean distance, and for the
             log ``patch_ce`` (nats, ``log(L)`` at chance), ``patch_acc``
             (share found), ``patch_acc_other`` (among the keys of another
-            picture: what the place alone tells) and ``key_cos`` (mean cosine
-            of two patches of one picture, uncentred).
+            picture of the process: what the place alone tells; not with a
+            single one, B = 1) and ``key_cos`` (mean cosine of two patches of
+            one picture, uncentred).
         """
         predicted = self.predict(masked).float()
         if self.patch_loss == 'l1':
@@ -170,6 +171,7 @@ class MimCoHead(BaseModule):
         queries = F.normalize(predicted, dim=-1)
         labels = ids
         others = keys.roll(1, 0)
+        another = len(keys) > 1
         if self.patch_negatives == 'batch':
             keys = gather_tokens(keys, ids).flatten(0, 1)[None]
             queries = queries.flatten(0, 1)[None]
@@ -181,13 +183,16 @@ class MimCoHead(BaseModule):
                 found = logits.argmax(-1) == labels
                 queries = queries.view(*ids.shape, -1)
                 elsewhere = (queries @ others.mT).argmax(-1) == ids
-        return dict(
+        losses = dict(
             loss_patch=self.patch_weight * 2 * self.patch_temperature * ce,
             patch_ce=ce.detach(),
             patch_acc=found.float().mean(),
-            patch_acc_other=elsewhere.float().mean(),
             key_cos=mean_cosine(target),
         )
+        # Of a single picture they would be its own.
+        if another:
+            losses['patch_acc_other'] = elsewhere.float().mean()
+        return losses
 
     def of_pictures(self, cls: Tensor, target: Any) -> dict[str, Tensor]:
         """Find each picture among those of all processes.

@@ -25,11 +25,14 @@ class Weights(NamedTuple):
         state: By this project's names.
         heads: What the file tells of attention heads.
         form: The format it came in, or is said to have come in.
+        averaged: Whether the file has a momentum encoder by this project's
+            names, as mmpretrain's MoCo v3 does.
     """
 
     state: dict[str, Tensor]
     heads: dict[str, int]
     form: str
+    averaged: bool = False
 
     @property
     def layers(self) -> int:
@@ -86,10 +89,11 @@ def read_weights(
                 f'it has the names of {form}, and model.teacher.kind says '
                 f'{kind}: leave kind out'
             )
+        averaged = any(n.startswith('momentum_encoder.') for n in state)
         if encoder == 'momentum':
             state = momentum_encoder(state)
         state = convert(state, form, 'project').state
-        return Weights(state, heads, said if alike else form)
+        return Weights(state, heads, said if alike else form, averaged)
     except ValueError as error:
         raise ValueError(f'the teacher {path}: {error}') from None
 
@@ -123,7 +127,7 @@ def build_encoder(
     """
     from ...checkpoints.load import INTO_BACKBONE, load
 
-    state, told, form = weights
+    state, told, form, averaged = weights
     clip = form == 'clip_visual'
     projection = state['backbone.patch_embed.projection.weight']
     width, _, patch, _ = projection.shape
@@ -132,7 +136,9 @@ def build_encoder(
     if not -depth <= layer < depth:
         raise ValueError(f'model.teacher.layer={layer}: it has {depth} layers')
     if heads is None:
-        heads = told.get('backbone.layers.0.attn') or _usual(width, form)
+        # mmpretrain's MoCo v3 has this project's names.
+        moco = form == 'mocov3' or (averaged and width == 384)
+        heads = told.get('backbone.layers.0.attn') or _usual(width, moco)
     if width % heads:
         raise ValueError(f'its {width} channels are not divisible by {heads}')
     quick = clip if quick_gelu is None else quick_gelu
@@ -191,13 +197,17 @@ def random_weights(arch: dict, patch_size: int, grid: int) -> Weights:
     return Weights(state, heads, 'random')
 
 
-def _usual(width: int, form: str) -> int:
+def _usual(width: int, moco: bool) -> int:
     """The heads that a file does not tell.
+
+    Args:
+        width: Channels.
+        moco: It may be MoCo v3's.
 
     Raises:
         ValueError: If there is more than one answer.
     """
-    if form == 'mocov3':
+    if moco:
         raise ValueError(
             'MoCo v3 gives ViT-S 12 heads where others have 6, and no shape '
             'tells: set model.teacher.heads (12 for S and B, 16 for L)'
