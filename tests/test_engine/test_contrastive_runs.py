@@ -1,5 +1,7 @@
 """Contrastive methods as runs: two ranks, a stop, what is refused."""
 
+from functools import partial
+
 import contrastive_reference as expected
 import numpy as np
 import pytest
@@ -160,8 +162,17 @@ def assert_same_run(resumed, straight):
     assert same(*states)
 
 
+def resume(make, work_dir, iteration):
+    """A run of a maker of configs, stopped behind an iteration."""
+    stop(make(work_dir), iteration=iteration)
+    resumed = RUNNERS.build(make(work_dir, resume='auto'))
+    resumed.train()
+    return resumed
+
+
 def test_mocov3_trains_is_judged_and_resumes(picture_folder, tmp_path):
-    straight = RUNNERS.build(run_cfg('mocov3', picture_folder, tmp_path / 'a'))
+    make = partial(run_cfg, 'mocov3', picture_folder)
+    straight = RUNNERS.build(make(tmp_path / 'a'))
     straight.train()
     points = straight.message_hub.runtime_info['frozen_features']
     assert [point['iter'] for point in points] == [0, 6]
@@ -170,10 +181,7 @@ def test_mocov3_trains_is_judged_and_resumes(picture_folder, tmp_path):
     panels = sorted(p.name for p in (tmp_path / 'a/panels').iterdir())
     assert panels == ['epoch_0000.png', 'epoch_0002.png']
     assert straight.model.momentum_encoder.steps == 6
-    stop(run_cfg('mocov3', picture_folder, tmp_path / 'b'), iteration=3)
-    again = run_cfg('mocov3', picture_folder, tmp_path / 'b', resume='auto')
-    resumed = RUNNERS.build(again)
-    resumed.train()
+    resumed = resume(make, tmp_path / 'b', iteration=3)
     assert_same_run(resumed, straight)
     for name in ('loss', 'contrast_acc', 'contrast_std'):
         assert np.array_equal(history(resumed, name), history(straight, name))
@@ -198,14 +206,23 @@ def test_densecl_resumes_with_its_queue_and_its_warm_up(
     assert (dense[:2] == 0).all() and (dense[2:] > 0).all()
     assert straight.model.queue_ptr == 6 * 8 % 16 == 0
     # With panels, which change nothing.
-    stop(with_panels(tmp_path / 'b'), iteration=0)
-    again = with_panels(tmp_path / 'b', resume='auto')
-    resumed = RUNNERS.build(again)
-    resumed.train()
+    resumed = resume(with_panels, tmp_path / 'b', iteration=0)
     assert_same_run(resumed, straight)
     assert np.array_equal(history(resumed, 'loss_dense'), dense)
     assert len([*(tmp_path / 'b/panels').iterdir()]) == 2
     assert not (tmp_path / 'a/panels').exists()
+
+
+def test_simclr_resumes_within_an_epoch(picture_folder, tmp_path):
+    def make(work_dir, **kwargs):
+        return bare(run_cfg('simclr', picture_folder, work_dir, **kwargs))
+
+    straight = RUNNERS.build(make(tmp_path / 'a'))
+    straight.train()
+    resumed = resume(make, tmp_path / 'b', iteration=3)
+    assert_same_run(resumed, straight)
+    for name in ('loss', 'contrast_acc', 'contrast_std', 'lr'):
+        assert np.array_equal(history(resumed, name), history(straight, name))
 
 
 @pytest.mark.parametrize(
