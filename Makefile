@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # Test files at a time; each takes a core and up to 3 GB.
 TEST_JOBS ?= 2
-PYTEST := -m pytest -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
+PYTEST := -m pytest -n $(TEST_JOBS) --dist loadfile
 
 ORIGINAL := .venv-original
 PIP_ORIGINAL := $(ORIGINAL)/bin/python -m pip --disable-pip-version-check

@@ -64,8 +64,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.stem in SLOW:
             item.add_marker('slow')
-    # First, so that the end has short ones to share out.
-    items.sort(key=lambda item: item.path.stem not in SLOW)
 
 
 @pytest.hookimpl(wrapper=True)
