@@ -142,7 +142,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert 0 < found['random weights']['near'] <= 1
     for options, message in (
         ((), 'name a checkpoint, or --random'),
-        (('no.pth',), f'{out} exists'),
+        (('--random',), f'{out} exists'),
         (('--random', '--json', 'new', '--pictures', '4'), '2 pairs are'),
         (('no.pth', '--json', 'new'), 'no checkpoint no.pth'),
     ):

@@ -10,20 +10,12 @@ import argparse
 import json
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from ccmim_tools.encoders import encoder_parser, encoders, read_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line (``sys.argv`` by default)."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('config', help='pre-training config of the encoders')
-    parser.add_argument(
-        'checkpoints', nargs='*', help='their checkpoints, of any known kind'
-    )
-    parser.add_argument('--data', required=True, help='folder of pictures')
+    parser = encoder_parser(__doc__)
     parser.add_argument('--out', required=True, help='the folder to write')
     parser.add_argument(
         '--pairs',
@@ -31,20 +23,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=300,
         help='to fit on, and as many to judge by, at most (300)',
     )
-    parser.add_argument('--seed', type=int, default=0, help='of the pairs (0)')
-    parser.add_argument(
-        '--random', action='store_true', help='random weights too, as control'
-    )
-    parser.add_argument(
-        '--device',
-        default='auto',
-        choices=['auto', 'cpu'],
-        help='auto is the GPU where there is one',
-    )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='overrides'
-    )
-    # Checkpoints may stand behind options, too.
     return parser.parse_intermixed_args(argv)
 
 
@@ -61,33 +39,14 @@ def measure(args: argparse.Namespace) -> dict:
         OSError: If a file is missing, or the folder to write is not empty.
         ValueError: If something else is wrong with what was asked for.
     """
-    import torch
-
-    from ccmim_mm.apis import (
-        apply_options,
-        judge_mixtures,
-        load_encoder,
-        load_pairs,
-    )
-    from ccmim_mm.engine.runner.work_dir import config_of
+    cfg = read_config(args)
+    from ccmim_mm.apis import judge_mixtures, load_pairs
     from ccmim_mm.files import check_output, printable
-    from ccmim_mm.hub import find_config
 
-    if not args.checkpoints and not args.random:
-        raise ValueError('name a checkpoint, or --random')
     check_output(args.out, args.data)
-    for checkpoint in args.checkpoints:
-        if not Path(checkpoint).is_file():
-            raise FileNotFoundError(f'no checkpoint {printable(checkpoint)}')
-    cfg = Config.fromfile(config_of(find_config(args.config)))
-    apply_options(cfg, args.cfg_options)
     fitted, judged = load_pairs(cfg, args.data, args.pairs, args.seed)
-    device = None if args.device == 'auto' else args.device
     found = {}
-    for checkpoint in [*args.checkpoints, *[None] * args.random]:
-        torch.manual_seed(args.seed)
-        encoder = load_encoder(cfg, checkpoint, device=device)
-        name = printable(checkpoint or 'random weights')
+    for name, encoder in encoders(args, cfg):
         found[name] = judge_mixtures(encoder, fitted, judged, seed=args.seed)
         print_figures(name, found[name])
     return dict(

@@ -1,0 +1,90 @@
+"""What the analyses that compare encoders have on their command lines."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .command_line import CONFIG_HELP, add_overrides, fail, settle
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from ccmim_mm.apis import Encoder
+
+
+def encoder_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser of a config, checkpoints, and pictures to compare them on.
+
+    Checkpoints may stand behind options, too: parse what is intermixed.
+    """
+    found = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument('config', help=CONFIG_HELP)
+    found.add_argument(
+        'checkpoints', nargs='*', help='of that config, of any known kind'
+    )
+    found.add_argument('--data', required=True, help='folder of pictures')
+    found.add_argument('--seed', type=int, default=0, help='of the draws (0)')
+    found.add_argument(
+        '--random', action='store_true', help='random weights too, as control'
+    )
+    found.add_argument(
+        '--device',
+        default='auto',
+        choices=['auto', 'cpu'],
+        help='auto is the GPU where there is one',
+    )
+    add_overrides(found)
+    return found
+
+
+def read_config(args: argparse.Namespace) -> 'Config':
+    """The config with its overrides, when all that is named is there.
+
+    Args:
+        args: Of :func:`encoder_parser`, settled here.
+
+    Raises:
+        ValueError: If the config is none, or an override means nothing.
+    """
+    if not args.checkpoints and not args.random:
+        fail('name a checkpoint, or --random')
+    for checkpoint in args.checkpoints:
+        if not Path(checkpoint).is_file():
+            fail(f'no checkpoint {checkpoint}')
+    settle(args)
+    # Here, as it takes seconds.
+    from mmengine.config import Config
+
+    from ccmim_mm.apis import apply_options
+    from ccmim_mm.engine.runner.work_dir import config_of
+
+    cfg = Config.fromfile(config_of(args.config))
+    apply_options(cfg, args.cfg_options)
+    return cfg
+
+
+def encoders(
+    args: argparse.Namespace, cfg: 'Config'
+) -> Iterator[tuple[str, 'Encoder']]:
+    """Each encoder by its name, one after the other.
+
+    Args:
+        args: Of :func:`encoder_parser`.
+        cfg: See :func:`read_config`.
+
+    Raises:
+        ValueError: If a checkpoint is broken or of another encoder.
+    """
+    import torch
+
+    from ccmim_mm.apis import load_encoder
+    from ccmim_mm.files import printable
+
+    for checkpoint in [*args.checkpoints, *[None] * args.random]:
+        torch.manual_seed(args.seed)
+        name = printable(checkpoint or 'random weights')
+        yield name, load_encoder(cfg, checkpoint)
