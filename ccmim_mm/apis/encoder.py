@@ -21,7 +21,7 @@ from ..checkpoints import (
     read_as_project,
     safe_init_cfg,
 )
-from ..datasets.data_root import leaf
+from ..datasets.data_root import evaluation_pipeline
 from ..datasets.listing import list_pictures
 from ..datasets.transforms.loading import to_bgr
 from ..engine.runner.work_dir import config_of
@@ -69,7 +69,7 @@ def load_encoder(
         model = MODELS.build(
             dict(cfg.model, data_preprocessor=cfg.data_preprocessor)
         )
-        load, *rest = leaf(cfg, 'test').pipeline
+        load, *rest = evaluation_pipeline(cfg)
         loading, pipeline = TRANSFORMS.build(load), Compose(rest)
     with safe_init_cfg(), _quiet():
         model.init_weights()

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from ..datasets import UnreadablePictureError
-from ..datasets.data_root import leaf
+from ..datasets.data_root import evaluation_pipeline
 from ..evaluation import Rows
 from ..files import beside, check_output
 from ..visualization.panel import to_array, to_heat
@@ -63,7 +63,7 @@ def extract_features(
     """
     for output in filter(None, (out, attention_dir)):
         check_output(output, data_root)
-    pipeline = leaf(cfg, 'test').pipeline
+    pipeline = evaluation_pipeline(cfg)
     folder = dict(type='PictureFolder', data_root=data_root, pipeline=pipeline)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         pictures = _Readable(DATASETS.build(folder))

@@ -10,7 +10,7 @@ from mmengine.registry import DATASETS, DefaultScope
 from torch import Tensor
 
 from ..datasets import PictureFolder, UnreadablePictureError
-from ..datasets.data_root import leaf
+from ..datasets.data_root import evaluation_pipeline
 from ..datasets.layouts import find_layout
 from ..files import printable
 
@@ -58,7 +58,7 @@ def load_pairs(
     folders = [layout.train] if layout.val is None else [*layout[:2]]
     options = dict(
         type='PictureFolder',
-        pipeline=leaf(cfg, 'test').pipeline,
+        pipeline=evaluation_pipeline(cfg),
         with_label=layout.val is not None,
     )
     with DefaultScope.overwrite_default_scope(cfg.default_scope):

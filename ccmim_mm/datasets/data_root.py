@@ -54,6 +54,27 @@ def leaf(cfg: Config, stage: str) -> ConfigDict:
     return next(leaves(cfg[f'{stage}_dataloader'].dataset))
 
 
+def evaluation_pipeline(cfg: Config) -> list[ConfigDict]:
+    """The transforms by which pictures are judged or shown.
+
+    Those of the test, else of the validation, else of the pictures that a
+    hook shows: a run without labels has no evaluation.
+
+    Raises:
+        ValueError: If the config has none of these.
+    """
+    for stage in ('test', 'val'):
+        if cfg.get(f'{stage}_dataloader') is not None:
+            return leaf(cfg, stage).pipeline
+    for dataset, split, _ in parts(cfg):
+        if split == 'val' and dataset.get('pipeline'):
+            return dataset.pipeline
+    raise ValueError(
+        f'{cfg.filename or "the config"} says nowhere how pictures are '
+        'judged: it has no test_dataloader, val_dataloader or PanelHook'
+    )
+
+
 def kind_of(dataset: ConfigDict) -> Kind:
     """What a data set is annotated with, by its config."""
     if str(dataset.get('ann_file', '')).endswith('.json'):

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..datasets.data_root import leaf
+from ..datasets.data_root import evaluation_pipeline
 from .source import Source
 
 #: ImageNet's, of every recipe here.
@@ -70,9 +70,13 @@ def pixels_of(source: Source) -> Pixels:
 def _evaluation(source: Source) -> tuple[int | None, int | None]:
     """Crop and shorter side of the evaluation, if the config has them."""
     crop = resize = None
-    if source.cfg is None or 'test_dataloader' not in source.cfg:
+    if source.cfg is None:
         return None, None
-    for step in leaf(source.cfg, 'test').get('pipeline') or ():
+    try:
+        pipeline = evaluation_pipeline(source.cfg)
+    except ValueError:
+        return None, None
+    for step in pipeline:
         if 'ResizeEdge' in step['type']:
             resize = step['scale']
         elif step['type'] == 'CenterCrop':

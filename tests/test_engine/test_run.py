@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, build
+from mmengine.config import Config
 from PIL import Image
 from run_helpers import bare, config, history, train
 
+import ccmim_mm
+from ccmim_mm.apis import extract_features
 from ccmim_mm.checkpoints import heads_of, load_pretrained, read_state_dict
+from ccmim_mm.datasets.data_root import evaluation_pipeline
 from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.runner.work_dir import config_of
 from ccmim_mm.evaluation import undisturbed
 
 
@@ -111,6 +116,18 @@ def test_unlabelled_pictures_switch_the_evaluation_off(
     # What can be done with pictures alone.
     assert '--attention' in said and 'judge it' not in said
     assert (tmp_path / 'run' / 'panels' / 'epoch_0001.png').exists()
+    # Its config has no evaluation, and still says how pictures are made.
+    saved = str(tmp_path / 'run/epoch_1.pth')
+    encoder = ccmim_mm.load(tmp_path / 'run', saved, device='cpu')
+    assert encoder.load(picture_folder / 'val').shape == (10, 3, 32, 32)
+    cfg = Config.fromfile(config_of(tmp_path / 'run'))
+    count = extract_features(
+        cfg, saved, str(picture_folder / 'val'), str(tmp_path / 'out.npz')
+    )
+    assert count == 10
+    cfg.custom_hooks = []
+    with pytest.raises(ValueError, match='says nowhere how pictures are'):
+        evaluation_pipeline(cfg)
 
 
 def test_bf16_has_no_loss_scaler(picture_folder, tmp_path):
