@@ -20,6 +20,8 @@ _POLICY = INTO_BACKBONE._replace(
     unused=re.compile(r'mask_token'),
     remedy=' --config names its config, or the work dir of its run',
 )
+#: Of a checkpoint with a momentum encoder, which is exported or not.
+_AVERAGED = ('momentum_encoder.', 'trained.')
 _LAYER = re.compile(r'backbone\.layers\.(\d+)\.ln1\.weight')
 
 
@@ -172,12 +174,16 @@ def _plain_vit(
         )
     sizes = _sizes(state)
     width = sizes['width']
-    count = heads.get('backbone.layers.0.attn') or USUAL_HEADS.get(width)
+    count = heads.get('backbone.layers.0.attn')
+    # MoCo v3's ViT-S has 12 heads where others have 6.
+    averaged = any(name.startswith(_AVERAGED) for name in state)
+    if count is None and not (averaged and width == 384):
+        count = USUAL_HEADS.get(width)
     if count is None:
         raise ValueError(
-            f'it does not tell how many attention heads it has, and {width} '
-            'channels are no usual width: --config names its config, or the '
-            'work dir of its run'
+            'it does not tell how many attention heads it has, nor does its '
+            f'width of {width}: --config names its config, or the work dir '
+            'of its run'
         )
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         return VisionTransformer(
