@@ -2,10 +2,15 @@
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .command_line import CONFIG_HELP, add_overrides, fail, settle
+from .command_line import (
+    CONFIG_HELP,
+    add_overrides,
+    check_checkpoint,
+    fail,
+    settle,
+)
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -53,8 +58,7 @@ def read_config(args: argparse.Namespace) -> 'Config':
     if not args.checkpoints and not args.random:
         fail('name a checkpoint, or --random')
     for checkpoint in args.checkpoints:
-        if not Path(checkpoint).is_file():
-            fail(f'no checkpoint {checkpoint}')
+        check_checkpoint(checkpoint)
     settle(args)
     # Here, as it takes seconds.
     from mmengine.config import Config
