@@ -123,7 +123,7 @@ class Encoder:
             pictures: One, or several; what is loaded already stays.
 
         Returns:
-            ``(B, 3, H, W)``, normalised, on the model's device.
+            ``(B, C, H, W)``, normalised, on the model's device.
 
         Raises:
             FileNotFoundError: If a folder has no pictures.
@@ -140,7 +140,7 @@ class Encoder:
         return self.normalise(torch.stack(packed))
 
     def normalise(self, packed: Tensor) -> Tensor:
-        """Packed pictures ``(B, 3, H, W)`` as :meth:`load` has them."""
+        """Packed pictures ``(B, C, H, W)`` as :meth:`load` has them."""
         # mmpretrain's preprocessor wants two values.
         batch = dict(inputs=packed, data_samples=None)
         return self.model.data_preprocessor(batch, False)['inputs']

@@ -16,6 +16,7 @@ from ..datasets import UnreadablePictureError
 from ..datasets.data_root import evaluation_pipeline
 from ..evaluation import Rows
 from ..files import beside, check_output
+from ..visualization import as_rgb
 from ..visualization.panel import to_array, to_heat
 from .encoder import load_encoder
 
@@ -85,14 +86,16 @@ def extract_features(
         for name, value in encoder.features(inputs, features).items():
             found.setdefault(name, Rows(len(pictures))).add(value)
         if attention_dir is not None:
-            heat = to_heat(encoder.attention(inputs), packed.shape[-1])
+            heat = to_heat(encoder.attention(inputs), inputs.shape[-2:])
+            shown = as_rgb(
+                dict(picture=inputs), encoder.model.data_preprocessor
+            )
             for path, picture, colours in zip(
-                relative, packed, heat, strict=True
+                relative, shown['picture'], heat, strict=True
             ):
                 target = Path(attention_dir, beside(path, '.png'))
                 target.parent.mkdir(parents=True, exist_ok=True)
-                # BGR as loaded.
-                both = np.hstack((to_array(picture.flip(0)), colours))
+                both = np.hstack((to_array(picture), colours))
                 Image.fromarray(both).save(target)
     if not paths:
         raise ValueError(f'no picture of {data_root} could be read')
@@ -124,7 +127,7 @@ class _Readable(Dataset):
 def _collate_readable(
     samples: list[tuple[Tensor, str] | None],
 ) -> tuple[Tensor, list[str]]:
-    """Batch what could be read: ``(B, 3, H, W)``, and paths."""
+    """Batch what could be read: ``(B, C, H, W)``, and paths."""
     kept = [sample for sample in samples if sample is not None]
     if not kept:
         return torch.empty(0), []

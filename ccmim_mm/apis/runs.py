@@ -30,15 +30,8 @@ def config_for_training(
     auto_scale_lr: bool = False,
     allow_partial: bool = False,
     trust_checkpoint: bool = False,
-    epochs: int | None = None,
-    iters: int | None = None,
     teacher: str | None = None,
-    batch_size: int | None = None,
-    lr: float | None = None,
-    img_size: int | None = None,
-    patch_size: int | None = None,
-    seed: int | None = None,
-    workers: int | None = None,
+    **settings: Any,
 ) -> Config:
     """The config of a run.
 
@@ -55,17 +48,10 @@ def config_for_training(
         auto_scale_lr: Scale the learning rate with processes x batch.
         allow_partial: Let ``pretrained`` fill the model partly.
         trust_checkpoint: Read files that may run code.
-        epochs: Train for so many, with the schedule scaled to them; before
-            the overrides, so that these say what they say.
-        iters: Likewise, for configs that count iterations.
         teacher: Checkpoint of the frozen model that the method learns from,
             the config's ``model.teacher.checkpoint``.
-        batch_size: See :func:`set_for_all`; before the overrides too.
-        lr: Likewise.
-        img_size: Likewise.
-        patch_size: Likewise.
-        seed: Likewise.
-        workers: Likewise.
+        **settings: Of :func:`set_for_all`, before the overrides, so that
+            these say what they say.
 
     Raises:
         FileNotFoundError: If a file named is missing.
@@ -78,15 +64,8 @@ def config_for_training(
     lines = set_for_all(
         cfg,
         options,
-        epochs=epochs,
-        iters=iters,
-        batch_size=batch_size,
-        lr=lr,
-        img_size=img_size,
-        patch_size=patch_size,
-        seed=seed,
-        workers=workers,
         processes=_processes(launcher),
+        **settings,
     )
     if os.environ.get('RANK', '0') == '0':
         for line in lines:

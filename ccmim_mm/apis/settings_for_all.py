@@ -6,7 +6,9 @@ from typing import Any
 from mmengine.config import Config
 
 from ..engine.runner.schedule_length import scale_schedule
+from ..grids import Size
 from .options import given_keys
+from .picture_channels import set_channels
 from .picture_size import set_picture_size
 
 _LENGTHS = ('train_cfg.max_epochs', 'train_cfg.max_iters')
@@ -19,6 +21,7 @@ _SAYS = dict(
     lr=('optim_wrapper.optimizer.lr',),
     img_size=('model.backbone.img_size',),
     patch_size=('model.backbone.patch_size',),
+    channels=('model.backbone.in_channels',),
     seed=('randomness.seed',),
     workers=('train_dataloader.num_workers',),
 )
@@ -32,8 +35,9 @@ def set_for_all(
     iters: int | None = None,
     batch_size: int | None = None,
     lr: float | None = None,
-    img_size: int | None = None,
+    img_size: Size | None = None,
     patch_size: int | None = None,
+    channels: int | None = None,
     seed: int | None = None,
     workers: int | None = None,
     processes: int = 1,
@@ -49,6 +53,7 @@ def set_for_all(
         lr: The learning rate at its peak, > 0; the schedule's shape stays.
         img_size: See :func:`set_picture_size`.
         patch_size: Likewise.
+        channels: See :func:`set_channels`.
         seed: Of the training, in [0, 2^32); how the evaluation draws stays.
         workers: Of every loader, >= 0.
         processes: That train.
@@ -67,6 +72,7 @@ def set_for_all(
         lr=lr,
         img_size=img_size,
         patch_size=patch_size,
+        channels=channels,
         seed=seed,
         workers=workers,
     )
@@ -88,6 +94,8 @@ def set_for_all(
         lines.append(_set_batch_size(cfg, batch_size, processes))
     if img_size is not None or patch_size is not None:
         lines.append(set_picture_size(cfg, img_size, patch_size))
+    if channels is not None:
+        lines.append(set_channels(cfg, channels))
     return lines
 
 

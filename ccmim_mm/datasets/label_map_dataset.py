@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
-from .listing import SUFFIXES
+from .walk import pictures_of
 
 
 class Pairing(NamedTuple):
@@ -42,7 +42,7 @@ def pair_label_maps(
         for path in _files(label_maps)
         if path.suffix == suffix
     }
-    found = [p for p in _files(pictures) if p.suffix.lower() in SUFFIXES]
+    found = pictures_of(_files(pictures))
     # As mmseg sorts them.
     found.sort(key=str)
     names = [path.relative_to(pictures).with_suffix('') for path in found]

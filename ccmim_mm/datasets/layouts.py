@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .walk import SUFFIXES, kind_of_entry
+from .walk import kind_of_entry, pictures_of
 
 Split = Literal['train', 'val']
 
@@ -194,8 +194,7 @@ def _first_picture(folder: Path) -> Path | None:
     """The first picture in a folder, or in those below, by its path."""
     if not folder.is_dir():
         return None
-    found = (p for p in folder.rglob('*') if p.suffix.lower() in SUFFIXES)
-    return min(found, default=None)
+    return min(pictures_of(folder.rglob('*')), default=None)
 
 
 def _not_found(

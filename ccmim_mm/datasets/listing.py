@@ -12,7 +12,7 @@ from mmengine import dist
 from mmengine.logging import print_log
 
 from ..files import printable, write_atomic
-from .walk import SUFFIXES, Listing, join, scan, stamp
+from .walk import ARRAYS, SUFFIXES, Listing, join, scan, stamp
 
 # A folder's time stamp says when it last gained or lost an entry, but it is
 # coarse: a folder that changed this recently (s) may change unnoticed again.
@@ -59,7 +59,7 @@ def _list_cached(root: Path, cache: Path) -> Listing:
             'pictures'
         )
     listing = _load(cache)
-    if listing is None or not _is_current(root, listing):
+    if not listing or not _is_current(root, listing):
         listing = scan(root)
         newest = listing.stamps[:, :2].max() * 1e-9
         if time.time() - newest > _SETTLED:
@@ -70,8 +70,8 @@ def _list_cached(root: Path, cache: Path) -> Listing:
     if not len(listing):
         raise FileNotFoundError(
             f'no pictures below {printable(root)}: looked for '
-            f'{", ".join(SUFFIXES)}, in any case, at any depth, hidden files '
-            'aside'
+            f'{", ".join(SUFFIXES + ARRAYS)}, in any case, at any depth, '
+            'hidden files aside'
         )
     return listing
 

@@ -2,6 +2,7 @@
 
 import heapq
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,9 @@ from ..files import printable
 
 #: File name endings that are taken for pictures, lower case.
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
+#: Likewise in folders that have no others: beside pictures an array is
+#: something else of theirs.
+ARRAYS = ('.npy',)
 
 
 @dataclass
@@ -70,6 +74,7 @@ def scan(root: Path) -> Listing:
     depend on the file system.
     """
     paths: list[bytes] = []
+    arrays: list[bytes] = []
     folders: dict[str, tuple[int, int, int]] = {}
     seen: set[tuple[int, int]] = set()
     todo, no_files, again = [''], list[str](), list[str]()
@@ -93,23 +98,27 @@ def scan(root: Path) -> Listing:
                 todo.append(path)
             elif kind == 'picture':
                 paths.append(os.fsencode(path))
+            elif kind == 'array':
+                arrays.append(os.fsencode(path))
             if kind != 'picture' and _is_named_picture(entry):
                 no_files.append(path)
-    paths.sort()
+    beside = arrays if paths else []
+    paths = sorted(paths or arrays)
     names, ends = join(paths)
     order = sorted(folders)
     stamps = np.array([folders[f] for f in order], np.int64)
-    return Listing(names, ends, order, stamps, _sentences(no_files, again))
+    left_out = _sentences(no_files, again, [os.fsdecode(p) for p in beside])
+    return Listing(names, ends, order, stamps, left_out)
 
 
 def kind_of_entry(
     entry: os.DirEntry,
-) -> Literal['folder', 'picture', 'no file'] | None:
+) -> Literal['folder', 'picture', 'array', 'no file'] | None:
     """What an entry of a data folder is; None for what is not looked at.
 
-    ``'no file'`` is what has a picture's name and cannot be one: a pipe, a
-    device, a socket. A link that leads nowhere counts as a picture: it is
-    one that is missing.
+    ``'array'`` counts where there are no pictures. ``'no file'`` is what has
+    a picture's name and cannot be one: a pipe, a device, a socket. A link
+    that leads nowhere counts as a picture: it is one that is missing.
     """
     if entry.name.startswith('.'):
         return None
@@ -121,7 +130,8 @@ def kind_of_entry(
         # A link to itself, or into a folder that may not be read.
         lost = True
     if not _is_named_picture(entry):
-        return None
+        named = entry.name.lower().endswith(ARRAYS)
+        return 'array' if named and not lost else None
     return 'picture' if lost or entry.is_file() else 'no file'
 
 
@@ -130,15 +140,28 @@ def _is_named_picture(entry: os.DirEntry) -> bool:
     return name[0] != '.' and name.lower().endswith(SUFFIXES)
 
 
-def _sentences(no_files: list[str], again: list[str]) -> list[str]:
+def _sentences(
+    no_files: list[str], again: list[str], beside: list[str]
+) -> list[str]:
     return [
         f'left out {len(paths)} {what}, first {printable(min(paths))}'
         for what, paths in (
             ("with a picture's name that are no files", no_files),
             ('folders that are listed under another name', again),
+            ('arrays, which lie beside pictures', beside),
         )
         if paths
     ]
+
+
+def pictures_of(paths: Iterable[Path]) -> list[Path]:
+    """Of some files the pictures, or where there are none the arrays."""
+    found: dict[bool, list[Path]] = {False: [], True: []}
+    for path in paths:
+        suffix = path.suffix.lower()
+        if suffix in SUFFIXES + ARRAYS:
+            found[suffix in ARRAYS].append(path)
+    return found[False] or found[True]
 
 
 def stamp(state: os.stat_result) -> tuple[int, int, int]:

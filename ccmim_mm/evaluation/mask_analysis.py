@@ -8,29 +8,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..grids import Size, as_pair
 
-def object_cover(label_maps: Tensor, grid: int) -> Tensor:
+
+def object_cover(label_maps: Tensor, grid: Size) -> Tensor:
     """How much of each patch is object.
 
     Args:
         label_maps: ``(B, H, W)`` integers: 0 background, 255 not judged, any
             other an object. H and W are multiples of ``grid``.
-        grid: Patches along a side.
+        grid: Rows and columns of patches; one number is both.
 
     Returns:
-        ``(B, grid ** 2)`` in [0, 1], of the pixels that are judged; 0 for a
+        ``(B, L)`` in [0, 1], of the pixels that are judged; 0 for a
         patch without any.
 
     Raises:
         ValueError: If the grid does not divide the maps.
     """
     height, width = label_maps.shape[1:]
-    if height % grid or width % grid:
+    rows, columns = as_pair(grid)
+    if height % rows or width % columns:
         raise ValueError(
             f'label maps of {height} x {width} pixels have no grid of '
-            f'{grid} x {grid} patches'
+            f'{rows} x {columns} patches'
         )
-    size = (height // grid, width // grid)
+    size = (height // rows, width // columns)
     judged = (label_maps != 255).float()[:, None]
     objects = (label_maps > 0).float()[:, None] * judged
     share = F.avg_pool2d(objects, size) / F.avg_pool2d(judged, size).clamp(

@@ -17,6 +17,7 @@ from .algorithms import (
     patch_features_of,
 )
 from .backbones import MaskedViT, WindowedViT
+from .data_preprocessors import ChannelsPreprocessor
 from .heads import (
     CCMIMAlignHead,
     MaskDistillHead,
@@ -42,6 +43,7 @@ __all__ = [
     'AdditiveNoiseMaskSampler',
     'BaseMaskSampler',
     'CCMIMAlignHead',
+    'ChannelsPreprocessor',
     'ContrastiveMethod',
     'DenseCLMethod',
     'FrozenTeacher',

@@ -2,15 +2,16 @@
 
 from .curves import plot_curves
 from .mixtures import plot_mixtures
-from .panel import draw_panel, to_picture, to_pixels
+from .panel import draw_panel, to_picture
+from .pixels import as_rgb
 from .scalars import read_scalars, training_rows
 
 __all__ = [
+    'as_rgb',
     'draw_panel',
     'plot_curves',
     'plot_mixtures',
     'read_scalars',
     'to_picture',
-    'to_pixels',
     'training_rows',
 ]

@@ -1,7 +1,6 @@
 """Pictures and what a method makes of them, as one picture."""
 
 import io
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +9,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
+
+from ..grids import Size, as_pair, grid_of, in_words
 
 
 def draw_panel(columns: dict[str, Tensor]) -> np.ndarray:
@@ -23,9 +24,9 @@ def draw_panel(columns: dict[str, Tensor]) -> np.ndarray:
     Returns:
         ``(h, w, 3)`` uint8 RGB.
     """
-    side = next(iter(columns.values())).shape[-1]
+    size = next(iter(columns.values())).shape[-2:]
     cells = {
-        title: to_heat(values, side)
+        title: to_heat(values, size)
         if values.ndim == 2
         else [to_array(image) for image in values]
         for title, values in columns.items()
@@ -33,28 +34,30 @@ def draw_panel(columns: dict[str, Tensor]) -> np.ndarray:
     return _render(list(cells), list(zip(*cells.values(), strict=True)))
 
 
-def to_pixels(images: Tensor, preprocessor: Any) -> Tensor:
-    """Undo what a data preprocessor did to pictures; ``(B, L)`` stays."""
-    if images.ndim != 4:
-        return images
-    return images * preprocessor.std + preprocessor.mean
+def to_picture(values: Tensor, size: Size) -> Tensor:
+    """Spread ``(B, L)`` patch values over pixels: ``(B, 1, H, W)``.
+
+    Raises:
+        ValueError: If so many square patches do not fill the picture.
+    """
+    grid = grid_of(values.shape[1], size)
+    if grid is None:
+        raise ValueError(
+            f'{values.shape[1]} square patches do not fill a picture of '
+            f'{in_words(size)} pixels'
+        )
+    spread = values.float().unflatten(1, grid).unsqueeze(1)
+    return F.interpolate(spread, size=as_pair(size), mode='nearest')
 
 
-def to_picture(values: Tensor, side: int) -> Tensor:
-    """Spread ``(B, L)`` patch values over pixels: ``(B, 1, side, side)``."""
-    grid = round(values.shape[1] ** 0.5)
-    square = values.float().unflatten(1, (grid, grid)).unsqueeze(1)
-    return F.interpolate(square, size=(side, side), mode='nearest')
-
-
-def to_heat(values: Tensor, side: int) -> list[np.ndarray]:
-    """Patch values ``(B, L)`` as colours, ``(side, side, 3)`` uint8 each.
+def to_heat(values: Tensor, size: Size) -> list[np.ndarray]:
+    """Patch values ``(B, L)`` as colours, ``(H, W, 3)`` uint8 each.
 
     Each picture's are stretched to the full range.
     """
     low, high = values.amin(1, True), values.amax(1, True)
     stretched = (values - low) / (high - low).clamp(min=1e-12)
-    heat = to_picture(stretched, side)[:, 0].cpu().numpy()
+    heat = to_picture(stretched, size)[:, 0].cpu().numpy()
     colours = colormaps['viridis'](heat)[..., :3] * 255
     return list(colours.astype(np.uint8))
 
@@ -67,9 +70,10 @@ def to_array(image: Tensor) -> np.ndarray:
 
 def _render(titles: list[str], rows: list[tuple]) -> np.ndarray:
     """Lay the cells out under their column names."""
-    inch = 1.4
+    height, width = rows[0][0].shape[:2]
+    wide, high = (1.4 * max(1, s) for s in (width / height, height / width))
     figure = Figure(
-        figsize=(inch * len(titles), inch * len(rows) + 0.2),
+        figsize=(wide * len(titles), high * len(rows) + 0.2),
         dpi=110,
         layout='constrained',
     )

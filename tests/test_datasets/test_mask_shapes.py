@@ -16,7 +16,7 @@ from ccmim_mm.models import RandomMaskSampler
 
 def draw(transform, count, seed=0):
     """Masks and noise, ``(count, grid, grid)``."""
-    shape = (count, transform.grid, transform.grid)
+    shape = (count, *transform.grid)
     with seeded(seed):
         results = [transform({}) for _ in range(count)]
     noise = np.stack([r['mask_noise'] for r in results]).reshape(shape)

@@ -51,7 +51,7 @@ def step(config, plant=None):
     with torch.device('cuda'):
         model = MODELS.build(config.model).train()
         size = model.backbone.img_size
-        inputs = torch.empty(4, 3, size, size)
+        inputs = torch.empty(4, 3, *size)
         if isinstance(model, IMAE):
             inputs = [inputs, inputs]
     dtypes = set()
@@ -101,10 +101,11 @@ def test_a_step_with_a_teacher_stays_on_the_gpu(path, monkeypatch):
             num_heads=4,
             feedforward_channels=width,
         )
-        self._side = 16 * self.grid
+        side = 16 * self.grid[0]
+        self._size = side, side
         with torch.device('cuda'):
             self._network = VisionTransformer(
-                arch, self._side, 16, out_type='raw'
+                arch, side, 16, out_type='raw'
             )
             if neck:
                 embed = torch.nn.Linear(width, neck.decoder_embed_dim)

@@ -45,7 +45,7 @@ def picture_shares(encoder, data: Path, draws: int) -> np.ndarray:
     from ccmim_mm.evaluation import object_cover
 
     model = encoder.model
-    grid = math.isqrt(model.num_patches)
+    grid = model.backbone.patch_resolution
     generator = torch.Generator().manual_seed(0)
     listing = list_pictures(data / 'val')
     shares = []

@@ -1,5 +1,6 @@
 """Data transforms."""
 
+from .channels import ChannelsError, LoadChannels
 from .colours import WrappedHueColorJitter
 from .formatting import PackMaskedInputs
 from .label_maps import LoadLabelMap
@@ -9,11 +10,14 @@ from .loading import (
     UnreadablePictureError,
 )
 from .mask_shapes import BlockMaskNoise, MaskShape, UnitMaskNoise
-from .resizing import CappedResizeEdge
+from .resizing import CappedResizeEdge, ChannelsResizedCrop
 
 __all__ = [
     'BlockMaskNoise',
     'CappedResizeEdge',
+    'ChannelsError',
+    'ChannelsResizedCrop',
+    'LoadChannels',
     'LoadLabelMap',
     'LoadReadableImage',
     'LoadUprightImage',

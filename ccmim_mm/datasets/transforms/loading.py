@@ -1,5 +1,6 @@
 """Reading pictures of any common kind as upright three-channel arrays."""
 
+import contextlib
 import io
 import os
 import re
@@ -23,6 +24,9 @@ from .depth import (
 
 #: A file of more bytes is taken for no picture. Chosen here.
 MAX_BYTES = 1 << 30
+#: How NumPy's arrays and TIFFs begin.
+ARRAY = b'\x93NUMPY'
+TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 
 
 class UnreadablePictureError(OSError):
@@ -45,11 +49,32 @@ class UnreadablePictureError(OSError):
         return type(self), (self.path, self.reason)
 
 
-def unreadable(path: str, error: Exception) -> UnreadablePictureError:
+def unreadable(
+    path: str, error: Exception, hint: str = ''
+) -> UnreadablePictureError:
     """What a decoder said about a file, the same every time."""
     # Pillow names its buffer by an address that changes.
     text = re.sub(r' <_io\.BytesIO object at 0x\w+>', '', str(error))
-    return UnreadablePictureError(path, f'{type(error).__name__}: {text}')
+    return UnreadablePictureError(
+        path, f'{type(error).__name__}: {text}{hint}'
+    )
+
+
+def many_channels(data: bytes) -> str:
+    """What helps with a file that is no RGB; nothing if it is none such."""
+    count = 0
+    if data.startswith(ARRAY):
+        return ': --channels N trains on arrays of N channels'
+    if data.startswith(TIFF):
+        # A broken one raises nearly anything.
+        with contextlib.suppress(Exception):
+            import tifffile
+
+            with tifffile.TiffFile(io.BytesIO(data)) as file:
+                count = file.pages.first.samplesperpixel
+    if count <= len('RGBA'):
+        return ''
+    return f': it has {count} channels: --channels {count} trains on such'
 
 
 def read_file(path: str, backend_args: dict | None = None) -> bytes:
@@ -148,7 +173,7 @@ class LoadUprightImage(LoadImageFromFile):
         """
         if 'img' in results:
             return results
-        path = results['img_path']
+        path, data = results['img_path'], b''
         try:
             data = read_file(path, self.backend_args)
             with Image.open(io.BytesIO(data)) as image:
@@ -156,7 +181,7 @@ class LoadUprightImage(LoadImageFromFile):
         # Decoders raise nearly anything on broken data (struct.error,
         # ValueError, SyntaxError, DecompressionBombError, ...).
         except Exception as error:
-            raise unreadable(path, error) from error
+            raise unreadable(path, error, many_channels(data)) from error
         results['img'] = img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results

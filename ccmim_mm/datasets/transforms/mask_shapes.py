@@ -12,6 +12,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.registry import TRANSFORMS
 
+from ...grids import Size, as_pair, as_size
+
 #: The noise has 24 bits, which fit float32 exactly; half of them is 0.5.
 _HALF = 1 << 23
 
@@ -19,21 +21,22 @@ _HALF = 1 << 23
 class MaskShape(BaseTransform):
     """Masks a part of a grid of patches.
 
-    Added keys: ``mask_noise``, ``(grid * grid,)`` float32, in [0.5, 1) on
+    Added keys: ``mask_noise``, ``(L,)`` float32, in [0.5, 1) on
     masked patches and in [0, 0.5) on the others, and ``num_masked``, how
     many are.
 
     Args:
-        grid: Patches along a side of the model's input.
+        grid: Rows and columns of patches of the model's input; one number is
+            both.
         mask_ratio: Share to hide, in (0, 1).
 
     Raises:
         ValueError: If the ratio leaves none of either kind.
     """
 
-    def __init__(self, grid: int, mask_ratio: float) -> None:
-        patches = grid * grid
-        self.grid = grid
+    def __init__(self, grid: Size, mask_ratio: float) -> None:
+        self.grid = as_pair(grid)
+        patches = self.grid[0] * self.grid[1]
         self.mask_ratio = mask_ratio
         self.num_masked = patches - int(patches * (1 - mask_ratio))
         if not 0 < self.num_masked < patches:
@@ -44,7 +47,7 @@ class MaskShape(BaseTransform):
             )
 
     def mask(self) -> np.ndarray:
-        """A mask, ``(grid, grid)`` bool, drawn from numpy's generator."""
+        """A mask, ``(rows, columns)`` bool, drawn from numpy's generator."""
         raise NotImplementedError
 
     def transform(self, results: dict) -> dict:
@@ -65,7 +68,8 @@ class BlockMaskNoise(MaskShape):
     the corners that fit, so that every patch is hidden sometimes.
 
     Args:
-        grid: Patches along a side of the model's input.
+        grid: Rows and columns of patches of the model's input; one number is
+            both.
         mask_ratio: Share to hide, in (0, 1): that of the model's sampler.
         min_block: Smallest area of a rectangle, in patches, > 0. BEiT's is
             16, on a grid of 14; for another grid the same share of it is
@@ -76,7 +80,7 @@ class BlockMaskNoise(MaskShape):
 
     def __init__(
         self,
-        grid: int,
+        grid: Size,
         mask_ratio: float = 0.4,
         min_block: int = 16,
         max_aspect: float = 1 / 0.3,
@@ -86,8 +90,8 @@ class BlockMaskNoise(MaskShape):
         self.log_aspect = math.log(max_aspect)
 
     def mask(self) -> np.ndarray:
-        """A mask, ``(grid, grid)`` bool."""
-        mask = np.zeros((self.grid, self.grid), bool)
+        """A mask, ``(rows, columns)`` bool."""
+        mask = np.zeros(self.grid, bool)
         while (left := self.num_masked - int(mask.sum())) > 0:
             if not self._add_block(mask, left):
                 visible = np.flatnonzero(~mask)
@@ -104,10 +108,11 @@ class BlockMaskNoise(MaskShape):
             )
             height = round(math.sqrt(area * aspect))
             width = round(math.sqrt(area / aspect))
-            if not (0 < height < self.grid and 0 < width < self.grid):
+            rows, columns = self.grid
+            if not (0 < height < rows and 0 < width < columns):
                 continue
-            top = np.random.randint(self.grid - height + 1)
-            start = np.random.randint(self.grid - width + 1)
+            top = np.random.randint(rows - height + 1)
+            start = np.random.randint(columns - width + 1)
             block = mask[top : top + height, start : start + width]
             if 0 < block.size - int(block.sum()) <= left:
                 block[:] = True
@@ -116,7 +121,7 @@ class BlockMaskNoise(MaskShape):
 
     def __repr__(self) -> str:
         return (
-            f'{type(self).__name__}(grid={self.grid}, '
+            f'{type(self).__name__}(grid={as_size(self.grid)}, '
             f'mask_ratio={self.mask_ratio}, min_block={self.min_block})'
         )
 
@@ -130,7 +135,8 @@ class UnitMaskNoise(MaskShape):
     the ratio that it needs.
 
     Args:
-        grid: Patches along a side of the model's input.
+        grid: Rows and columns of patches of the model's input; one number is
+            both.
         unit: Patches along a side of a unit; divides ``grid``. SimMIM's are
             of 32 pixels, two patches of 16.
         mask_ratio: Share of the units to hide, in (0, 1). SimMIM's is 0.6.
@@ -140,16 +146,18 @@ class UnitMaskNoise(MaskShape):
     """
 
     def __init__(
-        self, grid: int, unit: int = 2, mask_ratio: float = 0.6
+        self, grid: Size, unit: int = 2, mask_ratio: float = 0.6
     ) -> None:
-        if grid % unit:
+        pair = as_pair(grid)
+        if any(side % unit for side in pair):
             raise ValueError(
-                f'UnitMaskNoise: a grid of {grid} patches has no whole units '
-                f'of {unit}: set unit to a divisor of {grid}'
+                f'UnitMaskNoise: a grid of {as_size(pair)} patches has no '
+                f'whole units of {unit}: set unit to a divisor of '
+                f'{math.gcd(*pair)}'
             )
         super().__init__(grid, mask_ratio)
         self.unit = unit
-        units = (grid // unit) ** 2
+        units = (pair[0] // unit) * (pair[1] // unit)
         hidden = math.ceil(mask_ratio * units)
         if hidden == units:
             raise ValueError(
@@ -159,16 +167,16 @@ class UnitMaskNoise(MaskShape):
         self.num_masked = hidden * unit**2
 
     def mask(self) -> np.ndarray:
-        """A mask, ``(grid, grid)`` bool."""
-        side = self.grid // self.unit
-        units = np.zeros(side * side, bool)
+        """A mask, ``(rows, columns)`` bool."""
+        rows, columns = (side // self.unit for side in self.grid)
+        units = np.zeros(rows * columns, bool)
         hidden = self.num_masked // self.unit**2
         units[np.random.permutation(units.size)[:hidden]] = True
         whole = np.ones((self.unit, self.unit), bool)
-        return np.kron(units.reshape(side, side), whole)
+        return np.kron(units.reshape(rows, columns), whole)
 
     def __repr__(self) -> str:
         return (
-            f'{type(self).__name__}(grid={self.grid}, unit={self.unit}, '
-            f'mask_ratio={self.mask_ratio})'
+            f'{type(self).__name__}(grid={as_size(self.grid)}, '
+            f'unit={self.unit}, mask_ratio={self.mask_ratio})'
         )

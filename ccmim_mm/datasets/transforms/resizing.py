@@ -1,9 +1,22 @@
-"""Resizing that thin pictures do not make expensive."""
+"""Resizing to two sides, of any channels, and of thin pictures cheaply."""
+
+from collections.abc import Sequence
 
 import mmcv
 import numpy as np
 from mmengine.registry import TRANSFORMS
-from mmpretrain.datasets.transforms import ResizeEdge
+from mmpretrain.datasets.transforms import RandomResizedCrop, ResizeEdge
+from PIL import Image
+
+from ...grids import Size, as_pair
+
+_RESAMPLE = dict(
+    nearest=Image.Resampling.NEAREST,
+    bilinear=Image.Resampling.BILINEAR,
+    bicubic=Image.Resampling.BICUBIC,
+    area=Image.Resampling.BOX,
+    lanczos=Image.Resampling.LANCZOS,
+)
 
 
 @TRANSFORMS.register_module()
@@ -17,7 +30,8 @@ class CappedResizeEdge(ResizeEdge):
     resized along, by nearest neighbours.
 
     Args:
-        scale: Length of the edge after resizing, in pixels.
+        scale: Length of the edge after resizing, in pixels; or height and
+            width that the picture is to cover, one of them exactly.
         max_aspect: Longer over shorter edge, at least 1; 8 is chosen here.
         **kwargs: ``edge``, ``backend``, ``interpolation`` of the parent.
 
@@ -25,8 +39,10 @@ class CappedResizeEdge(ResizeEdge):
         ValueError: If ``max_aspect`` is below 1.
     """
 
-    def __init__(self, scale: int, max_aspect: float = 8, **kwargs) -> None:
-        super().__init__(scale, **kwargs)
+    def __init__(self, scale: Size, max_aspect: float = 8, **kwargs) -> None:
+        pair = as_pair(scale)
+        super().__init__(min(pair), **kwargs)
+        self.cover = pair
         if max_aspect < 1:
             raise ValueError(f'max_aspect must be >= 1, got {max_aspect}')
         self.max_aspect = max_aspect
@@ -37,7 +53,18 @@ class CappedResizeEdge(ResizeEdge):
         if self.edge != 'long':
             for name in ('img', *fields):
                 results[name] = self._middle(results[name])
-        results = super().transform(results)
+        if self.cover[0] == self.cover[1] and _is_plain(results['img']):
+            results = super().transform(results)
+        else:
+            height, width = self._size(*results['img'].shape[:2])
+            results['scale'] = (width, height)
+            results['img'] = resize(
+                results['img'],
+                (height, width),
+                self.interpolation,
+                self.backend,
+            )
+            results['img_shape'] = (height, width)
         for name in fields:
             results[name] = mmcv.imresize(
                 results[name],
@@ -47,9 +74,87 @@ class CappedResizeEdge(ResizeEdge):
             )
         return results
 
+    def _size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width to come; of one edge as the parent has them."""
+        if self.cover[0] != self.cover[1]:
+            least = self.cover
+            scale = max(least[0] / height, least[1] / width)
+            return (
+                max(least[0], round(height * scale)),
+                max(least[1], round(width * scale)),
+            )
+        wide = dict(
+            short=width < height,
+            long=width > height,
+            width=True,
+            height=False,
+        )
+        if wide[self.edge]:
+            return int(self.scale * height / width), self.scale
+        return self.scale, int(self.scale * width / height)
+
     def _middle(self, picture: np.ndarray) -> np.ndarray:
         height, width = picture.shape[:2]
-        longest = int(self.max_aspect * min(height, width))
+        aspect = self.max_aspect * max(self.cover) / min(self.cover)
+        longest = int(aspect * min(height, width))
         top = max(0, height - longest) // 2
         left = max(0, width - longest) // 2
         return picture[top : top + longest, left : left + longest]
+
+
+@TRANSFORMS.register_module()
+class ChannelsResizedCrop(RandomResizedCrop):
+    """mmpretrain's ``RandomResizedCrop``, of any channels and numbers.
+
+    The same crops; resized channel by channel in float32. Takes the parent's
+    arguments; ``backend`` is Pillow's, which no other has antialiasing.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Crop and resize ``results['img']``, ``(H, W, C)``."""
+        picture = results['img']
+        top, left, height, width = self.rand_crop_params(picture)
+        picture = picture[top : top + height, left : left + width]
+        rows, columns = self.scale
+        results['img'] = resize(picture, (rows, columns), self.interpolation)
+        results['img_shape'] = results['img'].shape[:2]
+        return results
+
+
+def resize(
+    picture: np.ndarray,
+    size: Sequence[int],
+    interpolation: str,
+    backend: str = 'pillow',
+) -> np.ndarray:
+    """Resize a picture of bytes as mmcv does it, others channel by channel.
+
+    Args:
+        picture: ``(H, W, C)``, of numbers.
+        size: Height and width to come.
+        interpolation: One of mmcv's.
+        backend: For a picture of bytes.
+
+    Returns:
+        ``(*size, C)``, uint8 or float32.
+    """
+    height, width = size
+    if _is_plain(picture):
+        return mmcv.imresize(
+            picture,
+            (width, height),
+            interpolation=interpolation,
+            backend=backend,
+        )
+    planes = (
+        Image.fromarray(plane).resize(
+            (width, height), _RESAMPLE[interpolation]
+        )
+        for plane in np.moveaxis(picture.astype(np.float32), 2, 0)
+    )
+    return np.stack([np.asarray(plane) for plane in planes], axis=2)
+
+
+def _is_plain(picture: np.ndarray) -> bool:
+    """Whether mmcv's Pillow resizes it."""
+    return picture.dtype == np.uint8 and picture.shape[2:] == (3,)

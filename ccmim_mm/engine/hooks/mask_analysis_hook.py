@@ -1,7 +1,5 @@
 """Whether masks follow the attention, and where the attention lies."""
 
-import math
-
 import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
@@ -84,7 +82,7 @@ class MaskAnalysisHook(Hook):
         samples = batch['data_samples']
         if 'gt_seg_map' in samples[0] and isinstance(model, MaskedMethod):
             maps = [torch.as_tensor(s.gt_seg_map).squeeze() for s in samples]
-            grid = math.isqrt(model.num_patches)
+            grid = model.backbone.patch_resolution
             self.cover = object_cover(torch.stack(maps), grid)
 
     @master_only

@@ -1,5 +1,6 @@
 """Pictures of what a run hides, attends to and reconstructs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.dist import master_only
@@ -11,7 +12,7 @@ from PIL import Image
 from ...datasets.fixed_pictures import load_fixed_pictures
 from ...evaluation import undisturbed
 from ...models import PretrainMethod
-from ...visualization import draw_panel, to_pixels
+from ...visualization import as_rgb, draw_panel
 from .looking import optional
 
 
@@ -29,6 +30,8 @@ class PanelHook(Hook):
         interval: Epochs between panels; the last epoch is always drawn.
         num_pictures: Pictures, spread evenly over the dataset.
         seed: Seed of the masks, the same in every panel.
+        channels: Those of pictures that are no RGB to show as red, green and
+            blue; None is the first three, or the first alone.
     """
 
     def __init__(
@@ -37,11 +40,13 @@ class PanelHook(Hook):
         interval: int = 10,
         num_pictures: int = 6,
         seed: int = 0,
+        channels: Sequence[int] | None = None,
     ) -> None:
         self.dataset = dataset
         self.interval = interval
         self.num_pictures = num_pictures
         self.seed = seed
+        self.channels = channels
         self.batch: dict | None = None
 
     def before_train(self, runner) -> None:
@@ -78,12 +83,12 @@ class PanelHook(Hook):
                 name = type(model).__name__
                 runner.logger.info(f'No panels: {name} has nothing to show')
             return
-        shown = dict(picture=inputs) | panel
         drawn = draw_panel(
-            {
-                k: to_pixels(v, model.data_preprocessor)
-                for k, v in shown.items()
-            }
+            as_rgb(
+                dict(picture=inputs) | panel,
+                model.data_preprocessor,
+                self.channels,
+            )
         )
         folder = Path(runner.work_dir, 'panels')
         folder.mkdir(exist_ok=True)

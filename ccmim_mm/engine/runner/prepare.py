@@ -22,6 +22,7 @@ from ...datasets.coco import complete_coco, read_coco
 from ...datasets.data_root import apply_data_root, evaluators, kind_of, parts
 from ...files import write_atomic
 from ...registry import SCOPE
+from .pixel_statistics import fill_in_pixel_statistics
 
 
 def prepare(cfg: Config) -> Config:
@@ -33,6 +34,7 @@ def prepare(cfg: Config) -> Config:
     Raises:
         ImportError: If what the task needs is not installed.
         FileNotFoundError: If the data folder lacks what the task needs.
+        UnreadablePictureError: If pictures have other channels than asked.
         ValueError: If the classes or annotations do not fit, or these are
             pickles.
     """
@@ -42,6 +44,7 @@ def prepare(cfg: Config) -> Config:
     if cfg.get('train_dataloader') and has_classes(cfg):
         apply_classes(cfg)
         complete_annotations(cfg)
+    fill_in_pixel_statistics(cfg)
     _refuse_pickles(cfg)
     return cfg
 

@@ -1,6 +1,5 @@
 """What engine, checkpoints, evaluation and pictures may know of a method."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -8,6 +7,7 @@ import torch
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor
 
+from ...grids import grid_of
 from .colours import in_colours
 
 
@@ -53,7 +53,7 @@ class PretrainMethod(BaseSelfSupervisor):
         """Features of whole pictures to judge the encoder by.
 
         Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            inputs: Normalised pictures, ``(B, C, H, W)``.
 
         Returns:
             ``(B, C)`` each, by a name.
@@ -118,19 +118,20 @@ class PretrainMethod(BaseSelfSupervisor):
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
         """What there is to see, by title; nothing if there is nothing.
 
-        Here the ``features`` of the patches in colours, if there are any on
-        a square grid.
+        Here the ``features`` of the patches in colours, if there are any
+        that fill the pictures.
 
         Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            inputs: Normalised pictures, ``(B, C, H, W)``.
             seed: Of what is random in it.
 
         Returns:
-            Pictures in the range of ``inputs``, ``(B, 3, H, W)``, or a value
-            a patch, ``(B, L)``.
+            Pictures in the range of ``inputs``, ``(B, C, H, W)``; colours in
+            [-2, 2], ``(B, 3, H, W)``; or a value a patch, ``(B, L)``.
         """
         patches = _patches(self.extract_feat(inputs))
-        if patches is None or not _is_square(patches.shape[1]):
+        size = inputs.shape[-2:]
+        if patches is None or grid_of(patches.shape[1], size) is None:
             return {}
         return in_colours(inputs, dict(features=patches))
 
@@ -155,7 +156,7 @@ def features_of(model: Any, inputs: Tensor) -> dict[str, Tensor]:
 
     Args:
         model: A method of this project, or any with ``extract_feat``.
-        inputs: Normalised pictures, ``(B, 3, H, W)``.
+        inputs: Normalised pictures, ``(B, C, H, W)``.
 
     Returns:
         See :func:`pool`.
@@ -170,7 +171,7 @@ def patch_features_of(model: Any, inputs: Tensor) -> Tensor:
 
     Args:
         model: See :func:`features_of`.
-        inputs: Normalised pictures, ``(B, 3, H, W)``.
+        inputs: Normalised pictures, ``(B, C, H, W)``.
 
     Raises:
         ValueError: If the model has one vector a picture.
@@ -191,7 +192,7 @@ def branch_latents_of(
 
     Args:
         model: See :func:`features_of`.
-        inputs: Normalised mixtures, ``(B, 3, H, W)``.
+        inputs: Normalised mixtures, ``(B, C, H, W)``.
 
     Returns:
         See :meth:`PretrainMethod.branch_latents`.
@@ -236,10 +237,6 @@ def _patches(output: Tensor | tuple | list) -> Tensor | None:
     if output.ndim == 4:
         return output.flatten(2).transpose(1, 2)
     return output[:, 1:] if output.ndim == 3 else None
-
-
-def _is_square(count: int) -> bool:
-    return math.isqrt(count) ** 2 == count
 
 
 def _last(output: Tensor | tuple | list) -> Tensor:

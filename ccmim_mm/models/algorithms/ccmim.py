@@ -19,7 +19,7 @@ class Explanation(NamedTuple):
     Attributes:
         scores: ``(B, L)`` attention scores of the patches.
         mask: ``(B, L)``, 1 = masked.
-        images: ``(B, 3, H, W)`` predicted pictures in the range of the
+        images: ``(B, C, H, W)`` predicted pictures in the range of the
             normalised input, every patch, visible ones included; None if
             the head predicts no pixels.
     """
@@ -107,7 +107,7 @@ class CCMIM(MaskedMethod):
         """One training step's losses (section 3 of the paper, as released).
 
         Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            inputs: Normalised pictures, ``(B, C, H, W)``.
             data_samples: One a picture; a ``mask_noise`` field ``(L,)`` in
                 them, uniform in [0, 1), replaces the noise drawn here.
 
@@ -153,7 +153,7 @@ class CCMIM(MaskedMethod):
         """Mask pictures and predict them back, for a person to look at.
 
         Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            inputs: Normalised pictures, ``(B, C, H, W)``.
             seed: Seed of the masks.
             mask: ``(B, L)``, 1 = masked, in place of a sampled one; of every
                 picture as many patches.
@@ -176,7 +176,8 @@ class CCMIM(MaskedMethod):
         """Attention, mask, prediction and features, see the parent."""
         scores, mask, images = self.explain(inputs, seed)
         hidden = self.head.unpatchify(
-            mask[..., None].expand(-1, -1, 3 * self.head.patch_size**2)
+            mask[..., None].expand(-1, -1, self.head.patch_size**2),
+            inputs.shape[-2:],
         )
         panel = dict(attention=scores, masked=inputs * (1 - hidden))
         if images is not None:

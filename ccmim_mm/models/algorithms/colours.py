@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...grids import grid_of
+
 
 def in_colours(
     inputs: Tensor, features: dict[str, Tensor]
@@ -17,19 +19,20 @@ def in_colours(
     compared, whatever basis the features have (chosen here).
 
     Args:
-        inputs: Normalised pictures, ``(B, 3, H, W)``.
-        features: ``(B, L, D)`` each, L a square; the first have the
-            directions. What is not finite counts as 0.
+        inputs: Normalised pictures, ``(B, C, H, W)``.
+        features: ``(B, L, D)`` each, of patches that fill the pictures; the
+            first have the directions. What is not finite counts as 0.
 
     Returns:
-        ``(B, 3, H, W)`` each, in the range of ``inputs``.
+        ``(B, 3, H, W)`` each, in [-2, 2]: the range of normalised pictures.
     """
     finite = {
         name: value.float().nan_to_num(0.0, 0.0, 0.0)
         for name, value in features.items()
     }
     first = next(iter(finite.values()))
-    grid = round(first.shape[1] ** 0.5)
+    grid = grid_of(first.shape[1], inputs.shape[-2:])
+    assert grid is not None
     rows = first.flatten(0, 1)
     centre = rows.mean(0)
     _, _, directions = torch.linalg.svd(rows - centre, full_matrices=False)
@@ -40,6 +43,6 @@ def in_colours(
     coloured = {}
     for name, value in finite.items():
         colours = ((value - centre) @ directions[:3].T / scale).clamp(-2, 2)
-        square = colours.mT.unflatten(2, (grid, grid))
-        coloured[name] = F.interpolate(square, inputs.shape[-2:])
+        spread = colours.mT.unflatten(2, grid)
+        coloured[name] = F.interpolate(spread, inputs.shape[-2:])
     return coloured

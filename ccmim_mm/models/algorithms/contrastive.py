@@ -14,6 +14,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from ..layers import sincos_table
 from ..layers.partial_layer import cls_attention
 from .base import Curve, PretrainMethod
 
@@ -52,7 +53,7 @@ class ContrastiveMethod(PretrainMethod):
         """One training step's losses, mmpretrain's.
 
         Args:
-            inputs: Two views of each picture, ``(B, 3, H, W)`` each.
+            inputs: Two views of each picture, ``(B, C, H, W)`` each.
             data_samples: One a picture; not used.
 
         Returns:
@@ -74,7 +75,7 @@ class ContrastiveMethod(PretrainMethod):
         return losses | contrast_measures(queries, logits, labels)
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Features of whole pictures ``(B, 3, H, W)``.
+        """Features of whole pictures ``(B, C, H, W)``.
 
         Returns:
             Of a ViT every token, ``((B, L + 1, C),)``, CLS first; of another
@@ -89,6 +90,20 @@ class ContrastiveMethod(PretrainMethod):
             return vit(inputs)
         finally:
             vit.out_type = kept
+
+    def init_weights(self) -> None:
+        """Initialise as the parents do, in raster order.
+
+        Of a grid that is not square mmpretrain's MoCo v3 has the positions
+        column by column.
+        """
+        super().init_weights()
+        vit = self.backbone
+        if isinstance(vit, MoCoV3ViT):
+            rows, columns = vit.patch_resolution
+            if rows != columns:
+                table = sincos_table((rows, columns), vit.embed_dims)
+                vit.pos_embed.data.copy_(table)
 
     @torch.no_grad()
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:

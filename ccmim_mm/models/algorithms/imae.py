@@ -106,7 +106,7 @@ class IMAE(TeacherMethod):
 
         Args:
             inputs: The first and the second pictures, normalised,
-                ``(B, 3, H, W)`` each, as :class:`PicturePairs` has them.
+                ``(B, C, H, W)`` each, as :class:`PicturePairs` has them.
             data_samples: One a pair; a ``mask_noise`` field ``(L,)`` in
                 them, uniform in [0, 1), replaces the noise drawn here.
 
@@ -167,7 +167,7 @@ class IMAE(TeacherMethod):
         """How much of each first picture there is in a step's mixtures.
 
         Args:
-            pictures: ``(B, 3, H, W)``.
+            pictures: ``(B, C, H, W)``.
 
         Returns:
             ``(B, 1, 1, 1)`` or, one for all, ``(1, 1, 1, 1)``, in [0, 1).
@@ -263,7 +263,8 @@ class IMAE(TeacherMethod):
         noise = torch.rand(scores.shape, generator=generator)
         ids = self.mask_sampler(scores, noise.to(scores.device))
         hidden = self.head.unpatchify(
-            ids.mask[..., None].expand(-1, -1, 3 * self.head.patch_size**2)
+            ids.mask[..., None].expand(-1, -1, self.head.patch_size**2),
+            inputs.shape[-2:],
         )
         panel = dict(
             other=other,

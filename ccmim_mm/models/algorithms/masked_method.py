@@ -59,14 +59,14 @@ class MaskedMethod(PretrainMethod):
             )
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor]:
-        """Features of whole pictures ``(B, 3, H, W)``: ``((B, L+1, C),)``."""
+        """Features of whole pictures ``(B, C, H, W)``: ``((B, L+1, C),)``."""
         return self.backbone(inputs)
 
     def attention(self, inputs: Tensor) -> Tensor:
         """The encoder's CLS attention to the patches of whole pictures.
 
         Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            inputs: Normalised pictures, ``(B, C, H, W)``.
 
         Returns:
             ``(B, L)``, see :meth:`MaskedViT.score`.
@@ -86,7 +86,7 @@ class MaskedMethod(PretrainMethod):
         """The noise that the masks are drawn from.
 
         Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            inputs: Normalised pictures, ``(B, C, H, W)``.
             data_samples: One a picture, with or without a ``mask_noise``
                 field ``(L,)``.
 
@@ -125,17 +125,28 @@ class MaskedMethod(PretrainMethod):
 
     def _check_decoder(self) -> None:
         """Refuse a decoder or a head of other patches, naming the fix."""
-        patches = self.num_patches
-        patch_size = self.backbone.patch_embed.projection.kernel_size[0]
-        if self.neck.num_patches != patches:
+        projection = self.backbone.patch_embed.projection
+        patch_size, channels = (
+            projection.kernel_size[0],
+            projection.in_channels,
+        )
+        rows, columns = self.backbone.patch_resolution
+        if self.neck.grid != (rows, columns):
+            patches = rows**2 if rows == columns else (rows, columns)
             raise ValueError(
                 f'model.neck.num_patches={self.neck.num_patches} but the '
-                f'encoder has {patches} patches: set it to {patches}'
+                f'encoder has {self.num_patches} patches: set it to {patches}'
             )
         if self.head.patch_size != patch_size:
             raise ValueError(
                 f'model.head.patch_size={self.head.patch_size} but the '
                 f'encoder has patches of {patch_size}: set it to {patch_size}'
+            )
+        if self.head.in_channels != channels:
+            raise ValueError(
+                f'model.head.in_channels={self.head.in_channels} but the '
+                f'encoder takes pictures of {channels} channels: set it to '
+                f'{channels}, and model.neck.in_chans'
             )
 
     def _check_shapes(self, data_samples: Iterable[DataSample]) -> None:

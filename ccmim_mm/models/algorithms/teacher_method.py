@@ -67,12 +67,13 @@ class TeacherMethod(MaskedMethod):
                 'patches: set model.backbone.mask_token=True'
             )
         self._pixels = data_preprocessor or {}
-        mean = self._pixels.get('mean') or [0.0] * 3
-        std = self._pixels.get('std') or [1.0] * 3
+        channels = self.backbone.patch_embed.projection.in_channels
+        mean = self._pixels.get('mean') or [0.0] * channels
+        std = self._pixels.get('std') or [1.0] * channels
         built = MODELS.build(
             teacher,
             default_args=dict(
-                grid=round(self.num_patches**0.5),
+                grid=self.backbone.patch_resolution,
                 img_size=self.backbone.img_size,
                 pixels=(mean, std),
             ),
@@ -94,7 +95,7 @@ class TeacherMethod(MaskedMethod):
         """One training step's losses.
 
         Args:
-            inputs: Normalised pictures, ``(B, 3, H, W)``.
+            inputs: Normalised pictures, ``(B, C, H, W)``.
             data_samples: One a picture; a ``mask_noise`` field ``(L,)`` in
                 them, in [0, 1), replaces the noise drawn here.
 
@@ -112,7 +113,9 @@ class TeacherMethod(MaskedMethod):
 
     def before_training(self, trust: bool = False) -> None:
         """Read the teacher, see the parent."""
-        if not self._pixels.get('bgr_to_rgb', self._pixels.get('to_rgb')):
+        if self.backbone.patch_embed.projection.in_channels == len(
+            'RGB'
+        ) and not self._pixels.get('bgr_to_rgb', self._pixels.get('to_rgb')):
             raise ValueError(
                 'the teacher sees RGB, and the pictures are read as BGR: set '
                 'data_preprocessor.bgr_to_rgb=True'
@@ -164,9 +167,9 @@ class TeacherMethod(MaskedMethod):
         generator = torch.Generator().manual_seed(seed)
         noise = torch.rand(scores.shape, generator=generator)
         ids = self.mask_sampler(scores, noise.to(scores.device))
-        grid = round(self.num_patches**0.5)
+        grid = self.backbone.patch_resolution
         hidden = F.interpolate(
-            ids.mask.unflatten(1, (1, grid, grid)), inputs.shape[-1:] * 2
+            ids.mask.unflatten(1, (1, *grid)), inputs.shape[-2:]
         )
         features = dict(teacher=self.teacher(inputs).patches)
         if self.head.predict is not None:

@@ -12,7 +12,8 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..layers import gather_tokens
+from ...grids import Size, as_pair, as_size, in_words
+from ..layers import gather_tokens, sincos_table
 from ..layers.partial_layer import NO_ROWS
 
 CLS_ROW = slice(0, 1)
@@ -29,8 +30,9 @@ class MaskedViT(MAEViT):
 
     Args:
         arch: See :class:`mmpretrain.models.VisionTransformer`.
-        img_size: Side of the (square) input, in pixels.
+        img_size: Side of a square input, in pixels, or height and width.
         patch_size: Side of a patch, in pixels; divides ``img_size``.
+        in_channels: Channels of a picture.
         score_layers: ``'all'`` sums the CLS attention over every layer (the
             ccMIM release); an integer k over the first k layers only, and
             nothing behind the k-th row is computed (k = 1: its figure).
@@ -53,8 +55,9 @@ class MaskedViT(MAEViT):
     def __init__(
         self,
         arch: str | dict = 'b',
-        img_size: int = 224,
+        img_size: Size = 224,
         patch_size: int = 16,
+        in_channels: int = 3,
         score_layers: Literal['all'] | int = 'all',
         mask_token: bool = False,
         with_cp: bool = False,
@@ -65,20 +68,22 @@ class MaskedViT(MAEViT):
         norm_cfg: dict = dict(type='LN', eps=1e-6),
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        if img_size % patch_size:
+        pair = as_pair(img_size)
+        if any(side % patch_size for side in pair):
+            whole = [side // patch_size * patch_size for side in pair]
             raise ValueError(
-                f'img_size={img_size} is not divisible by '
+                f'img_size={as_size(pair)} is not divisible by '
                 f'patch_size={patch_size}: set model.backbone.img_size to '
-                f'a multiple, e.g. {img_size // patch_size * patch_size}'
+                f'a multiple, e.g. {as_size((whole[0], whole[1]))}'
             )
         settings = arch if isinstance(arch, dict) else self.arch_zoo[arch]
         super().__init__(
             # The layers are made here, of the config's type.
             arch=dict(settings, num_layers=0),
             out_indices=[0],
-            img_size=img_size,
+            img_size=pair,
             patch_size=patch_size,
-            patch_cfg=patch_cfg,
+            patch_cfg=dict(in_channels=in_channels) | patch_cfg,
             norm_cfg=norm_cfg,
             init_cfg=init_cfg,
         )
@@ -111,21 +116,27 @@ class MaskedViT(MAEViT):
         self.mask_token = None
         if mask_token:
             self.mask_token = nn.Parameter(torch.zeros(1, 1, self.embed_dims))
-        self.img_size = img_size
+        self.img_size: tuple[int, int] = pair
         self.score_layers = depth
         self.with_cp = with_cp
 
     def init_weights(self) -> None:
         """Initialise as MAE does, unless weights are loaded instead."""
+        # Without MAEViT's own: it is for square grids, and would overwrite
+        # embeddings that were loaded.
+        VisionTransformer.init_weights(self)
         if isinstance(self.init_cfg, dict) and (
             self.init_cfg['type'] == 'Pretrained'
         ):
-            # MAEViT would overwrite the loaded embeddings (and does so).
-            VisionTransformer.init_weights(self)
-        else:
-            super().init_weights()
-            if self.mask_token is not None:
-                nn.init.normal_(self.mask_token, std=0.02)
+            return
+        table = sincos_table(self.patch_resolution, self.embed_dims)
+        self.pos_embed.data.copy_(table)
+        nn.init.xavier_uniform_(
+            self.patch_embed.projection.weight.data.flatten(1)
+        )
+        nn.init.normal_(self.cls_token, std=0.02)
+        if self.mask_token is not None:
+            nn.init.normal_(self.mask_token, std=0.02)
 
     def train(self, mode: bool = True) -> Self:
         """Switch the mode and return self, which the parent forgets to."""
@@ -136,20 +147,30 @@ class MaskedViT(MAEViT):
         """Embed every patch and add its position.
 
         Args:
-            inputs: Normalised pictures, ``(B, 3, img_size, img_size)``.
+            inputs: Normalised pictures, ``(B, in_channels, H, W)`` of
+                ``img_size``.
 
         Returns:
             ``(B, L, C)``, without the CLS token.
 
         Raises:
-            ValueError: If the pictures have another size.
+            ValueError: If the pictures have another size or number of
+                channels.
         """
-        if inputs.shape[-2:] != (self.img_size, self.img_size):
+        if inputs.shape[-2:] != self.img_size:
             raise ValueError(
-                f'got pictures of {tuple(inputs.shape[-2:])} pixels but '
-                f'model.backbone.img_size={self.img_size}: set the crop of '
+                f'got pictures of {in_words(inputs.shape[-2:])} pixels but '
+                f'model.backbone.img_size={as_size(self.img_size)}: set the '
+                'crop of '
                 'the pipeline and img_size to the same number, as --img-size '
                 'does in all parts'
+            )
+        channels = self.patch_embed.projection.in_channels
+        if inputs.shape[1] != channels:
+            raise ValueError(
+                f'got pictures of {inputs.shape[1]} channels but '
+                f'model.backbone.in_channels={channels}: --channels '
+                f'{inputs.shape[1]} sets it in all parts'
             )
         return self.patch_embed(inputs)[0] + self.pos_embed[:, 1:]
 
@@ -214,7 +235,7 @@ class MaskedViT(MAEViT):
         """Features of the whole picture, or MAE's random masking.
 
         Args:
-            x: Normalised pictures, ``(B, 3, H, W)``.
+            x: Normalised pictures, ``(B, C, H, W)``.
             mask: True masks at random as :class:`mmpretrain.MAEViT` does;
                 None or False encodes every patch.
 

@@ -1,12 +1,16 @@
 """MAE's decoder, computing nothing but the masked patches."""
 
+import math
+
 import torch
+from mmengine.model import BaseModule
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmpretrain.models import MAEPretrainDecoder
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..layers import gather_tokens
+from ...grids import Size, as_pair
+from ..layers import gather_tokens, sincos_table
 from ..task_modules import MaskIndices
 
 
@@ -20,7 +24,8 @@ class MaskedPretrainDecoder(MAEPretrainDecoder):
     them alone.
 
     Args:
-        num_patches: Patches L of the model's input.
+        num_patches: Patches L of the model's input if it is square, or its
+            rows and columns of patches.
         patch_size: Side of a patch, in pixels.
         in_chans: Channels of a picture.
         embed_dim: Width of the encoder.
@@ -33,11 +38,14 @@ class MaskedPretrainDecoder(MAEPretrainDecoder):
             pixels.
         layer: Config of a layer; a ``PartialLayer`` or relative of it.
         init_cfg: Initialisation config.
+
+    Raises:
+        ValueError: If one number of patches is no square.
     """
 
     def __init__(
         self,
-        num_patches: int = 196,
+        num_patches: Size = 196,
         patch_size: int = 16,
         in_chans: int = 3,
         embed_dim: int = 1024,
@@ -50,8 +58,9 @@ class MaskedPretrainDecoder(MAEPretrainDecoder):
         layer: dict = dict(type='PartialLayer'),
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
+        self.grid = _rows_and_columns(num_patches)
         super().__init__(
-            num_patches=num_patches,
+            num_patches=self.grid[0] * self.grid[1],
             patch_size=patch_size,
             in_chans=in_chans,
             embed_dim=embed_dim,
@@ -74,6 +83,13 @@ class MaskedPretrainDecoder(MAEPretrainDecoder):
             )
             for _ in range(decoder_depth)
         )
+
+    def init_weights(self) -> None:
+        """Initialise as the parent does, whose grid is square."""
+        BaseModule.init_weights(self)
+        width = self.decoder_pos_embed.shape[-1]
+        self.decoder_pos_embed.data.copy_(sincos_table(self.grid, width))
+        nn.init.normal_(self.mask_token, std=0.02)
 
     def forward(self, x: Tensor, ids: MaskIndices) -> Tensor:
         """Predict the masked patches.
@@ -120,3 +136,16 @@ class MaskedPretrainDecoder(MAEPretrainDecoder):
             ``(B, L, D)`` in raster order.
         """
         return super().forward(x, ids_restore)
+
+
+def _rows_and_columns(num_patches: Size) -> tuple[int, int]:
+    """See ``MaskedPretrainDecoder.num_patches``."""
+    if not isinstance(num_patches, int):
+        return as_pair(num_patches)
+    side = math.isqrt(num_patches)
+    if side**2 != num_patches:
+        raise ValueError(
+            f'model.neck.num_patches={num_patches} is no square: give rows '
+            'and columns of patches, as (8, 12)'
+        )
+    return side, side

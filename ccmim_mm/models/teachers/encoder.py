@@ -11,6 +11,8 @@ from mmengine.registry import DefaultScope
 from mmpretrain.models import VisionTransformer
 from torch import Tensor
 
+from ...grids import Size, as_pair
+
 #: Heads of the usual sizes, by width. They are 64 wide but in ViT-H.
 USUAL_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
 _LAYER = re.compile(r'backbone\.layers\.(\d+)\.ln1\.weight')
@@ -100,7 +102,7 @@ def read_weights(
 
 def build_encoder(
     weights: Weights,
-    grid: int,
+    grid: Size,
     layer: int = -1,
     final_norm: bool = False,
     heads: int | None = None,
@@ -111,8 +113,8 @@ def build_encoder(
 
     Args:
         weights: The weights.
-        grid: Patches along a side that it will see; its table of positions
-            is interpolated to it (bicubic).
+        grid: Rows and columns of patches that it will see; its table of
+            positions is interpolated to it (bicubic).
         layer: The last layer to run, from 0, or from -1 backwards.
         final_norm: Apply the norm behind the last layer.
         heads: Attention heads; None takes what the file tells, or the usual
@@ -130,7 +132,7 @@ def build_encoder(
     state, told, form, averaged = weights
     clip = form == 'clip_visual'
     projection = state['backbone.patch_embed.projection.weight']
-    width, _, patch, _ = projection.shape
+    width, channels, patch, _ = projection.shape
     hidden = len(state['backbone.layers.0.ffn.layers.0.0.weight'])
     depth = weights.layers
     if not -depth <= layer < depth:
@@ -150,8 +152,9 @@ def build_encoder(
                 num_heads=heads,
                 feedforward_channels=hidden,
             ),
-            img_size=grid * patch,
+            img_size=[count * patch for count in as_pair(grid)],
             patch_size=patch,
+            in_channels=channels,
             out_type='raw',
             norm_cfg=dict(type='LN', eps=norm_eps or (1e-5 if clip else 1e-6)),
             layer_cfgs=dict(
@@ -175,18 +178,25 @@ def build_encoder(
     return network
 
 
-def random_weights(arch: dict, patch_size: int, grid: int) -> Weights:
+def random_weights(
+    arch: dict, patch_size: int, grid: Size, channels: int = 3
+) -> Weights:
     """A teacher that has learnt nothing, the same every time: a control.
 
     Args:
         arch: See :class:`mmpretrain.models.VisionTransformer`, as a dict.
         patch_size: Side of a patch, in pixels.
-        grid: Patches along a side.
+        grid: Rows and columns of patches; one number is both.
+        channels: Of a picture.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = VisionTransformer(
-            arch, grid * patch_size, patch_size, out_type='raw'
+            arch,
+            [count * patch_size for count in as_pair(grid)],
+            patch_size,
+            in_channels=channels,
+            out_type='raw',
         )
         network.init_weights()
     state = {f'backbone.{n}': v for n, v in network.state_dict().items()}

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from ...grids import Size, as_pair
 from .encoder import Weights, build_encoder, random_weights, read_weights
 from .picture_targets import PatchHOG, PatchPixels
 
@@ -59,8 +60,8 @@ class FrozenTeacher:
             word, or the usual number of its width; for MoCo v3, whose ViT-S
             has 12 and not 6, it is needed.
         mean: Of RGB pixels in [0, 255], as the teacher was trained. None is
-            CLIP's for ``clip_visual``, for a file of this project that of
-            the run, and ImageNet's else.
+            CLIP's for ``clip_visual``, for a file of this project and for
+            other pictures than RGB that of the run, and ImageNet's else.
         std: Likewise.
         layer: The last layer to run, from 0, or from -1 backwards.
         final_norm: Apply the norm behind the last layer.
@@ -74,8 +75,9 @@ class FrozenTeacher:
         random: In place of a checkpoint, a control: the arch of a network of
             random weights, the same every time, as a dict, with
             ``patch_size``.
-        grid: Patches along a side of the student; the method sets it.
-        img_size: Side of the student's pictures, in pixels; likewise.
+        grid: Rows and columns of the student's patches, or one number for
+            both; the method sets it.
+        img_size: Size of the student's pictures, in pixels; likewise.
         pixels: ``(mean, std)`` that the student's are normalised with;
             likewise.
 
@@ -99,8 +101,8 @@ class FrozenTeacher:
         quick_gelu: bool | None = None,
         random: dict | None = None,
         *,
-        grid: int,
-        img_size: int,
+        grid: Size,
+        img_size: Size,
         pixels: tuple[Sequence[float], Sequence[float]],
     ) -> None:
         for name, value, known in (
@@ -135,7 +137,7 @@ class FrozenTeacher:
         self.width: int | None = None
         self._network: Any = None
         # Of the pictures that it sees, in pixels.
-        self._side = img_size
+        self._size = as_pair(img_size)
         self._device: torch.device | None = None
         #: From the student's pixels to its own: scale and shift by channel.
         self._affine: Tensor | None = None
@@ -175,7 +177,7 @@ class FrozenTeacher:
         else:
             self._network = _PICTURES[self.kind](self.grid)
             self.digest = hashlib.sha256(self.kind.encode()).digest()
-            blank = torch.zeros(1, 3, self._side, self._side)
+            blank = torch.zeros(1, len(self.pixels[0]), *self._size)
             self.width = self._of_pictures(blank).shape[-1]
 
     @torch.no_grad()
@@ -184,7 +186,7 @@ class FrozenTeacher:
 
         Args:
             inputs: Whole pictures as the student sees them, normalised,
-                ``(B, 3, img_size, img_size)``.
+                ``(B, C, H, W)`` of ``img_size``.
         """
         pictures = self._taken(inputs)
         if not self.has_image:
@@ -210,11 +212,10 @@ class FrozenTeacher:
         if self._affine is not None:
             scale, shift = self._affine
             inputs = inputs * scale + shift
-        side = self._side
-        if inputs.shape[-1] != side:
+        if inputs.shape[-2:] != self._size:
             # Down to fewer pixels as Pillow does it.
             inputs = F.interpolate(
-                inputs, (side, side), mode='bicubic', antialias=True
+                inputs, self._size, mode='bicubic', antialias=True
             )
         return inputs
 
@@ -222,7 +223,9 @@ class FrozenTeacher:
         if self.random is not None:
             arch = dict(self.random)
             patch_size = arch.pop('patch_size')
-            weights = random_weights(arch, patch_size, self.grid)
+            weights = random_weights(
+                arch, patch_size, self.grid, len(self.pixels[0])
+            )
         elif self.checkpoint is None:
             raise ValueError(
                 'the method learns from a teacher, and the config names none: '
@@ -245,14 +248,24 @@ class FrozenTeacher:
         # Its own eval() forgets to return it.
         network.eval()
         self._network = network.requires_grad_(False)
-        patch = network.patch_embed.projection.kernel_size[0]
-        self._side = self.grid * patch
+        projection = network.patch_embed.projection
+        if projection.in_channels != len(self.pixels[0]):
+            raise ValueError(
+                f'it takes pictures of {projection.in_channels} channels, and '
+                f'the pictures have {len(self.pixels[0])}: take a teacher '
+                'that was trained on such pictures'
+            )
+        rows, columns = as_pair(self.grid)
+        patch = projection.kernel_size[0]
+        self._size = rows * patch, columns * patch
         self.width = network.embed_dims
         self.digest = weights.digest()
         own: tuple[Sequence[float], Sequence[float]] = IMAGENET
         if weights.form == 'clip_visual':
             own = CLIP
-        elif weights.form in ('project', 'random'):
+        elif weights.form in ('project', 'random') or (
+            projection.in_channels != len('RGB')
+        ):
             own = self.pixels
         mean, std = self.own_pixels
         self._take_pixels(mean or own[0], std or own[1])
@@ -264,7 +277,7 @@ class FrozenTeacher:
         channels = [*zip(*self.pixels, mean, std, strict=True)]
         scale = [s / own_s for _, s, _, own_s in channels]
         shift = [(m - own_m) / own_s for m, _, own_m, own_s in channels]
-        self._affine = torch.tensor([scale, shift]).reshape(2, 1, 3, 1, 1)
+        self._affine = torch.tensor([scale, shift]).reshape(2, 1, -1, 1, 1)
 
     def _of_pictures(self, pictures: Tensor) -> Tensor:
         """Pixels or gradients, ``(B, L, D)``, in fp32."""

@@ -6,6 +6,7 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ...grids import Size
 from ..layers import gather_tokens
 from .encoder import Weights
 from .frozen_teacher import FrozenTeacher
@@ -28,8 +29,9 @@ class MAETeacher(FrozenTeacher):
         heads: Attention heads, see the parent.
         mean: Of RGB pixels in [0, 255], see the parent.
         std: Likewise.
-        grid: Patches along a side of the student; the method sets it.
-        img_size: Side of the student's pictures, in pixels; likewise.
+        grid: Rows and columns of the student's patches, or one number for
+            both; the method sets it.
+        img_size: Size of the student's pictures, in pixels; likewise.
         pixels: ``(mean, std)`` that the student's are normalised with;
             likewise.
 
@@ -45,8 +47,8 @@ class MAETeacher(FrozenTeacher):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         *,
-        grid: int,
-        img_size: int,
+        grid: Size,
+        img_size: Size,
         pixels: tuple[Sequence[float], Sequence[float]],
     ) -> None:
         if kind not in _KINDS:
@@ -78,7 +80,7 @@ class MAETeacher(FrozenTeacher):
 
         Args:
             inputs: Pictures as the student sees them, normalised,
-                ``(B, 3, img_size, img_size)``.
+                ``(B, C, H, W)`` of ``img_size``.
             ids_visible: The patches that it may see, ``(B, V)``.
 
         Returns:

@@ -4,24 +4,26 @@ import torch
 from mmpretrain.models import HOGGenerator
 from torch import Tensor, nn
 
+from ...grids import Size, as_pair, in_words
+
 
 class PatchPixels(nn.Module):
     """The pixels of each patch, normalised, as MAE predicts them.
 
     Args:
-        grid: Patches along a side.
+        grid: Rows and columns of patches; one number is both.
     """
 
-    def __init__(self, grid: int) -> None:
+    def __init__(self, grid: Size) -> None:
         super().__init__()
-        self.grid = grid
+        self.grid = as_pair(grid)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """``(B, 3, H, H)`` to ``(B, L, 3 * p * p)``: rows, columns, colours.
+        """``(B, C, H, W)`` to ``(B, L, p * p * C)``: rows, columns, channels.
 
         Each patch has mean 0 and (unbiased) variance 1.
         """
-        side = pictures.shape[-1] // self.grid
+        side = pictures.shape[-1] // self.grid[1]
         patches = pictures.unfold(2, side, side).unfold(3, side, side)
         patches = patches.permute(0, 2, 3, 4, 5, 1).flatten(3).flatten(1, 2)
         var, mean = torch.var_mean(patches, dim=-1, keepdim=True)
@@ -31,35 +33,44 @@ class PatchPixels(nn.Module):
 class PatchHOG(HOGGenerator):
     """mmpretrain's histograms of oriented gradients (MaskFeat), of any grid.
 
-    Nine directions, in cells of 8 pixels, of each colour; the side of the
-    picture is a multiple of 16.
+    Nine directions, in cells of 8 pixels, of each colour; the sides of the
+    picture are multiples of 16.
 
     Args:
-        grid: Patches along a side, of a multiple of 8 pixels each.
+        grid: Rows and columns of patches, of a multiple of 8 pixels each;
+            one number is both.
     """
 
-    def __init__(self, grid: int) -> None:
+    def __init__(self, grid: Size) -> None:
         super().__init__()
-        self.grid = grid
+        self.grid = as_pair(grid)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, 3, H, H)`` to ``(B, L, 27 * (p / 8)^2)``.
+        """``(B, 3, H, W)`` to ``(B, L, 27 * (p / 8)^2)``.
 
         Raises:
             ValueError: If the cells do not fill the patches.
         """
-        side = x.shape[-1]
-        if side % 16 or side // 8 % self.grid:
+        if x.shape[1] != len('RGB'):
             raise ValueError(
-                f'model.teacher.kind=hog has cells of 8 pixels in windows of '
-                f'16, which do not fill {self.grid} x {self.grid} patches of '
-                f'{side} pixels: take a patch_size that 8 divides'
+                f'model.teacher.kind=hog takes colours, and the pictures '
+                f'have {x.shape[1]} channels: model.teacher.kind=pixel takes '
+                'any'
             )
+        size = x.shape[-2:]
+        for side, count in zip(size, self.grid, strict=True):
+            if side % 16 or side // 8 % count:
+                raise ValueError(
+                    f'model.teacher.kind=hog has cells of 8 pixels in windows '
+                    f'of 16, which do not fill {in_words(self.grid)} patches '
+                    f'of {in_words(size)} pixels: take a patch_size that 8 '
+                    'divides'
+                )
         return super().forward(x)
 
     def _reshape(self, hog_feat: Tensor) -> Tensor:
-        """``(B, 3, 9, h, h)`` to ``(B, L, D)``; the parent's grid is 14."""
+        """``(B, 3, 9, h, w)`` to ``(B, L, D)``; the parent's grid is 14."""
         cells = hog_feat.flatten(1, 2)
-        side = cells.shape[-1] // self.grid
+        side = cells.shape[-1] // self.grid[1]
         cells = cells.unfold(2, side, side).unfold(3, side, side)
         return cells.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2)
