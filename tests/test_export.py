@@ -36,7 +36,9 @@ SUMMARY = dict(
         dict(iter=6, knn_cls=22.0, linear_mean=35.0),
     ],
 )
-PIXELS = Pixels((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 32, 32, False)
+PIXELS = Pixels(
+    (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (32, 32), (32, 32), False
+)
 
 
 @pytest.fixture(scope='module')
@@ -73,7 +75,7 @@ def alone(monkeypatch):
 @pytest.fixture(scope='module')
 def expected(run):
     """Normalised pictures, and what the run's own encoder makes of them."""
-    inputs = normalise(PIXELS, pictures(PIXELS, 3, None))
+    inputs = normalise(PIXELS, pictures(PIXELS, None))
     encoder = load_encoder(run.parent, str(run), device='cpu')
     with torch.no_grad():
         return inputs, encoder.model.backbone(inputs)[0]
@@ -430,7 +432,7 @@ def test_transformers_makes_the_same_pixels(run, tmp_path):
     processor = transformers.AutoImageProcessor.from_pretrained(
         tmp_path / 'hf'
     )
-    images = pictures(PIXELS, 3, None)
+    images = pictures(PIXELS, None)
     found = processor(
         [Image.fromarray(np.ascontiguousarray(image)) for image in images],
         return_tensors='pt',

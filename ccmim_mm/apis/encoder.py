@@ -23,6 +23,7 @@ from ..checkpoints import (
 )
 from ..datasets.data_root import evaluation_pipeline
 from ..datasets.listing import list_pictures
+from ..datasets.transforms import LoadChannels
 from ..datasets.transforms.loading import to_bgr
 from ..engine.runner.work_dir import config_of
 from ..hub import find_config
@@ -30,10 +31,11 @@ from ..models import CCMIM, MaskedMethod, features_of, patch_features_of
 from ..models.algorithms import Explanation
 from .options import apply_options
 
-#: A picture: its path, one of PIL's, or an RGB array ``(H, W, 3)``, uint8;
-#: also a folder, for all in it at any depth, by name.
+#: A picture: its path, one of PIL's, or an array, RGB ``(H, W, 3)`` of uint8
+#: or, for a model of other channels, ``(H, W, C)`` of numbers; also a folder,
+#: for all in it at any depth, by name.
 Picture = str | Path | Image.Image | np.ndarray
-#: One or several, also as one array ``(B, H, W, 3)``, or what
+#: One or several, also as one array ``(B, H, W, C)``, or what
 #: :meth:`Encoder.load` has made of them.
 Pictures = Picture | Sequence[Picture] | Tensor
 #: Encoded at a time.
@@ -129,7 +131,7 @@ class Encoder:
             FileNotFoundError: If a folder has no pictures.
             UnreadablePictureError: If a file is no picture.
             TypeError: For what is no picture at all.
-            ValueError: For no pictures.
+            ValueError: For no pictures, or an array of other channels.
         """
         if isinstance(pictures, Tensor):
             return pictures
@@ -222,16 +224,35 @@ class Encoder:
         """What loading would make of it."""
         if isinstance(picture, str | Path):
             return self.loading(dict(img_path=str(picture)))
-        if isinstance(picture, np.ndarray):
-            picture = Image.fromarray(picture)
-        if not isinstance(picture, Image.Image):
+        if not isinstance(picture, Image.Image | np.ndarray):
             raise TypeError(
                 f'a {type(picture).__name__} is no picture: give a path, one '
-                'of PIL or an RGB array (H, W, 3) of uint8'
+                'of PIL or an array, as RGB (H, W, 3) of uint8'
             )
-        img = to_bgr(picture)
+        if isinstance(self.loading, LoadChannels):
+            img = self.loading.as_channels(picture)
+        else:
+            img = to_bgr(_as_pillow(picture))
         shape = img.shape[:2]
         return dict(img=img, img_path='', img_shape=shape, ori_shape=shape)
+
+
+def _as_pillow(picture: Image.Image | np.ndarray) -> Image.Image:
+    """A picture of three channels as one of PIL's.
+
+    Raises:
+        ValueError: If the array has another shape or type than one of RGB.
+    """
+    if isinstance(picture, Image.Image):
+        return picture
+    try:
+        return Image.fromarray(picture)
+    except TypeError:
+        raise ValueError(
+            f'the model takes RGB, (H, W, 3) of uint8, and the array is of '
+            f'shape {picture.shape} and {picture.dtype}: --channels N trains '
+            'one for other channels'
+        ) from None
 
 
 def _one_by_one(pictures: Picture | Sequence[Picture]) -> list[Picture]:

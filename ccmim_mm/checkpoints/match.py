@@ -204,11 +204,36 @@ def _complaint(
         tuple(part[name].shape) if name in part else 'nothing'
         for part in (own, state)
     )
+    asked = 'Is it of the same architecture, width and depth?'
+    other = _other_pictures(own, state)
     return (
         f'{len(names)} tensors of model or checkpoint are unexplained, first '
-        f'{name}: the model has {need}, the checkpoint {found}. Is it of the '
-        f'same architecture, width and depth?{policy.remedy}'
+        f'{name}: the model has {need}, the checkpoint {found}. '
+        f'{other or asked}{policy.remedy}'
     )
+
+
+def _other_pictures(own: dict[str, Tensor], state: dict[str, Tensor]) -> str:
+    """What tells that a checkpoint is of other pictures, and what helps."""
+    for name in state.keys() & own.keys():
+        found, need = state[name].shape, own[name].shape
+        if name.endswith('patch_embed.projection.weight') and (
+            len(found) == len(need) > 1 and found[1] != need[1]
+        ):
+            return (
+                f'It is for pictures of {found[1]} channels: --channels '
+                f'{found[1]} trains on such.'
+            )
+        if (
+            _TABLE.fullmatch(name)
+            and len(found) == len(need) == 3
+            and (found[1] != need[1] and not is_square(found[1] - 1))
+        ):
+            return (
+                f'Its {found[1] - 1} patches are no square, which alone is '
+                'resized: --img-size HEIGHTxWIDTH takes pictures of its size.'
+            )
+    return ''
 
 
 def _resized(

@@ -12,6 +12,7 @@ from .samplers import (
 from .seeded import SampleKey, Seeded
 from .transforms import (
     CappedResizeEdge,
+    LoadChannels,
     LoadLabelMap,
     LoadReadableImage,
     LoadUprightImage,
@@ -23,6 +24,7 @@ from .transforms import (
 __all__ = [
     'CappedResizeEdge',
     'LabelMapDataset',
+    'LoadChannels',
     'LoadLabelMap',
     'LoadReadableImage',
     'LoadUprightImage',

@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..grids import in_words
 from .facts import UNKNOWN_LICENCE, Facts
 from .pixels import Pixels
 from .source import Source
@@ -124,14 +125,20 @@ def describe(pixels: Pixels) -> str:
         ', '.join(f'{value:.4g}' for value in values)
         for values in (pixels.mean, pixels.std)
     )
-    side = pixels.side
     assumed = ''
     if pixels.assumed:
         assumed = ' Nobody told: these are the usual numbers of ImageNet.'
+    height, width = pixels.size
+    values = (
+        'channels as files have them' if pixels.stored else 'RGB in [0, 1]'
+    )
+    resized = f'shorter side is resized to {pixels.resize[0]}'
+    if height != width:
+        resized = f'sides are resized to cover {in_words(pixels.resize)}'
     return (
-        f'RGB in [0, 1], `(B, {len(pixels.mean)}, {side}, {side})`, minus '
-        f'({mean}), divided by ({std}); of a picture whose shorter side is '
-        f'resized to {pixels.resize} (bicubic) the middle.{assumed}'
+        f'{values}, `(B, {len(pixels.mean)}, {height}, {width})`, minus '
+        f'({mean}), divided by ({std}); of a picture whose {resized} '
+        f'(bicubic) the middle.{assumed}'
     )
 
 

@@ -140,7 +140,7 @@ def export(
     use = target.use(source, out.name)
     text = card(source, facts, pixels, target.library, use)
     path = None if picture is None else Path(picture)
-    inputs = normalise(pixels, pictures(pixels, len(pixels.mean), path))
+    inputs = normalise(pixels, pictures(pixels, path))
     with staged_files(out) if target.suffix else staged(out) as place:
         target.write(source, facts, pixels, place)
         write_text(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..files import printable
+from ..grids import in_words
 from ..version import __version__
 from .source import Source
 
@@ -109,8 +110,8 @@ def _encoder(source: Source) -> str:
     s = source.shape
     return (
         f'ViT ({kind}), {s.width} wide, {s.layers} layers, {s.heads} heads, '
-        f'patches of {s.patch} x {s.patch} on pictures of {s.side} x '
-        f'{s.side} pixels, {size}'
+        f'patches of {s.patch} x {s.patch} on pictures of '
+        f'{in_words(s.size)} pixels, {size}'
     )
 
 

@@ -1,5 +1,6 @@
 """The encoder of a checkpoint, built of its config or of its tensors."""
 
+import math
 import re
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ class Shape(NamedTuple):
         heads: Attention heads of a layer.
         hidden: Width of a layer's FFN.
         patch: Side of a patch, in pixels.
-        side: Side of a picture, in pixels.
+        size: Height and width of a picture, in pixels.
         channels: Of a picture.
         eps: What the norms add to the variance.
     """
@@ -44,9 +45,19 @@ class Shape(NamedTuple):
     heads: int
     hidden: int
     patch: int
-    side: int
+    size: tuple[int, int]
     channels: int
     eps: float
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches."""
+        return self.size[0] // self.patch, self.size[1] // self.patch
+
+    @property
+    def tokens(self) -> int:
+        """The patches and the CLS token."""
+        return 1 + self.grid[0] * self.grid[1]
 
 
 def build_network(
@@ -120,7 +131,7 @@ def shape_of(state: dict[str, Tensor], network: nn.Module) -> Shape | None:
     """The sizes of a plain ViT; None if it is another network.
 
     Raises:
-        ValueError: If its layers differ, or its positions are no square.
+        ValueError: If its layers differ, or its patches are no squares.
     """
     backbone: Any = network.backbone
     if not _is_vit(state) or not isinstance(backbone, VisionTransformer):
@@ -134,7 +145,8 @@ def shape_of(state: dict[str, Tensor], network: nn.Module) -> Shape | None:
             f'its layers have {sorted(heads)} attention heads: a plain ViT '
             'has the same number in each'
         )
-    return Shape(heads=heads.pop(), eps=backbone.ln1.eps, **_sizes(state))
+    sizes = _sizes(state, backbone.patch_resolution)
+    return Shape(heads=heads.pop(), eps=backbone.ln1.eps, **sizes)
 
 
 def _is_vit(state: dict[str, Tensor]) -> bool:
@@ -143,23 +155,36 @@ def _is_vit(state: dict[str, Tensor]) -> bool:
     return plain and all(f'backbone.{name}' in state for name in names)
 
 
-def _sizes(state: dict[str, Tensor]) -> dict[str, int]:
-    """What the tensors tell of :class:`Shape`."""
+def _sizes(
+    state: dict[str, Tensor], grid: tuple[int, int] | None = None
+) -> dict[str, Any]:
+    """What the tensors tell of :class:`Shape`.
+
+    Args:
+        state: Parameters by this project's names.
+        grid: Rows and columns of patches; None takes a square of them.
+    """
     projection = state['backbone.patch_embed.projection.weight']
     width, channels, patch, other = projection.shape
     count = state['backbone.pos_embed'].shape[1] - 1
-    grid = round(count**0.5)
-    if grid**2 != count or patch != other:
+    if patch != other:
         raise ValueError(
-            f'its {count} patches of {patch} x {other} pixels are no square '
-            'picture, the one kind that is exported'
+            f'its patches of {patch} x {other} pixels are no squares, the one '
+            'kind that is exported'
+        )
+    rows, columns = grid or (math.isqrt(count),) * 2
+    if rows * columns != count:
+        raise ValueError(
+            f'its {count} patches are no square picture, and it does not tell '
+            'how many rows they are: --config names its config, or the work '
+            'dir of its run'
         )
     return dict(
         width=width,
         layers=sum(bool(_LAYER.fullmatch(name)) for name in state),
         hidden=len(state['backbone.layers.0.ffn.layers.0.0.weight']),
         patch=patch,
-        side=grid * patch,
+        size=(rows * patch, columns * patch),
         channels=channels,
     )
 
@@ -193,7 +218,7 @@ def _plain_vit(
                 num_heads=count,
                 feedforward_channels=sizes['hidden'],
             ),
-            img_size=sizes['side'],
+            img_size=sizes['size'],
             patch_size=sizes['patch'],
             in_channels=sizes['channels'],
             out_type='raw',

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,10 @@ from PIL import Image
 from torch import Tensor
 
 from ..datasets.data_root import evaluation_pipeline
+from ..datasets.transforms import LoadChannels
+from ..datasets.transforms.resizing import resize as resized
+from ..grids import as_pair
+from ..models import ChannelsPreprocessor
 from .source import Source
 
 #: ImageNet's, of every recipe here.
@@ -25,50 +29,71 @@ class Pixels(NamedTuple):
     """How pictures become an encoder's input.
 
     Attributes:
-        mean: Of RGB in [0, 1], to subtract.
+        mean: Of RGB in [0, 1], or of channels as files have them, to
+            subtract.
         std: To divide by then.
-        side: Side of the input, in pixels.
-        resize: Shorter side of the picture that it is cut from the middle
-            of, resized bicubically.
+        size: Height and width of the input, in pixels.
+        resize: Height and width that the picture covers, resized
+            bicubically, from whose middle it is cut.
         assumed: Whether nobody told, and ImageNet's were taken.
+        stored: Whether channels are as files have them.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    side: int
-    resize: int
+    size: tuple[int, int]
+    resize: tuple[int, int]
     assumed: bool
+    stored: bool = False
 
 
 def pixels_of(source: Source) -> Pixels:
     """How a checkpoint's pictures are made, by the config of its run.
 
     Raises:
-        ValueError: If the model takes BGR, which no other library does.
+        ValueError: If the model takes BGR, which no other library does, or
+            other channels than RGB, whose mean nobody knows.
     """
-    crop, resize = _evaluation(source)
-    side = source.shape.side if source.shape else crop or 224
-    # In proportion, where the config cuts for another size.
-    share = crop / resize if crop and resize else _CROP
     told = (source.cfg or {}).get('data_preprocessor') or {}
-    if told and not (told.get('bgr_to_rgb') or told.get('to_rgb')):
+    channels = source.shape.channels if source.shape else len('RGB')
+    stored = channels != len('RGB') or told.get('type', '').endswith(
+        ChannelsPreprocessor.__name__
+    )
+    if told and not (stored or told.get('bgr_to_rgb') or told.get('to_rgb')):
         raise ValueError(
             'its pictures are BGR by the config, and every other library '
             'takes RGB: only models trained with bgr_to_rgb are exported'
         )
     mean, std = told.get('mean') or _MEAN, told.get('std') or _STD
+    if len(mean) != channels:
+        raise ValueError(
+            f'its pictures have {channels} channels, and their mean and std '
+            'are not known: --config names the config, or the work dir, of '
+            'its run'
+        )
+    crop, resize = _evaluation(source)
+    size = source.shape.size if source.shape else crop or (224, 224)
+    # In proportion, where the config cuts for another size.
+    share = crop[0] / resize[0] if crop and resize else _CROP
+    unit = 1 if stored else 255
     return Pixels(
         # 57.12 / 255 is 0.224, and not 0.22399999999999998.
-        mean=tuple(round(value / 255, 8) for value in mean),
-        std=tuple(round(value / 255, 8) for value in std),
-        side=side,
-        resize=max(side, round(side / share)),
+        mean=tuple(round(value / unit, 8) for value in mean),
+        std=tuple(round(value / unit, 8) for value in std),
+        size=size,
+        resize=(
+            max(size[0], round(size[0] / share)),
+            max(size[1], round(size[1] / share)),
+        ),
         assumed='mean' not in told,
+        stored=stored,
     )
 
 
-def _evaluation(source: Source) -> tuple[int | None, int | None]:
-    """Crop and shorter side of the evaluation, if the config has them."""
+def _evaluation(
+    source: Source,
+) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+    """Crop and size before it of the evaluation, if the config has them."""
     crop = resize = None
     if source.cfg is None:
         return None, None
@@ -78,56 +103,71 @@ def _evaluation(source: Source) -> tuple[int | None, int | None]:
         return None, None
     for step in pipeline:
         if 'ResizeEdge' in step['type']:
-            resize = step['scale']
+            resize = as_pair(step['scale'])
         elif step['type'] == 'CenterCrop':
-            crop = _one(step['crop_size'])
+            width, height = as_pair(step['crop_size'])
+            crop = height, width
     return crop, resize
 
 
-def _one(size: Any) -> int:
-    return size if isinstance(size, int) else min(size)
-
-
-def pictures(pixels: Pixels, channels: int, path: Path | None) -> np.ndarray:
+def pictures(pixels: Pixels, path: Path | None) -> np.ndarray:
     """A picture, mirrored, and upside down.
 
     Args:
-        pixels: How large they are.
-        channels: Of a picture.
-        path: A picture; None makes one, of blots in all colours, the same
+        pixels: What they are.
+        path: A picture; None makes one, of blots in all channels, the same
             every time.
 
     Returns:
-        ``(3, H, W, C)``, uint8, RGB.
+        ``(3, H, W, C)``: RGB, uint8, or numbers as files have them.
 
     Raises:
         OSError: If the file is no picture.
+        ValueError: If it has other channels.
     """
-    side = pixels.side
+    height, width = pixels.size
+    channels = len(pixels.mean)
     if path is None:
         rng = np.random.default_rng(0)
         planes = [
             Image.fromarray(rng.integers(0, 256, (9, 9), np.uint8)).resize(
-                (side, side), Image.Resampling.BICUBIC
+                (width, height), Image.Resampling.BICUBIC
             )
             for _ in range(channels)
         ]
         one = np.stack([np.asarray(plane) for plane in planes], axis=-1)
+        if pixels.stored:
+            # From two spreads below the mean to two above.
+            one = pixels.mean + (one / 255 * 4 - 2) * np.array(pixels.std)
     else:
-        with Image.open(path) as opened:
-            image = opened.convert('RGB')
-        scale = pixels.resize / min(image.size)
-        size = [max(side, round(length * scale)) for length in image.size]
-        image = image.resize((size[0], size[1]), Image.Resampling.BICUBIC)
-        left, top = ((length - side) // 2 for length in size)
-        one = np.asarray(image.crop((left, top, left + side, top + side)))
+        if pixels.stored:
+            one = LoadChannels(channels).transform(dict(img_path=str(path)))[
+                'img'
+            ]
+        else:
+            with Image.open(path) as opened:
+                one = np.asarray(opened.convert('RGB'))
+        scale = max(
+            cover / side
+            for cover, side in zip(pixels.resize, one.shape, strict=False)
+        )
+        size = [
+            max(least, round(side * scale))
+            for least, side in zip(pixels.size, one.shape, strict=False)
+        ]
+        one = resized(one, size, 'bicubic')
+        top, left = (size[0] - height) // 2, (size[1] - width) // 2
+        one = one[top : top + height, left : left + width]
     return np.stack([one, one[:, ::-1], one[::-1]])
 
 
 def normalise(pixels: Pixels, images: np.ndarray) -> Tensor:
-    """Pictures ``(B, H, W, C)``, uint8, as the encoder's input."""
-    inputs = torch.from_numpy(images.copy()).movedim(-1, 1) / 255
-    return (inputs - _column(pixels.mean)) / _column(pixels.std)
+    """Pictures of :func:`pictures` as the encoder's input."""
+    inputs = torch.from_numpy(images.copy()).movedim(-1, 1)
+    if not pixels.stored:
+        inputs = inputs / 255
+    inputs = (inputs - _column(pixels.mean)) / _column(pixels.std)
+    return inputs.float()
 
 
 def _column(values: Sequence[float]) -> Tensor:

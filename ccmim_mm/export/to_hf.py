@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoints import convert
+from ..grids import as_size
 from .facts import Facts
 from .network import Shape
 from .pixels import Pixels
@@ -34,6 +35,18 @@ tokens = model(**inputs).last_hidden_state  # (1, {tokens}, {width}), CLS first
 ```"""
 
 
+#: No processor of transformers knows other channels than RGB.
+_USE_CHANNELS = """\
+```python
+from transformers import AutoModel
+
+# The pooler is a layer that was never trained.
+model = AutoModel.from_pretrained('{name}', add_pooling_layer=False)
+tokens = model(pixel_values=inputs).last_hidden_state  # inputs as below
+tokens  # (B, {tokens}, {width}), CLS first
+```"""
+
+
 class ToHuggingFace(Target):
     """Weights by the names of transformers 4, which 5 reads, too."""
 
@@ -48,8 +61,10 @@ class ToHuggingFace(Target):
     def use(self, source: Source, name: str) -> str:
         """How to load it."""
         shape = plain_vit(source)
-        tokens = 1 + (shape.side // shape.patch) ** 2
-        return _USE.format(name=name, tokens=tokens, width=shape.width)
+        rgb = shape.channels == len('RGB')
+        return (_USE if rgb else _USE_CHANNELS).format(
+            name=name, tokens=shape.tokens, width=shape.width
+        )
 
     def write(
         self, source: Source, facts: Facts, pixels: Pixels, place: Path
@@ -59,7 +74,9 @@ class ToHuggingFace(Target):
         state = convert(encoder, 'project', 'hf').state
         write_told(place / 'model.safetensors', state, source, facts)
         write_json(place / 'config.json', config(plain_vit(source)))
-        write_json(place / 'preprocessor_config.json', processor(pixels))
+        if not pixels.stored:
+            # Its processors know no other channels.
+            write_json(place / 'preprocessor_config.json', processor(pixels))
 
     def compare(self, source: Source, inputs: Tensor, place: Path) -> float:
         """Compare the tokens behind the final norm."""
@@ -90,7 +107,7 @@ def config(shape: Shape) -> dict[str, Any]:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         initializer_range=0.02,
-        image_size=shape.side,
+        image_size=as_size(shape.size),
         patch_size=shape.patch,
         num_channels=shape.channels,
         encoder_stride=shape.patch,
@@ -101,17 +118,26 @@ def config(shape: Shape) -> dict[str, Any]:
 def processor(pixels: Pixels) -> dict[str, Any]:
     """``preprocessor_config.json``: resize the shorter side, cut the middle.
 
-    ``ViTImageProcessor`` would squeeze pictures into a square.
+    ``ViTImageProcessor`` would squeeze pictures into a square. Into another
+    shape it has to: no processor covers two sides.
     """
-    return dict(
+    height, width = pixels.size
+    shape: dict[str, Any] = dict(
         image_processor_type='BitImageProcessor',
+        size=dict(shortest_edge=pixels.resize[0]),
+        do_center_crop=True,
+        crop_size=dict(height=height, width=width),
+    )
+    if height != width:
+        shape = dict(
+            image_processor_type='ViTImageProcessor',
+            size=dict(height=height, width=width),
+        )
+    return shape | dict(
         do_convert_rgb=True,
         do_resize=True,
-        size=dict(shortest_edge=pixels.resize),
         # PIL's number of bicubic
         resample=3,
-        do_center_crop=True,
-        crop_size=dict(height=pixels.side, width=pixels.side),
         do_rescale=True,
         rescale_factor=1 / 255,
         do_normalize=True,

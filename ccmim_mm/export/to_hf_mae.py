@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoints import convert
+from ..grids import in_words
 from ..models.necks import MaskedPretrainDecoder
 from .facts import Facts
 from .pixels import Pixels
@@ -37,6 +38,17 @@ model(**inputs).logits  # (1, {patches}, {values}): pixels of every patch
 
 It hides and shuffles patches in evaluation, too: for features take the
 export `--to hf`."""
+#: See ``to_hf``.
+_USE_CHANNELS = """\
+```python
+from transformers import ViTMAEForPreTraining
+
+model = ViTMAEForPreTraining.from_pretrained('{name}')
+model(inputs).logits  # (B, {patches}, {values}): pixels; inputs as below
+```
+
+It hides and shuffles patches in evaluation, too: for features take the
+export `--to hf`."""
 
 
 class ToHuggingFaceMAE(Target):
@@ -58,14 +70,21 @@ class ToHuggingFaceMAE(Target):
                 f'{source.path} has no decoder that predicts the pixels of '
                 'patches, as ViTMAE does: --to hf writes the encoder alone'
             )
+        if shape.size[0] != shape.size[1]:
+            raise ValueError(
+                f'{source.path} is for pictures of {in_words(shape.size)} '
+                'pixels, and ViTMAE knows squares alone: --to hf writes the '
+                'encoder'
+            )
         _decoder_heads(source)
 
     def use(self, source: Source, name: str) -> str:
         """How to load it."""
         shape = plain_vit(source)
-        return _USE.format(
+        rgb = shape.channels == len('RGB')
+        return (_USE if rgb else _USE_CHANNELS).format(
             name=name,
-            patches=(shape.side // shape.patch) ** 2,
+            patches=shape.tokens - 1,
             values=shape.patch**2 * shape.channels,
         )
 
@@ -98,7 +117,8 @@ class ToHuggingFaceMAE(Target):
                 norm_pix_loss=norm_pix,
             ),
         )
-        write_json(place / 'preprocessor_config.json', processor(pixels))
+        if not pixels.stored:
+            write_json(place / 'preprocessor_config.json', processor(pixels))
 
     def compare(self, source: Source, inputs: Tensor, place: Path) -> float:
         """Compare tokens of whole pictures, and pixels behind a mask."""
@@ -106,7 +126,7 @@ class ToHuggingFaceMAE(Target):
 
         model = loaded(transformers.ViTMAEForPreTraining, place)
         shape = plain_vit(source)
-        count = (shape.side // shape.patch) ** 2
+        count = shape.tokens - 1
         # In order: nothing is hidden, and nothing shuffled.
         order = torch.arange(count).expand(len(inputs), -1) / count
         generator = torch.Generator().manual_seed(0)
@@ -153,7 +173,7 @@ def predicted(
     return decoder.predict_all(vit.ln1(x), order.argsort(dim=1))
 
 
-def decoder_sizes(source: Source) -> dict[str, int]:
+def decoder_sizes(source: Source) -> dict[str, Any]:
     """The decoder's sizes by its arguments; all but heads are its tensors'."""
     state = source.state
     width, embed = state['neck.decoder_embed.weight'].shape
@@ -162,7 +182,7 @@ def decoder_sizes(source: Source) -> dict[str, int]:
         decoder_embed_dim=width,
         decoder_depth=sum(bool(_BLOCK.fullmatch(name)) for name in state),
         decoder_num_heads=_decoder_heads(source),
-        num_patches=state['neck.decoder_pos_embed'].shape[1] - 1,
+        num_patches=plain_vit(source).grid,
     )
 
 

@@ -64,7 +64,7 @@ def traced(source: Source, pixels: Pixels) -> ExportedProgram:
         source: The checkpoint.
         pixels: How large they are.
     """
-    shape = len(pixels.mean), pixels.side, pixels.side
+    shape = len(pixels.mean), *pixels.size
     batch = Dim('batch', min=1)
     with torch.no_grad():
         return torch.export.export(
@@ -79,5 +79,5 @@ def returns(source: Source) -> str:
     """What the encoder gives, in half a line."""
     if (shape := source.shape) is None:
         return '(B, D, h, w), the last map'
-    tokens = 1 + (shape.side // shape.patch) ** 2
+    tokens = shape.tokens
     return f'(B, {tokens}, {shape.width}), CLS first, after the norm'

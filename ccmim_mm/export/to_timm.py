@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoints import convert
+from ..grids import as_size
 from .facts import Facts
 from .network import Shape
 from .pixels import Pixels
@@ -46,6 +47,18 @@ tokens  # (1, {tokens}, {width}), CLS first
 ```"""
 
 
+#: No transform of timm reads other channels than RGB.
+_USE_CHANNELS = """\
+```python
+import timm
+
+# Also num_classes=7, features_only=True, img_size={other}.
+model = timm.create_model('local-dir:{name}', pretrained=True).eval()
+tokens = model.forward_features(inputs)  # as below
+tokens  # (B, {tokens}, {width}), CLS first
+```"""
+
+
 class ToTimm(Target):
     """A folder, as a file alone cannot be loaded at another size."""
 
@@ -64,11 +77,13 @@ class ToTimm(Target):
     def use(self, source: Source, name: str) -> str:
         """How to load it."""
         shape = plain_vit(source)
-        return _USE.format(
+        return (
+            _USE if shape.channels == len('RGB') else _USE_CHANNELS
+        ).format(
             name=name,
-            tokens=1 + (shape.side // shape.patch) ** 2,
+            tokens=shape.tokens,
             width=shape.width,
-            other=shape.side * 3 // 2 // shape.patch * shape.patch,
+            other=shape.size[0] * 3 // 2 // shape.patch * shape.patch,
         )
 
     def write(
@@ -95,14 +110,14 @@ def config(shape: Shape, pixels: Pixels, facts: Facts) -> dict[str, Any]:
     """``config.json`` of a timm folder."""
     key = shape.width, shape.layers, shape.heads
     name = _NAMES.get(key, 'vit_base_patch16_224')
-    size = [shape.channels, shape.side, shape.side]
+    size = [shape.channels, *shape.size]
     return dict(
         architecture=name,
         num_classes=0,
         num_features=shape.width,
         global_pool='token',
         model_args=dict(
-            img_size=shape.side,
+            img_size=as_size(shape.size),
             patch_size=shape.patch,
             in_chans=shape.channels,
             embed_dim=shape.width,
@@ -115,7 +130,7 @@ def config(shape: Shape, pixels: Pixels, facts: Facts) -> dict[str, Any]:
             input_size=size,
             fixed_input_size=True,
             interpolation='bicubic',
-            crop_pct=shape.side / pixels.resize,
+            crop_pct=shape.size[0] / pixels.resize[0],
             crop_mode='center',
             mean=list(pixels.mean),
             std=list(pixels.std),

@@ -3,7 +3,7 @@
 from .curves import plot_curves
 from .mixtures import plot_mixtures
 from .panel import draw_panel, to_picture
-from .pixels import as_rgb
+from .pixels import as_rgb, stretch
 from .scalars import read_scalars, training_rows
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     'plot_curves',
     'plot_mixtures',
     'read_scalars',
+    'stretch',
     'to_picture',
     'training_rows',
 ]

@@ -11,6 +11,8 @@ from ..models.data_preprocessors import ChannelsPreprocessor
 #: Shares of a picture's values that are black and white where they are no
 #: bytes. Chosen here.
 DARK, BRIGHT = 0.01, 0.99
+#: Pixels of a picture that are looked at for them. Chosen here.
+SAMPLE = 100_000
 
 
 def as_rgb(
@@ -20,17 +22,13 @@ def as_rgb(
 ) -> dict[str, Tensor]:
     """Undo what a data preprocessor did to pictures, and show them.
 
-    Pictures that were read as they are stored (``LoadChannels``) have no
-    black and white of their own: each channel of a picture is stretched
-    between two quantiles of what the first column has of it, in all columns.
-
     Args:
         columns: By title, pictures in the preprocessor's range, ``(B, C, H,
             W)``; colours in [-2, 2], ``(B, 3, H, W)``; or other values, which
             stay. The first are pictures.
         preprocessor: Of the model.
-        channels: Those to show as red, green and blue; None is the first
-            three, or the first alone where there are fewer.
+        channels: See :func:`stretch`, for pictures that were read as they
+            are stored.
 
     Returns:
         Likewise, pictures as RGB in [0, 255], ``(B, 3, H, W)``.
@@ -40,14 +38,7 @@ def as_rgb(
     """
     mean, std = preprocessor.mean, preprocessor.std
     stored = isinstance(preprocessor, ChannelsPreprocessor)
-    if channels is None:
-        channels = (0, 1, 2) if len(mean) > 2 else (0, 0, 0)
-    first = next(iter(columns.values()))
-    if stored and max(channels) >= first.shape[1]:
-        raise IndexError(
-            f'PanelHook.channels={list(channels)}: the pictures have '
-            f'channels 0 to {first.shape[1] - 1}'
-        )
+    first = next(iter(columns.values())) * std + mean
 
     def shown(images: Tensor) -> Tensor:
         if images.ndim != 4:
@@ -55,13 +46,41 @@ def as_rgb(
         if stored and images.shape[1] != len(mean):
             return (images + 2) / 4 * 255
         pixels = images * std + mean
-        if not stored:
-            return pixels
-        return (pixels[:, list(channels)] - black) / span * 255
+        return stretch(pixels, first, channels) if stored else pixels
 
-    if stored:
-        values = (first * std + mean)[:, list(channels)].float().flatten(2)
-        limits = values.new_tensor([DARK, BRIGHT])
-        black, white = torch.quantile(values, limits, dim=2)[..., None, None]
-        span = (white - black).clamp(min=1e-12)
     return {title: shown(images) for title, images in columns.items()}
+
+
+def stretch(
+    pixels: Tensor, like: Tensor, channels: Sequence[int] | None = None
+) -> Tensor:
+    """Show pictures that have no black and white of their own.
+
+    Args:
+        pixels: ``(B, C, H, W)``, as files have them.
+        like: Likewise, those pictures between two of whose quantiles each
+            channel is stretched.
+        channels: Those to show as red, green and blue; None is the first
+            three, or the first alone where there are fewer.
+
+    Returns:
+        RGB, ``(B, 3, H, W)``; between the quantiles in [0, 255].
+
+    Raises:
+        IndexError: If there is no such channel.
+    """
+    count = pixels.shape[1]
+    if channels is None:
+        channels = (0, 1, 2) if count > 2 else (0, 0, 0)
+    if not all(0 <= channel < count for channel in channels):
+        raise IndexError(
+            f'channels={list(channels)} to show: pictures have channels 0 to '
+            f'{count - 1}'
+        )
+    values = like[:, list(channels)].float().flatten(2)
+    # Of large pictures some pixels tell as much.
+    values = values[..., :: max(1, values.shape[2] // SAMPLE)]
+    limits = values.new_tensor([DARK, BRIGHT])
+    black, white = torch.quantile(values, limits, dim=2)[..., None, None]
+    span = (white - black).clamp(min=1e-12)
+    return (pixels[:, list(channels)] - black) / span * 255

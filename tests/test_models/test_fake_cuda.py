@@ -104,9 +104,7 @@ def test_a_step_with_a_teacher_stays_on_the_gpu(path, monkeypatch):
         side = 16 * self.grid[0]
         self._size = side, side
         with torch.device('cuda'):
-            self._network = VisionTransformer(
-                arch, side, 16, out_type='raw'
-            )
+            self._network = VisionTransformer(arch, side, 16, out_type='raw')
             if neck:
                 embed = torch.nn.Linear(width, neck.decoder_embed_dim)
                 self._network.decoder_embed = embed

@@ -2,15 +2,20 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
-import mmcv
+import numpy as np
+import torch
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
+from mmengine.registry import HOOKS, TRANSFORMS
 from mmpretrain.visualization import UniversalVisualizer
+from torch import Tensor
 
-from ...datasets import LoadReadableImage
+from ...datasets import LoadChannels, LoadReadableImage
+from ...datasets.data_root import leaf
 from ...files import beside, printable
+from ...visualization import stretch
 
 
 @HOOKS.register_module()
@@ -35,12 +40,15 @@ class DrawPredictionsHook(Hook):
     def __init__(self, out_dir: str, data_root: str | None = None) -> None:
         self.out_dir = Path(out_dir)
         self.data_root = os.path.abspath(data_root or os.sep)
-        self.load = LoadReadableImage()
+        self.load: Any = LoadReadableImage()
 
     def before_test(self, runner) -> None:
         """Refuse what would draw a part."""
         if get_world_size() > 1:
             raise ValueError('--show-dir draws with one process: start one')
+        loading = leaf(runner.cfg, 'test').pipeline[0]
+        if loading['type'] == LoadChannels.__name__:
+            self.load = TRANSFORMS.build(loading)
 
     def after_test_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
@@ -50,19 +58,26 @@ class DrawPredictionsHook(Hook):
         for row, sample in enumerate(outputs):
             out_file = self._out_file(sample.img_path)
             if isinstance(visualizer, UniversalVisualizer):
-                # BGR as loaded.
-                picture = data_batch['inputs'][row].flip(0).permute(1, 2, 0)
                 visualizer.visualize_cls(
-                    picture.cpu().numpy(),
+                    self._colours(data_batch['inputs'][row].cpu()),
                     sample,
                     classes=_texts(visualizer.dataset_meta),
                     out_file=out_file,
                 )
             else:
                 picture = self.load(dict(img_path=sample.img_path))['img']
+                picture = torch.from_numpy(picture.transpose(2, 0, 1))
                 visualizer.add_datasample(
-                    '', mmcv.bgr2rgb(picture), sample, out_file=out_file
+                    '', self._colours(picture), sample, out_file=out_file
                 )
+
+    def _colours(self, picture: Tensor) -> np.ndarray:
+        """RGB, ``(H, W, 3)`` uint8, of a picture as loaded."""
+        if isinstance(self.load, LoadChannels):
+            pixels = picture[None].float()
+            shown = stretch(pixels, pixels)[0].round().clamp(0, 255)
+            picture = shown.to(torch.uint8).flip(0)
+        return picture.flip(0).permute(1, 2, 0).numpy()
 
     def _out_file(self, img_path: str) -> str:
         path = os.path.abspath(img_path)
