@@ -95,6 +95,8 @@ def trained(facts: Facts) -> str:
             'at hand.'
         )
     data = f'the folder `{facts.data}`' if facts.data else 'unknown pictures'
+    if facts.pictures is not None:
+        data = f'{facts.pictures:,} pictures, {data},'
     length = 'for an unknown time'
     if facts.epochs is not None:
         whole = f' of {facts.planned}' if facts.planned else ''

@@ -34,6 +34,7 @@ class Facts(NamedTuple):
         encoder: Its network, for people.
         config: The config's name.
         data: The name of the folder of pictures.
+        pictures: How many of them it was trained on.
         epochs: That it was trained for.
         planned: Epochs of the whole run.
         iterations: Steps that it was trained for.
@@ -52,6 +53,7 @@ class Facts(NamedTuple):
     encoder: str
     config: str | None
     data: str | None
+    pictures: int | None
     epochs: int | None
     planned: int | None
     iterations: int | None
@@ -84,6 +86,7 @@ def facts_of(
     teacher = (model.get('teacher') or {}).get('checkpoint')
     data = cfg.get('data_root')
     name = source.cfg and source.cfg.filename
+    summary = _summary(source)
     return Facts(
         checkpoint=printable(source.path.name),
         form=source.form,
@@ -91,10 +94,11 @@ def facts_of(
         encoder=_encoder(source),
         config=printable(Path(name).stem) if name else None,
         data=printable(Path(data).resolve().name) if data else None,
+        pictures=summary.get('pictures'),
         epochs=source.epoch,
         planned=(cfg.get('train_cfg') or {}).get('max_epochs'),
         iterations=source.iteration,
-        figures=_figures(source),
+        figures=_figures(summary, source.iteration),
         teacher=printable(Path(teacher).name) if teacher else None,
         left_out=_left_out(source, keeps),
         licence=licence or UNKNOWN_LICENCE,
@@ -115,19 +119,27 @@ def _encoder(source: Source) -> str:
     )
 
 
-def _figures(source: Source) -> list[dict[str, float]]:
-    """The first evaluation of the run, and the checkpoint's or the last."""
+def _summary(source: Source) -> dict[str, Any]:
+    """What the run has left of itself, its evaluations by iteration."""
     path = Path(source.work_dir or '.', 'summary.json')
     if source.work_dir is None or not path.is_file():
-        return []
+        return {}
     try:
-        points = json.loads(path.read_text())['evaluations']
-        by_iter = {point['iter']: dict(point) for point in points}
+        summary = json.loads(path.read_text())
+        points = {p['iter']: dict(p) for p in summary['evaluations']}
+        return dict(summary, evaluations=points)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path} is broken: {error!r}') from None
+
+
+def _figures(
+    summary: dict[str, Any], iteration: int | None
+) -> list[dict[str, float]]:
+    """The first evaluation of the run, and the checkpoint's or the last."""
+    by_iter = summary.get('evaluations')
     if not by_iter:
         return []
-    own = by_iter.get(source.iteration, by_iter[max(by_iter)])
+    own = by_iter.get(iteration, by_iter[max(by_iter)])
     return [own] if own is by_iter.get(0, own) else [by_iter[0], own]
 
 

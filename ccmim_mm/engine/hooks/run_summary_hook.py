@@ -58,6 +58,7 @@ class RunSummaryHook(Hook):
         summary = dict(
             checkpoint=last,
             notes=notes,
+            pictures=len(data),
             epochs=runner.epoch,
             iterations=runner.iter,
             evaluations=evaluations(hub),
