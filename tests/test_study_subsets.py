@@ -1,6 +1,7 @@
 """Rebuilding the study's subsets from the data sets as published."""
 
 import gzip
+import hashlib
 import importlib.util
 
 import numpy as np
@@ -99,3 +100,47 @@ def test_pets_are_resized_and_their_trimaps_labelled(tool, tmp_path, capsys):
     assert 255 in label_map
     with pytest.raises(SystemExit, match='Bengal_1'):
         tool.main(['pets', str(source / 'images'), str(tmp_path / 'again')])
+
+
+def test_tiny_imagenet_is_found_by_names(tool, tmp_path, capsys):
+    source, out = tmp_path / 'source', tmp_path / 'out'
+    for i in range(4):
+        picture(source / f'train/n01/images/n01_{i}.JPEG', i)
+        picture(source / f'val/images/val_{i}.JPEG', 10 + i)
+    lines = {}
+    for folder, images, stem, numbers in (
+        ('train/n01', 'train/n01/images', 'n01', (1, 3)),
+        ('val/n01', 'val/images', 'val', (0,)),
+    ):
+        data = b''.join(
+            (source / images / f'{stem}_{i}.JPEG').read_bytes()
+            for i in numbers
+        )
+        name = f'{folder}  {",".join(map(str, numbers))}'
+        lines[name] = hashlib.sha256(data).hexdigest()
+    write_list(tmp_path, 'tinyin', lines)
+    tool.main(['tinyin', str(source), str(out)])
+    found = sorted(p.relative_to(out).as_posix() for p in out.rglob('*.JPEG'))
+    assert found == [
+        *('train/n01/n01_1.JPEG', 'train/n01/n01_3.JPEG'),
+        'val/n01/val_0.JPEG',
+    ]
+    assert '3 files' in (text := capsys.readouterr().out)
+    assert '3 the same to the bit' in text
+    (source / 'train/n01/images/n01_1.JPEG').unlink()
+    with pytest.raises(SystemExit, match='n01_1'):
+        tool.main(['tinyin', str(source), str(tmp_path / 'other')])
+    picture(source / 'train/n01/images/n01_1.JPEG', 7)
+    tool.main(['tinyin', str(source), str(tmp_path / 'third')])
+    assert '1 the same to the bit' in capsys.readouterr().out
+
+
+def test_the_list_of_tiny_imagenet_is_of_the_subset(tool):
+    lines = tool.read_list(ROOT / 'docs/study/tinyin.sha256.gz')
+    counts = {}
+    for name in lines:
+        folder = name.partition('  ')[0]
+        counts[folder] = len(set(tool.tinyin_files(name)))
+    assert len(counts) == 400
+    for folder, count in counts.items():
+        assert count == (200 if folder.startswith('train/') else 20)

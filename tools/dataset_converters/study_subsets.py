@@ -1,7 +1,8 @@
-"""Rebuild the study's subsets of EuroSAT and Oxford-IIIT Pet.
+"""Rebuild the study's subsets of EuroSAT, Oxford-IIIT Pet and Tiny ImageNet.
 
-Which pictures, and their checksums, is in docs/study/*.sha256.gz, in the
-format of sha256sum; docs/study/README.md says where the data sets are.
+Which pictures, and their checksums, is in docs/study/*.sha256.gz: a file a
+line in the format of sha256sum, of Tiny ImageNet a class a line, with the
+numbers in its files' names. docs/study/README.md says where the data sets are.
 """
 
 import argparse
@@ -22,7 +23,7 @@ BREEDS = dict(Abyssinian=1, Bengal=2, american_bulldog=3)
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line (``sys.argv`` by default)."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('dataset', choices=['eurosat', 'pets'])
+    parser.add_argument('dataset', choices=['eurosat', 'pets', 'tinyin'])
     parser.add_argument(
         'source', type=Path, help='the unpacked data set, as published'
     )
@@ -41,7 +42,23 @@ def read_list(path: Path) -> dict[str, str]:
 
 def checksum(path: Path) -> str:
     """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return checksum_of([path])
+
+
+def checksum_of(paths: list[Path]) -> str:
+    """SHA-256 of files, one after the other."""
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(path.read_bytes())
+    return found.hexdigest()
+
+
+def files_of(out: Path, name: str) -> list[Path]:
+    """What a line of a list is of."""
+    folder, several, _ = name.partition('  ')
+    if not several:
+        return [out / name]
+    return [out / folder / file for file in tinyin_files(name)]
 
 
 def build_eurosat(source: Path, out: Path, wanted: dict[str, str]) -> None:
@@ -82,6 +99,31 @@ def build_pets(source: Path, out: Path, wanted: dict[str, str]) -> None:
             )
 
 
+def build_tinyin(source: Path, out: Path, wanted: dict[str, str]) -> None:
+    """Copy the files by their names.
+
+    Raises:
+        FileNotFoundError: If the source lacks one.
+    """
+    for name in wanted:
+        folder = name.partition('  ')[0]
+        split, class_name = folder.split('/')
+        images = source / split / class_name / 'images'
+        if split == 'val':
+            images = source / 'val/images'
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        for file in tinyin_files(name):
+            shutil.copyfile(images / file, out / folder / file)
+
+
+def tinyin_files(name: str) -> list[str]:
+    """File names of a class, from its line: ``train/CLASS  0,1,...``."""
+    folder, _, numbers = name.partition('  ')
+    split, class_name = folder.split('/')
+    stem = class_name if split == 'train' else split
+    return [f'{stem}_{number}.JPEG' for number in numbers.split(',')]
+
+
 def resize(image: Image.Image, how: Image.Resampling) -> Image.Image:
     """Bring the short side down to ``SHORT_SIDE`` pixels."""
     factor = min(1, SHORT_SIDE / min(image.size))
@@ -95,7 +137,9 @@ def main(argv: list[str] | None = None) -> None:
     from ccmim_mm.files import check_output
 
     wanted = read_list(LISTS / f'{args.dataset}.sha256.gz')
-    build = dict(eurosat=build_eurosat, pets=build_pets)[args.dataset]
+    build = dict(eurosat=build_eurosat, pets=build_pets, tinyin=build_tinyin)[
+        args.dataset
+    ]
     if not args.source.is_dir():
         raise SystemExit(f'error: no folder {args.source}')
     try:
@@ -103,16 +147,27 @@ def main(argv: list[str] | None = None) -> None:
         build(args.source, args.out, wanted)
     except OSError as error:
         raise SystemExit(f'error: {error}') from None
-    missing = [name for name in wanted if not (args.out / name).is_file()]
+    files = {name: files_of(args.out, name) for name in wanted}
+    count = sum(map(len, files.values()))
+    missing = [
+        path.relative_to(args.out)
+        for paths in files.values()
+        for path in paths
+        if not path.is_file()
+    ]
     if missing:
         raise SystemExit(
-            f'error: {len(missing)} of {len(wanted)} files are not in '
+            f'error: {len(missing)} of {count} files are not in '
             f'{args.source}, {missing[0]} for one: is it the data set as '
             'published, unpacked and not re-encoded?'
         )
-    same = sum(checksum(args.out / n) == wanted[n] for n in wanted)
-    print(f'{len(wanted)} files in {args.out}, {same} the same to the bit')
-    if same < len(wanted):
+    same = sum(
+        len(paths)
+        for name, paths in files.items()
+        if checksum_of(paths) == wanted[name]
+    )
+    print(f'{count} files in {args.out}, {same} the same to the bit')
+    if same < count:
         print('The others come from another resizing of the same pictures')
 
 
