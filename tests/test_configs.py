@@ -45,18 +45,19 @@ def test_the_model_builds_and_is_what_the_name_says(cfg):
     with torch.device('meta'):
         model = MODELS.build(config.model)
     pattern = (
-        r'(?:.*/)?(ccmim|mae)(_fast|_small-data|_blocks)?_vit-(tiny|[sblh])'
+        r'(?:.*/)?(ccmim|mae)(_fast|_small-data|_blocks|_masks)?'
+        r'_vit-(tiny|[sblh])'
     )
     method, variant, size = re.match(pattern, name).groups()
     assert model.backbone.embed_dims == WIDTHS[size]
     assert model.backbone.num_layers == DEPTHS[size]
     assert (model.align_head is None) == (method == 'mae')
-    scored = method == 'ccmim' and variant != '_blocks'
+    scored = method == 'ccmim' and variant != '_blocks|_masks'
     assert model.mask_sampler.needs_scores == scored
     assert model.masked_grad == (variant == '_small-data')
     assert model.mask_sampler.mask_ratio == 0.75
     if size != 'tiny':
-        assert len(model.neck.decoder_blocks) == 8
+        assert len(model.neck.decoder_blocks|_masks) == 8
         assert model.neck.decoder_pred.in_features == 512
 
 
