@@ -57,7 +57,7 @@ def test_the_model_builds_and_is_what_the_name_says(cfg):
     assert model.masked_grad == (variant == '_small-data')
     assert model.mask_sampler.mask_ratio == 0.75
     if size != 'tiny':
-        assert len(model.neck.decoder_blocks|_masks) == 8
+        assert len(model.neck.decoder_blocks) == 8
         assert model.neck.decoder_pred.in_features == 512
 
 
