@@ -12,6 +12,7 @@ COMMANDS = {
     'train': ('train', 'pre-train, or train a task from a checkpoint'),
     'test': ('test', 'judge a checkpoint'),
     'features': ('extract_features', 'features of a folder of pictures'),
+    'look': ('look', 'a page that shows what checkpoints have learned'),
     'convert': ('convert_checkpoint', "from and to other projects' files"),
     'export': ('export', 'an encoder for transformers, timm, ONNX, torch'),
     'study': ('study', 'run and report method x data set x seed'),

@@ -85,6 +85,13 @@ def cls_attention(attn: MultiheadAttention, normed: Tensor) -> Tensor:
     return attention_row(query, key)
 
 
+def attention_rows(attn: MultiheadAttention, normed: Tensor) -> Tensor:
+    """:func:`cls_attention` of each head by itself, ``(B, h, L)``."""
+    (query,) = project(attn, normed[:, :1], QUERY, QUERY)
+    (key,) = project(attn, normed, KEY, KEY)
+    return head_rows(query, key)[..., 1:]
+
+
 def project(
     attn: MultiheadAttention, x: Tensor, first: int, last: int
 ) -> Tensor:
@@ -106,6 +113,11 @@ def attention_row(query: Tensor, key: Tensor) -> Tensor:
     Returns:
         ``(B, L)`` in fp32.
     """
+    return head_rows(query, key).mean(dim=1)[:, 1:]
+
+
+def head_rows(query: Tensor, key: Tensor) -> Tensor:
+    """The CLS query's row of each head, ``(B, h, L + 1)``, CLS first."""
     # fp32 logits under autocast too, as in a fused attention kernel.
     logits = (query.float() * key).sum(-1) * query.shape[-1] ** -0.5
-    return logits.softmax(dim=-1).mean(dim=1)[:, 1:]
+    return logits.softmax(dim=-1)

@@ -1,0 +1,92 @@
+"""Which pictures of a folder a page shows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from ..datasets import UnreadablePictureError
+from ..datasets.listing import list_pictures
+from ..files import printable
+
+
+class Shown(NamedTuple):
+    """Pictures of a folder.
+
+    Attributes:
+        names: Their paths within the folder, for people.
+        classes: The folders that they lie in; empty for what lies in none.
+        paths: Their files.
+        total: Pictures that the folder has.
+    """
+
+    names: list[str]
+    classes: list[str]
+    paths: list[Path]
+    total: int
+
+
+def choose(folder: str | Path, count: int) -> Shown:
+    """Pictures spread evenly over a folder, by name.
+
+    Args:
+        folder: The folder.
+        count: How many, at least 1; all if there are no more.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or no picture in it.
+        ValueError: If the count is below 1.
+    """
+    if count < 1:
+        raise ValueError(f'{count} pictures to show: give 1 or more')
+    listing = list_pictures(folder)
+    total = len(listing)
+    rows = np.unique(np.linspace(0, total - 1, min(count, total)).astype(int))
+    names = [listing[int(row)] for row in rows]
+    return Shown(
+        names=[printable(name) for name in names],
+        classes=[printable(Path(name).parent.name) for name in names],
+        paths=[Path(folder, name) for name in names],
+        total=total,
+    )
+
+
+def readable(shown: Shown, encoder: Any) -> tuple[Shown, Tensor]:
+    """Those that can be read, and as a model wants them.
+
+    Args:
+        shown: The pictures.
+        encoder: See :class:`ccmim_mm.apis.Encoder`.
+
+    Returns:
+        They, and ``(B, C, H, W)``, normalised; what cannot be read is left
+        out, and the log says so.
+
+    Raises:
+        ValueError: If none can be read.
+    """
+    kept, inputs, first = [], [], None
+    for row, path in enumerate(shown.paths):
+        try:
+            inputs.append(encoder.load(path))
+        except UnreadablePictureError as error:
+            print_log(f'left out: {error}')
+            first = first or error
+        else:
+            kept.append(row)
+    if not kept:
+        raise ValueError(f'no picture could be read: {first}')
+    return only(shown, kept), torch.cat(inputs)
+
+
+def only(shown: Shown, rows: Sequence[int]) -> Shown:
+    """Some of the pictures."""
+    return shown._replace(
+        names=[shown.names[row] for row in rows],
+        classes=[shown.classes[row] for row in rows],
+        paths=[shown.paths[row] for row in rows],
+    )
