@@ -6,6 +6,7 @@
 # make transfer    installs what detection and segmentation need
 # make operators   compiles mmcv's operators: all of them, where torchvision
 #                  stands in for NMS and RoIAlign alone; needs a compiler
+# make test-browser CHROMIUM=...   the page of `ccmim look` in that Chromium
 # make stress kills, full disks, hostile files: docs/reliability.md
 # make lint   style and types
 #
@@ -23,7 +24,8 @@ PYTEST := -m pytest -n $(TEST_JOBS) --dist loadfile
 ORIGINAL := .venv-original
 PIP_ORIGINAL := $(ORIGINAL)/bin/python -m pip --disable-pip-version-check
 
-.PHONY: demo test test-fast test-original transfer operators stress lint clean
+.PHONY: demo test test-fast test-original test-browser transfer operators \
+	stress lint clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.pretrain
@@ -46,6 +48,10 @@ test-original: $(ORIGINAL)/.test
 transfer: .venv/.test
 
 operators: .venv/.operators
+
+test-browser: .venv/.test
+	$(PIP) install playwright==1.65.2
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest tests/browser
 
 stress: .venv/.test
 	$(BIN)/python tests/stress/run.py

@@ -70,7 +70,7 @@ def look(
             packed = encoder.load(others.paths)
         inputs = packed[: len(shown.names)]
         views.append(
-            view_of(encoder, names[row], inputs, packed, work_dir, seed)
+            view_of(encoder.model, names[row], inputs, packed, work_dir, seed)
         )
         del encoder
         gc.collect()

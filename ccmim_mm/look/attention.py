@@ -8,6 +8,7 @@ from torch import Tensor
 from ..models.layers.partial_layer import attention_rows
 
 
+@torch.no_grad()
 def attention_by_layer(model: Any, inputs: Tensor) -> Tensor | None:
     """The CLS query's attention to the patches, in every layer and head.
 
@@ -30,8 +31,7 @@ def attention_by_layer(model: Any, inputs: Tensor) -> Tensor | None:
         for layer in layers
     ]
     try:
-        with torch.no_grad():
-            model.extract_feat(inputs)
+        model.extract_feat(inputs)
     finally:
         for handle in handles:
             handle.remove()

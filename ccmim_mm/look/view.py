@@ -29,7 +29,7 @@ DRAWS = 3
 
 @torch.no_grad()
 def view_of(
-    encoder: Any,
+    model: Any,
     name: str,
     inputs: Tensor,
     others: Tensor,
@@ -39,7 +39,7 @@ def view_of(
     """What a page shows of one encoder.
 
     Args:
-        encoder: See :class:`ccmim_mm.apis.Encoder`.
+        model: A model of this project or mmpretrain, in evaluation mode.
         name: What to call it.
         inputs: Pictures to look into, normalised, ``(N, C, H, W)``.
         others: Pictures to find neighbours among, likewise, ``(M, ...)``.
@@ -49,7 +49,6 @@ def view_of(
     Returns:
         For JSON, by the names that the page's script has.
     """
-    model = encoder.model
     size = tuple(inputs.shape[-2:])
     view: dict[str, Any] = dict(
         name=name,
@@ -59,7 +58,7 @@ def view_of(
         **_patches(model, inputs),
         **_whole(model, others),
         **_attention(model, inputs),
-        **_masks(encoder, inputs, seed),
+        **_masks(model, inputs, seed),
         curves=None,
     )
     curves = work_dir and work_dir / 'curves.png'
@@ -154,9 +153,8 @@ def _whole(model: Any, others: Tensor) -> dict[str, Any]:
     )
 
 
-def _masks(encoder: Any, inputs: Tensor, seed: int) -> dict[str, Any]:
+def _masks(model: Any, inputs: Tensor, seed: int) -> dict[str, Any]:
     """Scores to draw masks by, and what is predicted behind some."""
-    model = encoder.model
     if not isinstance(model, MaskedMethod):
         return dict(scores=None, predictions=[])
     view: dict[str, Any] = dict(
@@ -169,7 +167,7 @@ def _masks(encoder: Any, inputs: Tensor, seed: int) -> dict[str, Any]:
     if not isinstance(model, CCMIM):
         return view
     for draw in range(DRAWS):
-        told = encoder.explain(inputs, seed + draw)
+        told = model.explain(inputs, seed + draw)
         if told.images is not None:
             view['predictions'].append(
                 dict(

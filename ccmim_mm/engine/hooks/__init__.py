@@ -7,6 +7,7 @@ from .compile_layers_hook import CompileLayersHook
 from .deferred_runtime_info_hook import DeferredRuntimeInfoHook
 from .draw_predictions_hook import DrawPredictionsHook
 from .due_val_hook import DueValHook
+from .look_hook import LookHook
 from .mask_analysis_hook import MaskAnalysisHook
 from .panel_hook import PanelHook
 from .preemption_hook import PreemptionHook
@@ -24,6 +25,7 @@ __all__ = [
     'DeferredRuntimeInfoHook',
     'DrawPredictionsHook',
     'DueValHook',
+    'LookHook',
     'MaskAnalysisHook',
     'PanelHook',
     'PreemptionHook',

@@ -1,0 +1,234 @@
+"""The page of `ccmim look` holds what the encoder says, and nothing runs."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from mmpretrain.models import VisionTransformer
+from PIL import Image
+
+from ccmim_mm.apis import load_encoder
+from ccmim_mm.apis.look import look
+from ccmim_mm.look.attention import attention_by_layer
+from ccmim_mm.look.view import view_of
+from ccmim_tools import look as tool
+
+CONFIG = ROOT / 'tests/tiny_config.py'
+HOSTILE = '</script><img src=x onerror=alert(1)>&.png'
+
+
+class Page(HTMLParser):
+    """What a browser finds in a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.blocks, self.inside = [], [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag, dict(attrs)
+
+    def handle_endtag(self, tag):
+        self.inside = None
+
+    def handle_data(self, data):
+        if self.inside and self.inside[0] in ('script', 'style'):
+            self.blocks.append((*self.inside, data))
+
+    @property
+    def content(self):
+        """The page's data."""
+        (found,) = [
+            data
+            for tag, attrs, data in self.blocks
+            if attrs.get('type') == 'application/json'
+        ]
+        return json.loads(found)
+
+
+def unpacked(text, kind):
+    return np.frombuffer(base64.b64decode(text), kind)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp('pictures')
+    rng = np.random.default_rng(0)
+    for label in ('cats', 'dogs'):
+        (root / label).mkdir()
+        for i in range(6):
+            pixels = rng.integers(0, 256, (40, 48, 3), np.uint8)
+            Image.fromarray(pixels).save(root / label / f'{i}.png')
+    (root / 'cats/5.png').rename(root / 'cats' / HOSTILE.replace('/', '|'))
+    return root
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    encoder = load_encoder(CONFIG, device='cpu')
+    path = tmp_path_factory.mktemp('weights') / 'tiny.pth'
+    torch.save(dict(state_dict=encoder.model.state_dict()), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def page(folder, checkpoint, tmp_path_factory):
+    out = tmp_path_factory.mktemp('out') / 'look.html'
+    look([checkpoint], folder, out, [CONFIG], 4, 12, device='cpu')
+    return Page(out.read_text())
+
+
+def test_nothing_but_the_page_itself_runs(page):
+    (policy,) = [
+        attrs['content']
+        for tag, attrs in page.tags
+        if attrs.get('http-equiv') == 'Content-Security-Policy'
+    ]
+    assert policy.startswith("default-src 'none'; img-src data:")
+    assert 'unsafe' not in policy
+    allowed = dict(re.findall(r"(\w+)-src '(sha256-[^']+)'", policy))
+    runs = [
+        (tag, data)
+        for tag, attrs, data in page.blocks
+        if attrs.get('type') != 'application/json'
+    ]
+    assert [tag for tag, _ in runs] == ['style', 'script']
+    for tag, data in runs:
+        digest = hashlib.sha256(data.encode()).digest()
+        assert allowed[tag] == f'sha256-{base64.b64encode(digest).decode()}'
+    for tag, attrs in page.tags:
+        assert not {'src', 'href'} & attrs.keys(), (tag, attrs)
+        assert not [name for name in attrs if name.startswith('on')]
+
+
+def test_names_of_files_are_data(page):
+    names = [other['name'] for other in page.content['others']]
+    assert len(names) == 12
+    assert f'cats/{HOSTILE}' in [name.replace('|', '/') for name in names]
+    assert 'img' not in [tag for tag, _ in page.tags]
+    assert [tag for tag, _ in page.tags].count('script') == 2
+    assert {other['label'] for other in page.content['others']} == {
+        *('cats', 'dogs')
+    }
+
+
+def test_the_page_has_what_the_encoder_says(page, folder, checkpoint):
+    content = page.content
+    (view,) = content['views']
+    encoder = load_encoder(CONFIG, str(checkpoint), device='cpu')
+    paths = [folder / name for name in content['names']]
+    inputs = encoder.load(paths)
+    maps = attention_by_layer(encoder.model, inputs)
+    shape = 4, view['layers'], view['heads'], 16
+    assert tuple(maps.shape) == shape
+    found = unpacked(view['attention'], np.uint8).reshape(shape) / 255
+    found = found * np.reshape(view['peaks'], (*shape[:3], 1))
+    assert np.abs(found - maps.numpy()).max() < 0.01 * maps.max()
+    scores = encoder.attention(paths).numpy()
+    assert np.allclose(view['scores'], scores, rtol=1e-4, atol=1e-5)
+    # The layers' means are what the scores are made of.
+    depth = encoder.model.backbone.score_layers
+    assert torch.allclose(
+        maps[:, :depth].mean(2).sum(1), torch.tensor(scores), atol=1e-5
+    )
+    told = encoder.explain(paths, seed=1)
+    mask = unpacked(view['predictions'][1]['mask'], np.uint8).reshape(4, 16)
+    assert (mask == told.mask.numpy()).all()
+
+
+def test_likeness_of_patches_and_pictures_is_kept(page, folder, checkpoint):
+    (view,) = page.content['views']
+    encoder = load_encoder(CONFIG, str(checkpoint), device='cpu')
+    names = page.content['names']
+    found = encoder.features([folder / n for n in names], ['patches'])
+    patches = found['patches'].flatten(0, 1).double()
+    centred = patches - patches.mean(0)
+    unit = centred / centred.norm(dim=1, keepdim=True)
+    compact = unpacked(view['compact'], np.int8).reshape(64, -1) / 127
+    assert np.abs(compact @ compact.T - (unit @ unit.T).numpy()).max() < 0.05
+    others = [folder / other['name'] for other in page.content['others']]
+    found = encoder.features(others, ['cls'])['cls'].double()
+    centred = found - found.mean(0)
+    unit = centred / centred.norm(dim=1, keepdim=True)
+    likeness = unpacked(view['likeness'], np.int8).reshape(12, 12) / 127
+    assert np.abs(likeness - (unit @ unit.T).numpy()).max() < 0.01
+
+
+def test_a_plain_vit_needs_no_config(folder, tmp_path):
+    torch.manual_seed(0)
+    vit = VisionTransformer(
+        dict(
+            embed_dims=192,
+            num_layers=2,
+            num_heads=3,
+            feedforward_channels=384,
+        ),
+        img_size=32,
+        patch_size=16,
+    )
+    state = {f'backbone.{k}': v for k, v in vit.state_dict().items()}
+    path = tmp_path / 'vit.pth'
+    torch.save(dict(state_dict=state), path)
+    out = tmp_path / 'look.html'
+    look([path], folder, out, pictures=2, neighbours=3, device='cpu')
+    content = Page(out.read_text()).content
+    (view,) = content['views']
+    assert (view['layers'], view['heads']) == (2, 3)
+    assert view['scores'] is None and view['predictions'] == []
+    assert len(content['names']) == 2 and content['total'] == 12
+
+
+def test_two_checkpoints_have_the_same_pictures(folder, checkpoint, tmp_path):
+    out = tmp_path / 'look.html'
+    look([checkpoint] * 2, folder, out, [CONFIG] * 2, 3, 5, device='cpu')
+    one, other = Page(out.read_text()).content['views']
+    for name in ('pictures', 'attention', 'colours', 'compact', 'scores'):
+        assert one[name] == other[name]
+
+
+def test_an_encoder_of_maps_has_no_attention():
+    class Maps(torch.nn.Module):
+        data_preprocessor = torch.nn.Module()
+
+        def extract_feat(self, inputs):
+            return (torch.nn.functional.avg_pool2d(inputs, 8),)
+
+    model = Maps()
+    model.data_preprocessor.mean = torch.zeros(3, 1, 1)
+    model.data_preprocessor.std = torch.ones(3, 1, 1)
+    inputs = torch.rand(2, 3, 32, 32)
+    view = view_of(model, 'maps', inputs, inputs)
+    assert view['attention'] is None and view['scores'] is None
+    assert view['grid'] == [4, 4] and view['feature'] == 'mean'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['{ckpt}', '{empty}'], 'no pictures below'),
+        (['{ckpt}', '{empty}/no'], 'no folder'),
+        (['{empty}/no.pth', '{folder}'], 'no checkpoint'),
+        (['{ckpt}', '{folder}', '--out', '{ckpt}'], 'exists'),
+        (['{ckpt}', '{folder}', '--pictures', '0'], 'give 1 or more'),
+    ],
+)
+def test_bad_input_is_told(
+    arguments, message, folder, checkpoint, tmp_path, monkeypatch
+):
+    places = dict(ckpt=checkpoint, folder=folder, empty=tmp_path)
+    out = ['--out', str(tmp_path / 'new.html'), '--config', str(CONFIG)]
+    command = [text.format(**places) for text in arguments]
+    if '--out' in command:
+        out = out[2:]
+    monkeypatch.setattr('sys.argv', ['ccmim look', *command, *out])
+    with pytest.raises(SystemExit, match=message):
+        tool.main()
+    assert not (tmp_path / 'new.html').exists()
