@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from .command_line import check_checkpoint, choose_device, fail
+from .config_names import find_config
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -71,6 +72,10 @@ def main() -> None:
         fail(f'{args.out} exists: name another --out')
     choose_device(args.device)
     try:
+        configs = [
+            name if name == 'none' else find_config(name)
+            for name in args.config
+        ]
         # Here, as it takes seconds.
         from ccmim_mm.apis.look import look
 
@@ -78,7 +83,7 @@ def main() -> None:
             checkpoints,
             args.data,
             args.out,
-            args.config,
+            configs,
             args.pictures,
             args.neighbours,
             args.seed,
