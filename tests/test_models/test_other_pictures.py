@@ -174,7 +174,7 @@ def test_patch_values_stand_where_the_patches_are():
     for row, column in ((0, 5), (3, 0), (2, 4)):
         part = spread[8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
         assert (part == 6 * row + column).all()
-    with pytest.raises(ValueError, match='25 square .* 32 x 48 pixels'):
+    with pytest.raises(ValueError, match=r'25 square .* 32 x 48 pixels'):
         to_picture(torch.zeros(1, 25), SIZE)
 
 
@@ -255,7 +255,9 @@ def test_pictures_that_do_not_fit_are_said_to_be():
     backbone = build(ccmim(13)).backbone
     with pytest.raises(ValueError, match=r'48 x 32 pixels but .*\(32, 48\)'):
         backbone.embed(torch.zeros(1, 13, 48, 32))
-    with pytest.raises(ValueError, match='4 channels but .* --channels 4 set'):
+    with pytest.raises(
+        ValueError, match=r'4 channels but .* --channels 4 set'
+    ):
         backbone.embed(torch.zeros(1, 4, *SIZE))
 
 
@@ -263,7 +265,11 @@ def test_teachers_of_other_channels_are_refused(tmp_path):
     torch.save(as_timm(random_vit()), tmp_path / 'rgb.pth')
     sizes = dict(grid=GRID, img_size=SIZE, pixels=([0.0] * 4, [1.0] * 4))
     teacher = FrozenTeacher(str(tmp_path / 'rgb.pth'), heads=HEADS, **sizes)
-    with pytest.raises(ValueError, match='of 3 channels, and .* have 4: take'):
+    with pytest.raises(
+        ValueError, match=r'of 3 channels, and .* have 4: take'
+    ):
         teacher.prepare()
-    with pytest.raises(ValueError, match='have 4 channels: .*kind=pixel take'):
+    with pytest.raises(
+        ValueError, match=r'have 4 channels: .*kind=pixel take'
+    ):
         FrozenTeacher(kind='hog', **sizes).prepare()

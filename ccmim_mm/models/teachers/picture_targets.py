@@ -41,6 +41,9 @@ class PatchHOG(HOGGenerator):
             one number is both.
     """
 
+    gaussian_kernel: Tensor
+    gaussian_window: int
+
     def __init__(self, grid: Size) -> None:
         super().__init__()
         self.grid = as_pair(grid)
