@@ -53,7 +53,7 @@ SLOW = {
     *('test_agreement', 'test_annotated', 'test_benchmark'),
     *('test_contrastive_runs', 'test_distributed'),
     *('test_distributed_run', 'test_downstream_configs', 'test_exact_resume'),
-    'test_export',
+    *('test_export', 'test_picture_channels', 'test_other_pictures_run'),
     *('test_fsdp', 'test_guards', 'test_hooks', 'test_imae', 'test_installed'),
     *('test_mask_analysis_hook', 'test_safe_reading', 'test_seams'),
     *('test_study', 'test_teacher_methods', 'test_tools', 'test_transfer'),
