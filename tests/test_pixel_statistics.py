@@ -34,13 +34,21 @@ def assert_statistics(cfg, pictures):
     np.testing.assert_allclose(held.std, expected, rtol=1e-9)
 
 
-def test_they_are_numpys_over_the_training_pictures(folder, tmp_path):
+def test_they_are_numpys_over_the_training_pictures(folder, tmp_path, capsys):
     root, pictures = folder
     # Of another size, whose pixels count as much.
     pictures.append(np.random.rand(31, 2, 5).astype(np.float32) * 1e3)
     np.save(root / 'train/a/large.npy', pictures[-1])
     cfg = prepare(config(root, tmp_path / 'run'))
     assert_statistics(cfg, pictures)
+    said = capsys.readouterr().out
+    assert (
+        'mean and spread of 5 channels, of 7 of 7 pictures: data_pre' in said
+    )
+    shown = said.partition('data_preprocessor.mean=')[2].split()[0].split(',')
+    assert [float(v) for v in shown] == [
+        float(f'{v:.6g}') for v in cfg.data_preprocessor.mean
+    ]
 
 
 def test_a_channel_that_is_the_same_everywhere_has_a_spread_of_one(

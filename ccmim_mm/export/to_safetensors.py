@@ -51,6 +51,10 @@ class ToSafetensors(Target):
     def compare(self, source: Source, inputs: Tensor, place: Path) -> float:
         """Build the encoder anew, of what the file says, and compare."""
         state, heads, _ = read_as_project(place)
-        cfg = None if source.shape else source.cfg
-        found = build_network(state, heads, cfg)(inputs)
+        shape = source.shape
+        found = (
+            build_network(state, heads, grid=shape.grid)
+            if shape
+            else build_network(state, heads, source.cfg)
+        )(inputs)
         return largest_difference(features(source, inputs), found)
