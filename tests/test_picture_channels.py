@@ -149,15 +149,18 @@ def test_what_cannot_be_names_what_can(name, asked, message):
     assert '\n' not in str(error.value)
 
 
-def test_a_segmentor_takes_one_channel():
+@pytest.mark.parametrize('channels', [1, 4])
+def test_a_segmentor_takes_any_channels(channels):
     cfg = load('segmentation/upernet_vit-tiny_demo')
-    set_for_all(cfg, channels=1)
-    cfg.model.data_preprocessor.update(mean=[3.0], std=[2.0])
+    set_for_all(cfg, channels=channels)
+    cfg.model.data_preprocessor.update(
+        mean=[3.0] * channels, std=[2.0] * channels
+    )
     with DefaultScope.overwrite_default_scope('mmseg'):
         model = MODELS.build(cfg.model).eval()
         loading, *rest = leaf(cfg, 'train').pipeline
-        assert loading == dict(type='LoadChannels', channels=1)
-        values = np.arange(120.0 * 130).reshape(120, 130, 1)
+        assert loading == dict(type='LoadChannels', channels=channels)
+        values = np.random.default_rng(0).random((120, 130, channels))
         results = dict(
             img=values.astype(np.float32),
             img_shape=values.shape[:2],
@@ -170,7 +173,7 @@ def test_a_segmentor_takes_one_channel():
         inputs=[sample['inputs']] * 2,
         data_samples=[sample['data_samples']] * 2,
     )
-    assert sample['inputs'].shape[0] == 1
+    assert sample['inputs'].shape[0] == channels
     with torch.no_grad():
         losses = model(**model.data_preprocessor(batch, True), mode='loss')
     assert torch.isfinite(losses['decode.loss_ce'])
