@@ -174,6 +174,9 @@ def test_a_segmentor_takes_any_channels(channels):
         data_samples=[sample['data_samples']] * 2,
     )
     assert sample['inputs'].shape[0] == channels
+    normal = model.data_preprocessor(batch, True)
+    expected = (sample['inputs'].float() - 3) / 2
+    torch.testing.assert_close(normal['inputs'][0], expected)
     with torch.no_grad():
-        losses = model(**model.data_preprocessor(batch, True), mode='loss')
+        losses = model(**normal, mode='loss')
     assert torch.isfinite(losses['decode.loss_ce'])

@@ -244,13 +244,19 @@ def _other_pictures(own: dict[str, Tensor], state: dict[str, Tensor]) -> str:
 
 def _resized(
     state: dict[str, Tensor], own: dict[str, Tensor]
-) -> tuple[int, int] | None:
-    """Sides of the encoder's two position tables, if they differ."""
+) -> tuple[str, str] | None:
+    """The encoder's two position tables in words, if they differ."""
     for name in ('pos_embed', 'backbone.pos_embed'):
         if name in state and name in own:
-            a, b = (
-                math.isqrt(t.numel() // t.shape[-1])
-                for t in (state[name], own[name])
-            )
+            # What is resized has the CLS token's place.
+            slot = f'{name.removesuffix("pos_embed")}cls_token' in own
+            a, b = _positions(state[name], True), _positions(own[name], slot)
             return (a, b) if a != b else None
     return None
+
+
+def _positions(table: Tensor, slot: bool) -> str:
+    """``4 x 4`` or, of no square, how many patches."""
+    count = table.numel() // table.shape[-1] - (table.ndim == 3 and slot)
+    side = math.isqrt(count)
+    return f'{side} x {side}' if is_square(count) else str(count)

@@ -86,8 +86,8 @@ def build_network(
     if account.table:
         was, now = account.table
         raise ValueError(
-            f'its positions are {was} x {was}, and its config has {now} x '
-            f'{now}: --config names the one that it was trained by'
+            f'its positions are {was}, and its config has {now}: --config '
+            'names the one that it was trained by'
         )
     return LastOutput(network).eval().requires_grad_(False)
 

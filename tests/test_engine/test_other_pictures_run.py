@@ -155,6 +155,8 @@ def test_a_square_table_is_brought_to_two_sides(bands_run, bands, tmp_path):
     cfg.experiment_name += 'wide'
     runner = ResilientRunner.from_cfg(cfg)
     runner.check_input()
+    (log,) = (tmp_path / 'wide').glob('*/*.log')
+    assert '(pos_embed 4x4 -> 24)' in log.read_text()
     first = read_as_project(saved).state['backbone.pos_embed']
     table = runner.model.backbone.pos_embed
     assert table.shape == (1, 25, 32)

@@ -36,7 +36,7 @@ class ChannelsPreprocessor(SelfSupDataPreprocessor):
 def seg_channels_preprocessor(
     mean: Sequence[float], std: Sequence[float], **kwargs
 ) -> ImgDataPreprocessor:
-    """mmseg's ``SegDataPreProcessor`` likewise.
+    """The ``SegDataPreProcessor`` of mmseg likewise.
 
     Args:
         mean: See :class:`ChannelsPreprocessor`.
