@@ -53,7 +53,8 @@ SLOW = {
     *('test_agreement', 'test_annotated', 'test_benchmark'),
     *('test_contrastive_runs', 'test_distributed'),
     *('test_distributed_run', 'test_downstream_configs', 'test_exact_resume'),
-    'test_export',
+    *('test_export', 'test_export_other_pictures', 'test_picture_channels'),
+    'test_other_pictures_run',
     *('test_fsdp', 'test_guards', 'test_hooks', 'test_imae', 'test_installed'),
     *('test_mask_analysis_hook', 'test_safe_reading', 'test_seams'),
     *('test_study', 'test_teacher_methods', 'test_tools', 'test_transfer'),
@@ -123,3 +124,46 @@ def picture_folder(tmp_path_factory) -> Path:
                 pixels[..., channel] += 120
                 Image.fromarray(pixels).save(folder / f'{i}.png')
     return root
+
+
+@pytest.fixture(scope='session')
+def bands(tmp_path_factory) -> Path:
+    """train/ and val/ of TIFFs of 13 bands; the classes differ in two."""
+    import tifffile
+
+    root = tmp_path_factory.mktemp('bands') / 'data'
+    rng = np.random.default_rng(0)
+    for split, count in (('train', 12), ('val', 5)):
+        for band, name in ((3, 'water'), (9, 'wood')):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                values = rng.normal(3000, 400, (40, 50, 13))
+                values[..., band] += 4000
+                tifffile.imwrite(
+                    folder / f'{i}.tif',
+                    values.astype(np.uint16),
+                    photometric='minisblack',
+                    planarconfig='contig',
+                )
+    return root
+
+
+@pytest.fixture(scope='session')
+def bands_run(bands, tmp_path_factory):
+    """A run on them at 32 x 48, judged and drawn, and its work dir."""
+    from run_helpers import train
+
+    work_dir = tmp_path_factory.mktemp('bands_run')
+    asked = dict(img_size=(32, 48), channels=13)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return train(bands, work_dir, 2, **asked), work_dir
+
+
+@pytest.fixture(scope='session')
+def bands_encoder(bands_run):
+    """The run's encoder in memory."""
+    from ccmim_mm.apis import load_encoder
+
+    work_dir = bands_run[1]
+    return load_encoder(work_dir, str(work_dir / 'epoch_2.pth'), device='cpu')

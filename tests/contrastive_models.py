@@ -48,7 +48,7 @@ def model_cfg(method, **changes):
     cfg = Config.fromfile(ROOT / PATHS[method])
     cfg.merge_from_dict(OPTIONS[method])
     cfg.merge_from_dict({f'model.{k}': v for k, v in changes.items()})
-    return dict(cfg.model.to_dict(), data_preprocessor=cfg.data_preprocessor)
+    return dict(data_preprocessor=cfg.data_preprocessor) | cfg.model.to_dict()
 
 
 def running(method, dtype=torch.float32, **changes):

@@ -9,7 +9,7 @@ import torch
 WIDTH, DEPTH, HEADS, GRID = 32, 3, 4, 4
 
 
-def random_vit(patch=8, clip=False, seed=0):
+def random_vit(patch=8, clip=False, seed=0, channels=3, patches=GRID**2):
     """Weights of an encoder, far enough from zero for all to matter."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -18,8 +18,8 @@ def random_vit(patch=8, clip=False, seed=0):
 
     state = {
         'cls_token': draw(1, 1, WIDTH),
-        'pos_embed': draw(1, GRID**2 + 1, WIDTH),
-        'patch_embed.proj.weight': draw(WIDTH, 3, patch, patch),
+        'pos_embed': draw(1, patches + 1, WIDTH),
+        'patch_embed.proj.weight': draw(WIDTH, channels, patch, patch),
     }
     norms = ['norm']
     if clip:

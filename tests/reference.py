@@ -11,14 +11,21 @@ import torch
 
 
 def random_state(
-    width=32, depth=3, inner=16, inner_depth=2, p=8, patches=16, out=8
+    width=32,
+    depth=3,
+    inner=16,
+    inner_depth=2,
+    p=8,
+    patches=16,
+    out=8,
+    channels=3,
 ):
     """A random checkpoint of the release, by name and shape."""
-    pixels = 3 * p * p
+    pixels = channels * p * p
     shapes = {
         'cls_token': (1, 1, width),
         'pos_embed': (1, patches + 1, width),
-        'patch_embed.proj.weight': (width, 3, p, p),
+        'patch_embed.proj.weight': (width, channels, p, p),
         'patch_embed.proj.bias': (width,),
         'mask_token': (1, 1, inner),
         'decoder_pos_embed': (1, patches + 1, inner),
@@ -92,7 +99,7 @@ def block(x, state, name, heads):
 
 
 def patchify(images, p):
-    """(B, 3, H, W) to (B, L, p * p * 3): rows, columns, channels."""
+    """(B, C, H, W) to (B, L, p * p * C): rows, columns, channels."""
     batch, _, height, width = images.shape
     rows = []
     for i in range(0, height, p):

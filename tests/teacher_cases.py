@@ -32,12 +32,12 @@ def save_teacher(folder, seed=0):
     return str(path), state
 
 
-def save_mae(folder, seed=0):
+def save_mae(folder, seed=0, **sizes):
     """A MAE's file and its weights, by the release's names."""
     torch.manual_seed(seed)
     state = {
         name: value
-        for name, value in reference.random_state().items()
+        for name, value in reference.random_state(**sizes).items()
         if not name.startswith('projector')
     }
     path = folder / f'mae{seed}.pth'

@@ -10,13 +10,13 @@ from conftest import ROOT
 from contrastive_models import OPTIONS
 from contrastive_models import PATHS as CONTRASTIVE
 from mmengine.config import Config
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import MODELS, TRANSFORMS
 from run_helpers import bare, config
-from sizes import check_another_size
+from sizes import check_another_size, packed
 
 from ccmim_mm.apis import config_for_testing, config_for_training, load_encoder
 from ccmim_mm.apis.settings_for_all import set_for_all
-from ccmim_mm.datasets.data_root import parts
+from ccmim_mm.datasets.data_root import leaf, parts
 from ccmim_mm.engine import ResilientRunner
 
 CONFIGS = ROOT / 'configs'
@@ -101,6 +101,65 @@ def test_numbers_of_patches_keep_their_share():
     (line,) = set_for_all(cfg, img_size=96)
     assert cfg.model.mask_sampler.mask_ratio == pytest.approx(23.5 / 36)
     assert line.endswith('mask_ratio is 0.652778, for masks of 24 patches')
+
+
+@pytest.mark.parametrize(
+    'name', ['ccmim_vit-b', 'mimco_vit-b', 'study/imae_vit-tiny64']
+)
+@pytest.mark.parametrize('sides', [(4, 6), (10, 4)])
+def test_two_sides_reach_every_part(name, sides):
+    cfg = load(name)
+    patch = cfg.model.backbone.patch_size
+    size = tuple(2 * patch * side for side in sides)
+    grid = tuple(2 * side for side in sides)
+    (line,) = set_for_all(cfg, img_size=size)
+    assert line.startswith(f'{size[0]} x {size[1]} pixels in {np.prod(grid)}')
+    assert cfg.model.backbone.img_size == size
+    for part in parts(cfg):
+        sample = packed(part.dataset.pipeline)
+        views = sample['inputs']
+        for view in views if isinstance(views, list) else [views]:
+            assert tuple(view.shape) == (3, *size)
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert model.backbone.patch_resolution == grid
+    if model.neck is not None:
+        assert model.neck.grid == grid
+    (noise,) = [t for t in leaf(cfg, 'train').pipeline if t.get('num_patches')]
+    assert noise.num_patches == np.prod(grid)
+    # mmpretrain's crop of the centre takes width before height.
+    crop = leaf(cfg, 'val').pipeline[2]
+    assert (crop.type, crop.crop_size) == ('CenterCrop', size[::-1])
+    covered = leaf(cfg, 'val').pipeline[1].scale
+    before = leaf(load(name), 'val').pipeline
+    ratio = before[1].scale / before[2].crop_size
+    assert covered == tuple(round(ratio * side) for side in size)
+
+
+def test_random_crops_have_the_pictures_proportions_on_average():
+    for size in ((64, 96), (96, 48)):
+        cfg = load('ccmim_vit-b')
+        set_for_all(cfg, img_size=size, patch_size=8)
+        (crop,) = [
+            t for t in leaf(cfg, 'train').pipeline if 'ResizedCrop' in t.type
+        ]
+        assert tuple(crop.scale) == size
+        crop = TRANSFORMS.build(crop)
+        np.random.seed(0)
+        picture = np.empty((4000, 4000, 3), np.uint8)
+        found = [crop.rand_crop_params(picture)[2:] for _ in range(300)]
+        aspects = np.log([width / height for height, width in found])
+        assert np.exp(aspects.mean()) == pytest.approx(
+            size[1] / size[0], rel=0.08
+        )
+        assert aspects.std() > 0.1
+
+
+def test_a_square_by_two_sides_is_a_square():
+    cfg, other = load('mimco_vit-b'), load('mimco_vit-b')
+    lines = set_for_all(cfg, img_size=(96, 96))
+    assert set_for_all(other, img_size=96) == lines
+    assert cfg.to_dict() == other.to_dict()
 
 
 def test_a_config_of_mmpretrain_with_its_defaults(tmp_path):

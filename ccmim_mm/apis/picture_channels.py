@@ -21,7 +21,8 @@ _PREPROCESSORS = dict(
     SelfSupDataPreprocessor='ChannelsPreprocessor',
     ChannelsPreprocessor='ChannelsPreprocessor',
     ClsDataPreprocessor='ClsDataPreprocessor',
-    SegDataPreProcessor='SegDataPreProcessor',
+    SegDataPreProcessor='SegChannelsPreprocessor',
+    SegChannelsPreprocessor='SegChannelsPreprocessor',
 )
 
 

@@ -13,8 +13,8 @@ class Account(NamedTuple):
         new: Names of those that start fresh, as they may.
         unused: The checkpoint's names that are not used, as they may.
         unexplained: Names of either side that nothing explains.
-        table: ``(from, to)`` sides of the position table, in patches, if it
-            is resized.
+        table: ``(from, to)`` of the position table, if it is resized: ``4 x
+            4``, or of no square how many patches.
         total: Tensors of the target.
         heads: Whether the checkpoint told the number of attention heads,
             which is the target's then; without it the target's is a guess.
@@ -25,15 +25,15 @@ class Account(NamedTuple):
     new: list[str]
     unused: list[str]
     unexplained: list[str]
-    table: tuple[int, int] | None
+    table: tuple[str, str] | None
     total: int
     heads: bool = True
 
     def __str__(self) -> str:
         resized = ''
         if self.table:
-            a, b = self.table
-            resized = f' (pos_embed {a}x{a} -> {b}x{b})'
+            a, b = (words.replace(' ', '') for words in self.table)
+            resized = f' (pos_embed {a} -> {b})'
         line = (
             f'loaded {len(self.loaded)} of {self.total} {self.what}'
             f'{resized}; unused by design: {_summary(self.unused)}; '

@@ -101,7 +101,7 @@ def match(
     fits = {
         name: value
         for name, value in state.items()
-        if name in own and _fits(name, value, own[name], policy)
+        if name in own and _fits(name, value, own, policy)
     }
     # A part that may start fresh is loaded whole, or it is another one.
     broken = {
@@ -157,20 +157,26 @@ def _check_kinds(own: dict[str, Tensor], state: dict[str, Tensor]) -> None:
             )
 
 
-def _fits(name: str, value: Tensor, own: Tensor, policy: Policy) -> bool:
+def _fits(
+    name: str, value: Tensor, own: dict[str, Tensor], policy: Policy
+) -> bool:
     """Whether a tensor can be loaded; a table need only be as wide."""
-    if policy.resize and _TABLE.fullmatch(name):
-        return value.shape == own.shape or _resizes(value.shape, own.shape)
-    return value.shape == own.shape
+    need = own[name].shape
+    if value.shape == need or not (policy.resize and _TABLE.fullmatch(name)):
+        return value.shape == need
+    slot = f'{name.removesuffix("pos_embed")}cls_token' in own
+    return _resizes(value.shape, need, slot)
 
 
-def _resizes(found: torch.Size, own: torch.Size) -> bool:
+def _resizes(found: torch.Size, own: torch.Size, slot: bool) -> bool:
     """Whether a backbone can bring a position table to its own size.
 
     Args:
         found: ``(1, 1 + L, C)``, CLS slot first and L a square; or
             ``(1, H, W, C)``, for a backbone that has it so.
         own: The backbone's.
+        slot: Whether its table has a place for the CLS token. A length does
+            not tell: 4 x 6 patches and the CLS token are 25.
     """
     if found[:1] != own[:1] or found[-1:] != own[-1:]:
         return False
@@ -179,7 +185,7 @@ def _resizes(found: torch.Size, own: torch.Size) -> bool:
     if len(found) != 3 or not is_square(found[1] - 1):
         return False
     # A table without a CLS slot is cut to, not resized to.
-    return len(own) == 4 or not is_square(own[1]) or own[1] == found[1] - 1
+    return len(own) == 4 or slot or own[1] == found[1] - 1
 
 
 def _is_table(name: str) -> bool:
@@ -238,13 +244,19 @@ def _other_pictures(own: dict[str, Tensor], state: dict[str, Tensor]) -> str:
 
 def _resized(
     state: dict[str, Tensor], own: dict[str, Tensor]
-) -> tuple[int, int] | None:
-    """Sides of the encoder's two position tables, if they differ."""
+) -> tuple[str, str] | None:
+    """The encoder's two position tables in words, if they differ."""
     for name in ('pos_embed', 'backbone.pos_embed'):
         if name in state and name in own:
-            a, b = (
-                math.isqrt(t.numel() // t.shape[-1])
-                for t in (state[name], own[name])
-            )
+            # What is resized has the CLS token's place.
+            slot = f'{name.removesuffix("pos_embed")}cls_token' in own
+            a, b = _positions(state[name], True), _positions(own[name], slot)
             return (a, b) if a != b else None
     return None
+
+
+def _positions(table: Tensor, slot: bool) -> str:
+    """``4 x 4`` or, of no square, how many patches."""
+    count = table.numel() // table.shape[-1] - (table.ndim == 3 and slot)
+    side = math.isqrt(count)
+    return f'{side} x {side}' if is_square(count) else str(count)

@@ -34,7 +34,14 @@ def _plain_vit(state: dict[str, Tensor]) -> dict[str, Tensor]:
             )
     plain = dict(state)
     table = plain.get('pos_embed')
-    if table is not None and table.ndim == 3 and is_square(table.shape[1]):
+    if (
+        table is not None
+        and table.ndim == 3
+        and is_square(table.shape[1])
+        # Of 4 x 6 patches and a CLS token there are 25, and where tables are
+        # fixed that token's position is zero.
+        and table[:, 0].any()
+    ):
         # timm's no_embed_class: the CLS token has no position.
         plain['pos_embed'] = F.pad(table, (0, 0, 1, 0))
     for name, gamma in state.items():

@@ -64,6 +64,7 @@ def build_network(
     state: dict[str, Tensor],
     heads: dict[str, int] = {},
     cfg: Config | None = None,
+    grid: tuple[int, int] | None = None,
 ) -> nn.Module:
     """The encoder with a checkpoint's weights, see :class:`Source`.
 
@@ -72,20 +73,21 @@ def build_network(
         heads: What the checkpoint tells of attention heads.
         cfg: The config of its run; None builds a plain ViT of the tensors'
             own sizes.
+        grid: Rows and columns of its patches then; None takes a square.
 
     Raises:
         ValueError: If they do not fit, or it is no plain ViT and there is no
             config.
     """
-    network = _plain_vit(state, heads) if cfg is None else _named(cfg)
+    network = _plain_vit(state, heads, grid) if cfg is None else _named(cfg)
     if isinstance(network, VisionTransformer):
         network.out_type = 'raw'
     account = load(network, state, _POLICY, heads=heads)
     if account.table:
         was, now = account.table
         raise ValueError(
-            f'its positions are {was} x {was}, and its config has {now} x '
-            f'{now}: --config names the one that it was trained by'
+            f'its positions are {was}, and its config has {now}: --config '
+            'names the one that it was trained by'
         )
     return LastOutput(network).eval().requires_grad_(False)
 
@@ -190,14 +192,16 @@ def _sizes(
 
 
 def _plain_vit(
-    state: dict[str, Tensor], heads: dict[str, int]
+    state: dict[str, Tensor],
+    heads: dict[str, int],
+    grid: tuple[int, int] | None,
 ) -> VisionTransformer:
     if not _is_vit(state):
         raise ValueError(
             'it is no plain ViT, whose network its tensors tell: --config '
             'names its config, or the work dir of its run'
         )
-    sizes = _sizes(state)
+    sizes = _sizes(state, grid)
     width = sizes['width']
     count = heads.get('backbone.layers.0.attn')
     # MoCo v3's ViT-S has 12 heads where others have 6.

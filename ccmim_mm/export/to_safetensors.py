@@ -51,9 +51,10 @@ class ToSafetensors(Target):
     def compare(self, source: Source, inputs: Tensor, place: Path) -> float:
         """Build the encoder anew, of what the file says, and compare."""
         state, heads, _ = read_as_project(place)
-        # The tensors tell all of a plain ViT of squares.
         shape = source.shape
-        square = shape is not None and shape.size[0] == shape.size[1]
-        cfg = None if square else source.cfg
-        found = build_network(state, heads, cfg)(inputs)
+        found = (
+            build_network(state, heads, grid=shape.grid)
+            if shape
+            else build_network(state, heads, source.cfg)
+        )(inputs)
         return largest_difference(features(source, inputs), found)

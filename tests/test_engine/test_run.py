@@ -262,7 +262,7 @@ def test_pretrained_resizes_the_position_table():
     cfg['neck']['num_patches'] = 36
     report = load_pretrained(build(cfg), state, heads=heads_of(other))
     assert str(report).endswith('design: neck.*; new: neck.*')
-    assert report.table == (4, 6)
+    assert report.table == ('4 x 4', '6 x 6')
 
 
 def test_pretrained_refuses_what_does_not_match():

@@ -11,6 +11,9 @@ from PIL import Image, ImageOps
 from .depth import is_deep_colour
 from .loading import ARRAY, TIFF, read_file, unreadable
 
+#: EXIF's and TIFF's tag.
+_ORIENTATION = 0x0112
+
 
 class ChannelsError(ValueError):
     """A picture has another number of channels than the model takes."""
@@ -133,8 +136,11 @@ def decode(data: bytes) -> np.ndarray:
             )
             if values is None:
                 raise ValueError('16-bit channels that OpenCV cannot read')
-            order = [2, 1, 0, 3][: values.shape[2]]
-            return values[..., order]
+            # Grey becomes three that are alike.
+            grey = any('LA;16' in str(tile.args) for tile in image.tile)
+            order = [0, 3] if grey else [2, 1, 0, 3]
+            values = values[..., order[: values.shape[2]]]
+            return _upright(values, image.getexif().get(_ORIENTATION, 1))
         return from_pillow(image)
 
 
@@ -157,12 +163,46 @@ def _decode_tiff(data: bytes) -> np.ndarray:
             'tifffile (and imagecodecs for LZW, JPEG and the like)'
         ) from error
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        series = file.series[0]
-        values, axes = series.asarray().squeeze(), series.axes
-        sizes = zip(axes, series.shape, strict=True)
-    axes = ''.join(name for name, size in sizes if size > 1)
+        first = file.pages.first
+        if first.photometric == tifffile.PHOTOMETRIC.PALETTE:
+            with Image.open(io.BytesIO(data)) as image:
+                return from_pillow(image)
+        turn = first.tags.valueof(_ORIENTATION, 1)
+        series, *others = file.series
+        values, axes = series.asarray(), series.axes
+        # Pages that were written one by one are a series each.
+        if others and all(
+            (other.axes, other.shape, other.dtype)
+            == ('YX', series.shape, series.dtype)
+            for other in others
+        ):
+            values = np.stack([values, *(o.asarray() for o in others)])
+            axes = f'I{axes}'
+    flat = tuple(
+        place
+        for place, name in enumerate(axes)
+        if values.shape[place] == 1 and name not in 'YX'
+    )
+    values = values.squeeze(flat)
+    axes = ''.join(n for place, n in enumerate(axes) if place not in flat)
     # Which end of others they are at is told by their number.
     found = axes.find('S') if 'S' in axes else axes.find('C')
     if values.ndim == 3 and found >= 0:
-        values = np.moveaxis(values, found, 2)
-    return values
+        values, axes = np.moveaxis(values, found, 2), 'YXS'
+    return _upright(values, turn, max(axes.find('Y'), 0))
+
+
+def _upright(values: np.ndarray, turn: int, rows: int = 0) -> np.ndarray:
+    """Undo the camera's rotation.
+
+    Args:
+        values: With rows and, behind them, columns.
+        turn: As EXIF and TIFF have it, from 1 to 8; others are 1.
+        rows: The axis of the rows.
+    """
+    columns = rows + 1
+    if turn in (5, 6, 7, 8):
+        values = values.swapaxes(rows, columns)
+    if turn in (3, 4, 7, 8):
+        values = np.flip(values, rows)
+    return np.flip(values, columns) if turn in (2, 3, 6, 7) else values

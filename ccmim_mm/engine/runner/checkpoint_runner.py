@@ -213,8 +213,8 @@ class CheckpointRunner(PortableRunner):
         if account.table and self._own(filename):
             was, now = account.table
             self.logger.warning(
-                f'Trained on pictures of {was} x {was} patches, judged on '
-                f'{now} x {now}{self._own(filename)}'
+                f'Trained on pictures of {was} patches, judged on {now}'
+                f'{self._own(filename)}'
             )
         # An average of the weights starts from them.
         loaded = dict(state_dict=get_ori_model(self.model).state_dict())

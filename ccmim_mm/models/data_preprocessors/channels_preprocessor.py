@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import torch
+from mmengine.model import ImgDataPreprocessor
+from mmengine.registry import MODELS as ROOT_MODELS
 from mmpretrain.models import SelfSupDataPreprocessor
 from mmpretrain.registry import MODELS
 
@@ -27,18 +29,46 @@ class ChannelsPreprocessor(SelfSupDataPreprocessor):
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        if OF_THE_PICTURES in (mean, std):
-            raise ValueError(
-                f'data_preprocessor.mean is {OF_THE_PICTURES!r}, which a run '
-                'that is built from its config (RUNNERS.build(cfg)) measures: '
-                'take the config of its work dir'
-            )
-        if len(mean) != len(std) or not len(mean):
-            raise ValueError(
-                f'data_preprocessor has a mean of {len(mean)} channels and a '
-                f'std of {len(std)}: give one a channel'
-            )
-        self._enable_normalize = True
-        for name, values in (('mean', mean), ('std', std)):
-            value = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
-            self.register_buffer(name, value, persistent=False)
+        _take(self, mean, std)
+
+
+@ROOT_MODELS.register_module(name='SegChannelsPreprocessor')
+def seg_channels_preprocessor(
+    mean: Sequence[float], std: Sequence[float], **kwargs
+) -> ImgDataPreprocessor:
+    """The ``SegDataPreProcessor`` of mmseg likewise.
+
+    Args:
+        mean: See :class:`ChannelsPreprocessor`.
+        std: Likewise.
+        **kwargs: Of mmseg's own.
+
+    Raises:
+        ValueError: If they are not of equal length, or not measured.
+    """
+    from mmseg.models import SegDataPreProcessor
+
+    built = SegDataPreProcessor(**kwargs)
+    _take(built, mean, std)
+    return built
+
+
+def _take(
+    module: ImgDataPreprocessor, mean: Sequence[float], std: Sequence[float]
+) -> None:
+    """Have a preprocessor normalise so; its own class takes three or one."""
+    if OF_THE_PICTURES in (mean, std):
+        raise ValueError(
+            f'data_preprocessor.mean is {OF_THE_PICTURES!r}, which a run '
+            'that is built from its config (RUNNERS.build(cfg)) measures: '
+            'take the config of its work dir'
+        )
+    if len(mean) != len(std) or not len(mean):
+        raise ValueError(
+            f'data_preprocessor has a mean of {len(mean)} channels and a '
+            f'std of {len(std)}: give one a channel'
+        )
+    module._enable_normalize = True
+    for name, values in (('mean', mean), ('std', std)):
+        value = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
+        module.register_buffer(name, value, persistent=False)

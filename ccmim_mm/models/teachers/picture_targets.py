@@ -41,6 +41,9 @@ class PatchHOG(HOGGenerator):
             one number is both.
     """
 
+    gaussian_kernel: Tensor
+    gaussian_window: int
+
     def __init__(self, grid: Size) -> None:
         super().__init__()
         self.grid = as_pair(grid)
@@ -66,7 +69,16 @@ class PatchHOG(HOGGenerator):
                     f'of {in_words(size)} pixels: take a patch_size that 8 '
                     'divides'
                 )
-        return super().forward(x)
+        # The parent repeats its window as often along rows as along columns.
+        kernel, window = self.gaussian_kernel, self.gaussian_window
+        self.gaussian_kernel = kernel.repeat(
+            *(side // window for side in size)
+        )
+        self.gaussian_window = size[0]
+        try:
+            return super().forward(x)
+        finally:
+            self.gaussian_kernel, self.gaussian_window = kernel, window
 
     def _reshape(self, hog_feat: Tensor) -> Tensor:
         """``(B, 3, 9, h, w)`` to ``(B, L, D)``; the parent's grid is 14."""

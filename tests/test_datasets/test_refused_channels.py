@@ -1,0 +1,94 @@
+"""Pictures of any channels that cannot be read, and what is said of them."""
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from ccmim_mm.datasets import (
+    LoadChannels,
+    LoadUprightImage,
+    UnreadablePictureError,
+)
+
+SHAPE = (20, 26)
+
+
+def numbers(*shape, dtype=np.uint16):
+    rng = np.random.default_rng(0)
+    return (60000 * rng.random(shape)).astype(dtype)
+
+
+def refused(path, channels, message, transform=None):
+    with pytest.raises(UnreadablePictureError, match=message) as caught:
+        (transform or LoadChannels(channels))(dict(img_path=str(path)))
+    assert str(caught.value).isprintable()
+    assert path.name in str(caught.value)
+
+
+def test_what_has_other_channels_names_the_option(tmp_path):
+    path = tmp_path / 'a.npy'
+    for shape in ((*SHAPE, 13), (13, *SHAPE)):
+        np.save(path, numbers(*shape))
+        refused(path, 4, r'13 channels .* takes 4: --channels 13 trains')
+    np.save(path, numbers(*SHAPE))
+    refused(path, 4, r'1 channels .* takes 4: --channels 1 trains')
+    Image.new('RGB', (5, 5)).save(tmp_path / 'a.png')
+    refused(tmp_path / 'a.png', 1, r'ChannelsError: 3 channels .*channels 3')
+
+
+def test_what_is_no_picture_of_numbers_is_refused(tmp_path):
+    path = tmp_path / 'a.npy'
+    values = numbers(*SHAPE, 2, dtype=np.float32)
+    for broken in (np.nan, np.inf):
+        values[3, 4, 1] = broken
+        np.save(path, values)
+        refused(path, 2, 'values that are not finite')
+    for strange in (
+        np.zeros((2, 3, 4, 5)),
+        np.zeros(7),
+        np.zeros(SHAPE, np.complex64),
+        np.zeros(SHAPE, 'U3'),
+    ):
+        np.save(path, strange)
+        refused(path, 1, r'expected numbers, \(H, W\), \(H, W, C\) or')
+    np.save(path, np.zeros((0, 5, 2)))
+    refused(path, 2, 'no pixels: 0 x 5')
+    refused(tmp_path / 'none.tif', 2, 'FileNotFoundError')
+    (tmp_path / 'cut.tif').write_bytes(b'II*\0' + b'\x08\0\0\0')
+    refused(tmp_path / 'cut.tif', 2, 'cut')
+    with pytest.raises(ValueError, match='channels=0: at least 1'):
+        LoadChannels(0)
+
+
+class Evil:
+    ran = False
+
+    def __reduce__(self):
+        return setattr, (Evil, 'ran', True)
+
+
+def test_an_array_that_would_run_code_does_not(tmp_path):
+    path = tmp_path / 'a.npy'
+    np.save(path, np.array([[Evil()]], object), allow_pickle=True)
+    refused(path, 1, 'ValueError: Object arrays')
+    assert not Evil.ran
+
+
+def test_loading_as_rgb_names_the_option(tmp_path):
+    values = numbers(*SHAPE, 13)
+    tifffile.imwrite(
+        tmp_path / 'a.tif',
+        values,
+        photometric='minisblack',
+        planarconfig='contig',
+    )
+    np.save(tmp_path / 'a.npy', values)
+    upright = LoadUprightImage()
+    hint = 'it has 13 channels: --channels 13 trains on such'
+    refused(tmp_path / 'a.tif', 3, hint, upright)
+    refused(tmp_path / 'a.npy', 3, '--channels N trains on arrays', upright)
+    (tmp_path / 'b.jpg').write_bytes(b'no picture')
+    with pytest.raises(UnreadablePictureError) as caught:
+        upright(dict(img_path=str(tmp_path / 'b.jpg')))
+    assert '--channels' not in str(caught.value)

@@ -1,0 +1,89 @@
+"""Encoders of other channels and two sides that leave for other libraries."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ccmim_mm.checkpoints import read_as_project
+from ccmim_mm.export import export, exporter
+from ccmim_mm.export.pixels import normalise, pictures, pixels_of
+from ccmim_mm.export.source import read_source
+
+CHANNELS, SIZE = 13, (32, 48)
+
+
+def first_of(bands):
+    return min((bands / 'val').rglob('*.tif'))
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """No other library is installed."""
+    monkeypatch.setattr(exporter, 'absent', lambda packages: [*packages])
+
+
+def test_exported_pictures_are_the_encoders(bands_run, bands_encoder, bands):
+    source = read_source(bands_run[1] / 'epoch_2.pth', None)
+    pixels = pixels_of(source)
+    assert pixels.stored and not pixels.assumed
+    assert (pixels.size, len(pixels.mean)) == (SIZE, CHANNELS)
+    path = first_of(bands)
+    made = normalise(pixels, pictures(pixels, path))[0]
+    torch.testing.assert_close(
+        made, bands_encoder.load(path)[0], rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize('to', ['pt2', 'safetensors'])
+def test_exports_differ_by_nothing(
+    to, bands_run, bands_encoder, bands, tmp_path
+):
+    saved = bands_run[1] / 'epoch_2.pth'
+    path = first_of(bands)
+    for name, picture in (('made', None), ('own', path)):
+        out = tmp_path / f'{name}.{to}'
+        outcome = export(saved, out, to, picture=picture)
+        assert outcome.found < 1e-6
+        text = Path(f'{out}.md').read_text()
+        assert 'channels as files have them, `(B, 13, 32, 48)`' in ' '.join(
+            text.split()
+        )
+    inputs = bands_encoder.load(path)
+    expected = bands_encoder.model.backbone(inputs)[0]
+    if to == 'pt2':
+        program = torch.export.load(out).module()
+        torch.testing.assert_close(program(inputs), expected)
+    else:
+        state = load_file(out)
+        own = read_as_project(saved).state
+        assert {n for n in own if n.startswith('backbone.')} == {*state}
+        assert all(torch.equal(own[n], v) for n, v in state.items())
+
+
+@pytest.mark.parametrize('to', ['hf', 'timm'])
+def test_folders_for_other_libraries_say_the_size(
+    to, bands_run, alone, tmp_path
+):
+    out = tmp_path / to
+    export(bands_run[1] / 'epoch_2.pth', out, to)
+    cfg = json.loads((out / 'config.json').read_text())
+    args = cfg['model_args'] if to == 'timm' else cfg
+    size = args['img_size' if to == 'timm' else 'image_size']
+    assert size == [*SIZE]
+    assert args['in_chans' if to == 'timm' else 'num_channels'] == CHANNELS
+    own = read_as_project(bands_run[1] / 'epoch_2.pth').state
+    found = read_as_project(out).state
+    kept = {n: v for n, v in own.items() if n in found}
+    assert found.keys() == kept.keys()
+    for name, value in kept.items():
+        assert torch.equal(value, found[name]), name
+
+
+def test_vitmae_which_knows_squares_alone_is_refused(bands_run, tmp_path):
+    message = r'of 32 x 48 pixels, and ViTMAE knows squares .*--to hf writes'
+    with pytest.raises(ValueError, match=message):
+        export(bands_run[1] / 'epoch_2.pth', tmp_path / 'out', 'hf-mae')
+    assert not [*tmp_path.iterdir()]
