@@ -154,3 +154,26 @@ def test_a_sampler_that_would_hide_others_is_refused(tiny_cfg):
 def test_what_no_grid_can_give_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize('grid', [(4, 10), (12, 6)])
+def test_masks_are_of_rows_and_columns(grid):
+    """Whole units, and rectangles that reach every patch."""
+    np.random.seed(0)
+    units = UnitMaskNoise(grid, unit=2, mask_ratio=0.5)
+    hidden = np.zeros(grid)
+    for _ in range(200):
+        results = units.transform({})
+        mask = (results['mask_noise'] >= 0.5).reshape(grid)
+        cells = mask.reshape(grid[0] // 2, 2, grid[1] // 2, 2)
+        assert (cells == cells[:, :1, :, :1]).all()
+        assert mask.sum() == results['num_masked'] == np.prod(grid) // 2
+    blocks = BlockMaskNoise(grid, mask_ratio=0.4, min_block=4)
+    for _ in range(200):
+        mask = blocks.mask()
+        assert mask.shape == grid
+        assert mask.sum() == np.prod(grid) - int(np.prod(grid) * 0.6)
+        hidden += mask
+    assert hidden.min() > 0
+    with pytest.raises(ValueError, match='set unit to a divisor of 2'):
+        UnitMaskNoise((4, 6), unit=3)

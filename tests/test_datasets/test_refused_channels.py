@@ -30,7 +30,9 @@ def test_what_has_other_channels_names_the_option(tmp_path):
     path = tmp_path / 'a.npy'
     for shape in ((*SHAPE, 13), (13, *SHAPE)):
         np.save(path, numbers(*shape))
-        refused(path, 4, r'13 channels .* takes 4: --channels 13 trains')
+        shown = ', '.join(map(str, shape))
+        refused(path, 4, rf'13 channels \(an array of \({shown}\)\), and the')
+        refused(path, 4, 'takes 4: --channels 13 trains one for such')
     np.save(path, numbers(*SHAPE))
     refused(path, 4, r'1 channels .* takes 4: --channels 1 trains')
     Image.new('RGB', (5, 5)).save(tmp_path / 'a.png')
