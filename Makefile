@@ -7,6 +7,7 @@
 # make operators   compiles mmcv's operators: all of them, where torchvision
 #                  stands in for NMS and RoIAlign alone; needs a compiler
 # make test-browser CHROMIUM=...   the page of `ccmim look` in that Chromium
+# make docs   the site of the docs, in docs/_build/html
 # make stress kills, full disks, hostile files: docs/reliability.md
 # make lint   style and types
 #
@@ -25,7 +26,7 @@ ORIGINAL := .venv-original
 PIP_ORIGINAL := $(ORIGINAL)/bin/python -m pip --disable-pip-version-check
 
 .PHONY: demo test test-fast test-original test-browser transfer operators \
-	stress lint clean
+	docs stress lint clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.pretrain
@@ -52,6 +53,10 @@ operators: .venv/.operators
 test-browser: .venv/.test
 	$(PIP) install playwright==1.65.2
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest tests/browser
+
+docs: .venv/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
 
 stress: .venv/.test
 	$(BIN)/python tests/stress/run.py
@@ -80,6 +85,10 @@ clean:
 
 .venv/.test: .venv/.pretrain tests/requirements.txt
 	$(PIP) install -q --no-deps -r tests/requirements.txt
+	touch $@
+
+.venv/.docs: .venv/.test docs/requirements.txt
+	$(PIP) install -q -r docs/requirements.txt
 	touch $@
 
 .venv/.operators: .venv/.test
