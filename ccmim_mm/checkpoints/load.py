@@ -12,6 +12,7 @@ from ..models.algorithms import PretrainMethod
 from .account import Account
 from .heads import check_heads
 from .match import INTO_BACKBONE, PARTIAL, TO_TEST, Policy, match, without
+from .positions import fit_positions
 
 
 def load_pretrained(
@@ -98,11 +99,13 @@ def load(
         heads: What the checkpoint tells of its attention heads.
 
     Raises:
-        ValueError: See :func:`match` and :func:`check_heads`.
+        ValueError: See :func:`fit_positions`, :func:`match` and
+            :func:`check_heads`.
     """
+    versions = getattr(state, '_metadata', {})
+    state = fit_positions(target, state, policy)
     fits, account = match(target.state_dict(), state, policy, allow_partial)
     told = check_heads(target, without(policy.prefix, heads), fits)
-    versions = getattr(state, '_metadata', {})
     fits = OrderedDict(fits)
     # What a module of another version would convert.
     fits._metadata = without(  # type: ignore[attr-defined]

@@ -236,8 +236,9 @@ def _other_pictures(own: dict[str, Tensor], state: dict[str, Tensor]) -> str:
             and (found[1] != need[1] and not is_square(found[1] - 1))
         ):
             return (
-                f'Its {found[1] - 1} patches are no square, which alone is '
-                'resized: --img-size HEIGHTxWIDTH takes pictures of its size.'
+                f'Its {found[1] - 1} patches are no square, and its positions '
+                'do not tell their rows: --img-size HEIGHTxWIDTH takes '
+                'pictures of its size.'
             )
     return ''
 

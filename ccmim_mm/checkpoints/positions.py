@@ -1,0 +1,89 @@
+"""Fixed tables of positions that are of another grid than they look like."""
+
+from typing import Any
+
+import torch
+from mmengine.logging import print_log
+from mmpretrain.models.utils import resize_pos_embed
+from torch import Tensor, nn
+
+from ..models.layers import sincos_table
+from .match import Policy
+
+
+def fit_positions(
+    target: nn.Module, state: dict[str, Tensor], policy: Policy
+) -> dict[str, Tensor]:
+    """Bring a fixed table of a grid that is no square to a target's own.
+
+    A length does not tell 4 x 16 patches from 8 x 8; MAE's fixed positions,
+    which are sines of row and column, do. What was learnt tells nothing, and
+    squares of another size are resized by the encoder itself.
+
+    Args:
+        target: A model or a part of one.
+        state: The checkpoint's parameters.
+        policy: What may be left over, and whether a table is resized.
+
+    Returns:
+        The parameters, with the table resized (bicubic) if it is of another
+        grid.
+
+    Raises:
+        ValueError: If it is, and the policy does not resize.
+    """
+    for name, module in target.named_modules():
+        own = getattr(module, 'patch_resolution', None)
+        key = f'{policy.prefix}{name}{"." if name else ""}pos_embed'
+        table = state.get(key)
+        if own is None or table is None or table.ndim != 3:
+            continue
+        grid, own = grid_of_table(table), (own[0], own[1])
+        square = grid is not None and grid[0] == grid[1]
+        same = own[0] * own[1] == table.shape[1] - 1
+        if grid is None or grid == own or (square and not same):
+            continue
+        words = '{} x {} patches'
+        was, now = words.format(*grid), words.format(*own)
+        if not policy.resize:
+            raise ValueError(
+                f'its positions are of {was}, and the model has {now}: '
+                '--img-size HEIGHTxWIDTH takes pictures of its size'
+            )
+        print_log(f'positions of {was} resized to {now}', 'current')
+        resized: Any = resize_pos_embed(
+            table.float(), grid, own, mode='bicubic', num_extra_tokens=1
+        )
+        state = _with(state, key, resized.to(table.dtype))
+    return state
+
+
+def grid_of_table(table: Tensor) -> tuple[int, int] | None:
+    """Rows and columns of a fixed table of positions.
+
+    Args:
+        table: ``(1, 1 + L, C)``, the CLS token's place first.
+
+    Returns:
+        None if it is not MAE's of any grid, be it learnt or another's.
+    """
+    count, width = table.shape[1] - 1, table.shape[2]
+    if count < 1 or width % 4 or not table.is_floating_point():
+        return None
+    for rows in range(1, count + 1):
+        if count % rows:
+            continue
+        grid = rows, count // rows
+        fixed = sincos_table(grid, width).to(table)
+        if torch.allclose(table, fixed, atol=1e-3):
+            return grid
+    return None
+
+
+def _with(
+    state: dict[str, Tensor], key: str, value: Tensor
+) -> dict[str, Tensor]:
+    """A copy with one tensor for another, with what else it carries."""
+    found = state.copy()
+    found[key] = value
+    return found

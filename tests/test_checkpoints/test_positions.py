@@ -1,0 +1,75 @@
+"""Fixed positions of grids that are no squares, into other grids."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmpretrain.models import VisionTransformer
+
+from ccmim_mm.checkpoints.load import INTO_BACKBONE, load
+from ccmim_mm.checkpoints.match import TO_TEST
+from ccmim_mm.checkpoints.positions import grid_of_table
+from ccmim_mm.models import MaskedViT
+from ccmim_mm.models.layers import sincos_table
+
+ARCH = dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=32)
+
+
+def encoder(kind, size):
+    vit = kind(arch=ARCH, img_size=size, patch_size=8)
+    vit.init_weights()
+    return vit
+
+
+def saved(size):
+    state = encoder(MaskedViT, size).state_dict()
+    return {f'backbone.{name}': value for name, value in state.items()}
+
+
+@pytest.mark.parametrize('grid', [(4, 16), (16, 4), (8, 8), (1, 7), (3, 5)])
+def test_a_fixed_table_tells_its_grid(grid):
+    table = sincos_table(grid, 32)
+    assert grid_of_table(table) == grid
+    assert grid_of_table(table.half()) == grid
+
+
+def test_a_learnt_table_tells_nothing():
+    table = sincos_table((4, 16), 32)
+    assert grid_of_table(table + 0.05 * torch.randn_like(table)) is None
+
+
+@pytest.mark.parametrize('kind', [MaskedViT, VisionTransformer])
+@pytest.mark.parametrize('size', [(32, 128), (64, 96)])
+def test_another_grid_is_resized_by_rows_and_columns(kind, size):
+    state = saved(size)
+    vit = encoder(kind, 64)
+    load(vit, state, INTO_BACKBONE._replace(new=TO_TEST.unused))
+    rows, columns = size[0] // 8, size[1] // 8
+    table = state['backbone.pos_embed'][:, 1:].unflatten(1, (rows, columns))
+    expected = F.interpolate(
+        table.permute(0, 3, 1, 2), (8, 8), mode='bicubic', align_corners=False
+    )
+    found = vit.pos_embed[:, 1:].unflatten(1, (8, 8)).permute(0, 3, 1, 2)
+    assert torch.allclose(found, expected, atol=1e-6)
+    # Not as it lies there, though 4 x 16 are as many.
+    if rows * columns == 64:
+        assert not torch.allclose(
+            found,
+            vit.pos_embed.new_tensor(
+                table.flatten(1, 2).unflatten(1, (8, 8)).permute(0, 3, 1, 2)
+            ),
+            atol=1e-2,
+        )
+
+
+def test_the_same_grid_is_taken_as_it_is():
+    state = saved((32, 128))
+    vit = encoder(MaskedViT, (32, 128))
+    load(vit, state, INTO_BACKBONE)
+    assert vit.pos_embed.equal(state['backbone.pos_embed'])
+
+
+def test_what_is_judged_is_not_resized():
+    model = torch.nn.Module()
+    model.backbone = encoder(MaskedViT, 64)
+    with pytest.raises(ValueError, match='of 4 x 16 patches, and the model'):
+        load(model, saved((32, 128)), TO_TEST)
