@@ -1,5 +1,6 @@
 """Options that move everything with them, over all configs and in runs."""
 
+import argparse
 import copy
 from functools import cache
 
@@ -18,6 +19,7 @@ from ccmim_mm.apis import config_for_testing, config_for_training, load_encoder
 from ccmim_mm.apis.settings_for_all import set_for_all
 from ccmim_mm.datasets.data_root import leaf, parts
 from ccmim_mm.engine import ResilientRunner
+from ccmim_tools.command_line import add_settings, check_settings
 
 CONFIGS = ROOT / 'configs'
 #: The others are among test_configs' and those of the other methods.
@@ -318,3 +320,19 @@ def test_a_run_is_judged_as_it_was_told(picture_folder, tmp_path):
     (work_dir / 'second.py').touch()
     with pytest.raises(ValueError, match='no config, or several'):
         config_for_testing(work_dir, saved)
+
+
+def test_the_command_line_reads_two_sides(capsys):
+    options = argparse.ArgumentParser()
+    add_settings(options)
+    for text, expected in (('64', 64), ('64x96', (64, 96))):
+        args = options.parse_args(['--img-size', text, '--channels', '13'])
+        assert (args.img_size, args.channels) == (expected, 13)
+    for text in ('64x', 'x96', '64x96x3', 'wide'):
+        with pytest.raises(SystemExit):
+            options.parse_args(['--img-size', text])
+        assert 'argument --img-size: invalid size' in capsys.readouterr().err
+    args = options.parse_args(['--img-size', '64x0'])
+    args.epochs = args.iters = None
+    with pytest.raises(SystemExit, match='--img-size is 0: give 1 or more'):
+        check_settings(args)
