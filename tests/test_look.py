@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from mmengine.registry import RUNNERS
 from mmpretrain.models import VisionTransformer
 from PIL import Image
+from run_helpers import config
 
 from ccmim_mm.apis import load_encoder
 from ccmim_mm.apis.look import look
@@ -232,3 +234,34 @@ def test_bad_input_is_told(
     with pytest.raises(SystemExit, match=message):
         tool.main()
     assert not (tmp_path / 'new.html').exists()
+
+
+def test_a_run_writes_pages_and_is_not_disturbed(picture_folder, tmp_path):
+    weights = {}
+    for looked in (False, True):
+        work_dir = tmp_path / str(looked)
+        cfg = config(picture_folder, work_dir)
+        hook = dict(
+            type='LookHook',
+            dataset=cfg.custom_hooks[-1].dataset,
+            interval=1,
+            num_pictures=2,
+            num_neighbours=5,
+        )
+        cfg.custom_hooks += [hook] * looked
+        runner = RUNNERS.build(cfg)
+        runner.train()
+        weights[looked] = runner.model.state_dict()
+    for name, value in weights[False].items():
+        assert value.equal(weights[True][name]), name
+    pages = sorted((tmp_path / 'True/look').iterdir())
+    assert [page.name for page in pages] == [
+        *('epoch_0001.html', 'epoch_0002.html')
+    ]
+    content = [Page(page.read_text()).content for page in pages]
+    assert content[0]['names'] == content[1]['names']
+    assert len(content[0]['names']) == 2 and len(content[0]['others']) == 5
+    one, other = (page['views'][0] for page in content)
+    assert one['pictures'] == other['pictures']
+    assert one['attention'] != other['attention']
+    assert not (tmp_path / 'False/look').exists()
