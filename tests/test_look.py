@@ -219,7 +219,7 @@ def test_an_encoder_of_maps_has_no_attention():
         (['{ckpt}', '{empty}/no'], 'no folder'),
         (['{empty}/no.pth', '{folder}'], 'no checkpoint'),
         (['{ckpt}', '{folder}', '--out', '{ckpt}'], 'exists'),
-        (['{ckpt}', '{folder}', '--pictures', '0'], 'give 1 or more'),
+        (['{ckpt}', '{folder}', '--pictures', '0'], 'give 1 to 1000'),
     ],
 )
 def test_bad_input_is_told(

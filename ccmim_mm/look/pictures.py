@@ -14,6 +14,10 @@ from ..datasets.listing import list_pictures
 from ..files import printable
 
 
+#: Pictures that a page can hold, each of which it compares with every other.
+MOST = 1000
+
+
 class Shown(NamedTuple):
     """Pictures of a folder.
 
@@ -39,10 +43,12 @@ def choose(folder: str | Path, count: int) -> Shown:
 
     Raises:
         FileNotFoundError: If there is no such folder, or no picture in it.
-        ValueError: If the count is below 1.
+        ValueError: If the count is below 1 or above :data:`MOST`.
     """
-    if count < 1:
-        raise ValueError(f'{count} pictures to show: give 1 or more')
+    if not 1 <= count <= MOST:
+        raise ValueError(
+            f'{count} pictures to show: give 1 to {MOST}, which a page can hold'
+        )
     listing = list_pictures(folder)
     total = len(listing)
     rows = np.unique(np.linspace(0, total - 1, min(count, total)).astype(int))

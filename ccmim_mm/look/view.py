@@ -25,6 +25,8 @@ from .packing import (
 DIRECTIONS = 32
 #: Masks that are drawn and predicted.
 DRAWS = 3
+#: Pictures that are encoded at a time.
+BATCH = 32
 
 
 @torch.no_grad()
@@ -74,9 +76,11 @@ def _rgb(model: Any, inputs: Tensor) -> Tensor:
 
 def _attention(model: Any, inputs: Tensor) -> dict[str, Any]:
     """By layer and head, each map over its own largest value."""
-    maps = attention_by_layer(model, inputs)
-    if maps is None:
+    parts = [attention_by_layer(model, x) for x in inputs.split(BATCH)]
+    found = [part for part in parts if part is not None]
+    if not found:
         return dict(attention=None)
+    maps = torch.cat(found)
     peaks = maps.amax(-1)
     scaled = maps / peaks.clamp(min=1e-12)[..., None]
     return dict(
@@ -90,9 +94,10 @@ def _attention(model: Any, inputs: Tensor) -> dict[str, Any]:
 def _patches(model: Any, inputs: Tensor) -> dict[str, Any]:
     """Features of patches: in colours, and in their main directions."""
     try:
-        patches = patch_features_of(model, inputs).float().nan_to_num()
+        parts = [patch_features_of(model, x) for x in inputs.split(BATCH)]
     except ValueError:
         return dict(grid=None, colours=None, compact=None)
+    patches = torch.cat(parts).float().nan_to_num()
     length, width = patches.shape[1:]
     grid = grid_of(length, tuple(inputs.shape[-2:]))
     if grid is None:
@@ -130,7 +135,7 @@ def _constant(patches: Tensor) -> float:
 
 def _whole(model: Any, others: Tensor) -> dict[str, Any]:
     """Features of whole pictures: neighbours, a map, how many directions."""
-    parts = [features_of(model, part) for part in others.split(64)]
+    parts = [features_of(model, part) for part in others.split(BATCH)]
     found = {k: torch.cat([p[k] for p in parts]).float() for k in parts[0]}
     name = 'cls' if 'cls' in found else next(iter(found))
     features = found[name].nan_to_num()
