@@ -13,7 +13,6 @@ from ..datasets import UnreadablePictureError
 from ..datasets.listing import list_pictures
 from ..files import printable
 
-
 #: Pictures that a page can hold, each of which it compares with every other.
 MOST = 1000
 
@@ -47,7 +46,7 @@ def choose(folder: str | Path, count: int) -> Shown:
     """
     if not 1 <= count <= MOST:
         raise ValueError(
-            f'{count} pictures to show: give 1 to {MOST}, which a page can hold'
+            f'{count} pictures to show: give 1 to {MOST}, which a page holds'
         )
     listing = list_pictures(folder)
     total = len(listing)
