@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmpretrain.models import VisionTransformer
 from PIL import Image
 from run_helpers import config
 
 from ccmim_mm.apis import load_encoder
-from ccmim_mm.apis.look import look
+from ccmim_mm.apis.look import _chosen, look
 from ccmim_mm.look.attention import attention_by_layer
 from ccmim_mm.look.view import view_of
 from ccmim_tools import look as tool
@@ -220,16 +221,21 @@ def test_an_encoder_of_maps_has_no_attention():
         (['{empty}/no.pth', '{folder}'], 'no checkpoint'),
         (['{ckpt}', '{folder}', '--out', '{ckpt}'], 'exists'),
         (['{ckpt}', '{folder}', '--pictures', '0'], 'give 1 to 1000'),
+        (['{ckpt}', '{folder}', '--out', '{folder}/a.html'], 'a.html'),
+        (['{ckpt}', '{folder}', '--config', 'none', 'none'], '2 configs'),
     ],
 )
 def test_bad_input_is_told(
     arguments, message, folder, checkpoint, tmp_path, monkeypatch
 ):
-    places = dict(ckpt=checkpoint, folder=folder, empty=tmp_path)
+    (tmp_path / 'empty').mkdir()
+    places = dict(ckpt=checkpoint, folder=folder, empty=tmp_path / 'empty')
     out = ['--out', str(tmp_path / 'new.html'), '--config', str(CONFIG)]
     command = [text.format(**places) for text in arguments]
     if '--out' in command:
         out = out[2:]
+    if '--config' in command:
+        out = out[:-2]
     monkeypatch.setattr('sys.argv', ['ccmim look', *command, *out])
     with pytest.raises(SystemExit, match=message):
         tool.main()
@@ -265,3 +271,42 @@ def test_a_run_writes_pages_and_is_not_disturbed(picture_folder, tmp_path):
     assert one['pictures'] == other['pictures']
     assert one['attention'] != other['attention']
     assert not (tmp_path / 'False/look').exists()
+
+
+def test_the_map_does_not_mind_the_order_of_pictures(folder, checkpoint):
+    encoder = load_encoder(CONFIG, str(checkpoint), device='cpu')
+    inputs = encoder.load(folder)
+    order = torch.randperm(len(inputs), generator=torch.Generator())
+    one = view_of(encoder.model, 'one', inputs[:2], inputs)['map']
+    other = view_of(encoder.model, 'other', inputs[:2], inputs[order])['map']
+    assert np.allclose(np.array(one)[order], other, atol=1e-3)
+
+
+def test_neighbours_are_spread_over_the_folder(tmp_path):
+    for i in range(100):
+        (tmp_path / f'{i:03}.png').touch()
+    for pictures, neighbours in ((7, 30), (24, 31), (10, 10), (30, 7)):
+        shown, others = _chosen(tmp_path, pictures, neighbours)
+        assert len(others.names) == max(pictures, neighbours)
+        assert others.names[:pictures] == shown.names
+        numbers = sorted(int(name[:3]) for name in others.names)
+        assert numbers[-1] == 99
+        assert max(np.diff(numbers)) <= 2 * 100 / min(pictures, neighbours) + 2
+
+
+def test_a_painted_mask_is_taken_as_the_page_has_it(folder, checkpoint):
+    encoder = load_encoder(CONFIG, str(checkpoint), device='cpu')
+    mask = [[0] * 4 + [1] * 12]
+    told = encoder.explain(folder / 'cats/0.png', mask=mask)
+    assert told.mask.tolist() == mask
+
+
+def test_the_hook_of_the_page_fits_its_config():
+    text = (ROOT / 'docs/look.md').read_text()
+    snippet = re.search(r'```python\n(.*?)```', text, re.DOTALL)[1]
+    base = str(ROOT / 'configs/ccmim_vit-tiny_demo.py')
+    snippet = snippet.replace('ccmim_mm::ccmim_vit-tiny_demo.py', base)
+    cfg = Config.fromstring(snippet, '.py')
+    hook = cfg.custom_hooks[-1]
+    assert hook.type == 'LookHook'
+    assert hook.dataset.pipeline[2].crop_size == cfg.model.backbone.img_size

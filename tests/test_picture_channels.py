@@ -184,3 +184,14 @@ def test_a_segmentor_takes_any_channels(channels):
     with torch.no_grad():
         losses = model(**normal, mode='loss')
     assert torch.isfinite(losses['decode.loss_ce'])
+
+
+def test_other_channels_again_change_what_is_loaded():
+    cfg = load('ccmim_vit-tiny_demo')
+    set_channels(cfg, 2)
+    set_channels(cfg, 13)
+    for dataset, *_ in parts(cfg):
+        assert dataset.pipeline[0].channels == 13
+    assert cfg.model.backbone.in_channels == 13
+    with pytest.raises(ValueError, match='the config is for 13 channels'):
+        set_channels(cfg, 3)

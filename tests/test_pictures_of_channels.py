@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmpretrain.models import ClsDataPreprocessor
 
 from ccmim_mm.grids import as_pair, as_size, grid_of, in_words
 from ccmim_mm.models import ChannelsPreprocessor
@@ -124,3 +125,12 @@ def test_sizes():
     for wrong in ((1, 2, 3), (1,), (1.5, 2)):
         with pytest.raises(ValueError, match='is no size: give one whole'):
             as_pair(wrong)
+
+
+def test_a_classifiers_pictures_of_channels_are_shown():
+    preprocessor = ClsDataPreprocessor(mean=[5.0] * 4, std=[2.0] * 4)
+    inputs = torch.randn(2, 4, 8, 8)
+    shown = as_rgb(dict(picture=inputs), preprocessor)['picture']
+    assert shown.shape == (2, 3, 8, 8)
+    pixels = inputs * 2 + 5
+    assert torch.allclose(shown, stretch(pixels, pixels), atol=1e-3)

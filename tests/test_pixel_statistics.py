@@ -1,5 +1,7 @@
 """Mean and spread of pictures that no config can know."""
 
+import copy
+
 import numpy as np
 import pytest
 from other_configs import config_of, write_arrays
@@ -115,3 +117,22 @@ def test_without_training_pictures_there_is_nothing_to_measure(
     cfg.train_dataloader = None
     with pytest.raises(ValueError, match='no train_dataloader: give its num'):
         fill_in_pixel_statistics(cfg)
+
+
+def test_a_run_that_is_resumed_keeps_its_numbers(folder, tmp_path):
+    root, _ = folder
+    run = tmp_path / 'run'
+    first = prepare(config(root, run))
+    run.mkdir(exist_ok=True)
+    first.dump(run / 'config.py')
+    # Brighter pictures since.
+    np.save(root / 'train/a/new.npy', np.full((9, 9, 5), 1e6, np.float32))
+    resumed = config(root, run)
+    resumed.resume = True
+    other = prepare(copy.deepcopy(resumed)).data_preprocessor.mean
+    # Without a checkpoint there is nothing to go on with.
+    assert other != list(first.data_preprocessor.mean)
+    (run / 'epoch_1.pth').touch()
+    held = prepare(resumed).data_preprocessor
+    assert list(held.mean) == list(first.data_preprocessor.mean)
+    assert list(held.std) == list(first.data_preprocessor.std)

@@ -134,6 +134,11 @@ class Encoder:
             ValueError: For no pictures, or an array of other channels.
         """
         if isinstance(pictures, Tensor):
+            if pictures.ndim != 4:
+                raise ValueError(
+                    f'a tensor of shape {tuple(pictures.shape)}: expected '
+                    '(B, C, H, W), as load() gives it'
+                )
             return pictures
         single = _one_by_one(pictures)
         if not single:
@@ -201,7 +206,10 @@ class Encoder:
         return self.model.attention(self.load(pictures))
 
     def explain(
-        self, pictures: Pictures, seed: int = 0, mask: Tensor | None = None
+        self,
+        pictures: Pictures,
+        seed: int = 0,
+        mask: Tensor | Sequence[Sequence[int]] | None = None,
     ) -> Explanation:
         """Attention, mask and reconstruction of pictures.
 
@@ -215,6 +223,8 @@ class Encoder:
         """
         if not isinstance(self.model, CCMIM):
             raise self._lacks('reconstruction')
+        if mask is not None:
+            mask = torch.as_tensor(mask)
         return self.model.explain(self.load(pictures), seed, mask)
 
     def _lacks(self, what: str) -> ValueError:

@@ -4,9 +4,11 @@ import gc
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from mmengine.logging import print_log
 
-from ..files import printable
+from ..datasets import UnreadablePictureError
+from ..files import check_output, printable
 from ..look import choose, view_of, write_page
 from ..look.pictures import Shown, only, readable
 from ..visualization import as_rgb
@@ -41,13 +43,16 @@ def look(
     Raises:
         FileNotFoundError: If a file is missing, or the folder has no
             pictures.
-        FileExistsError: If ``out`` is there already.
-        ValueError: If a checkpoint cannot be read, or no picture.
+        FileExistsError: If ``out`` is there already, or lies in the folder.
+        ValueError: If a checkpoint cannot be read, or no picture, or a
+            picture by one of several alone.
     """
     out = Path(out)
-    if out.exists():
-        raise FileExistsError(
-            f'{printable(str(out))} exists: name another --out'
+    check_output(out, folder)
+    if len(configs) > len(checkpoints):
+        raise ValueError(
+            f'{len(configs)} configs for {len(checkpoints)} checkpoints: give '
+            'one each, in their order'
         )
     shown, others = _chosen(folder, pictures, neighbours)
     views, thumbs = [], None
@@ -67,7 +72,10 @@ def look(
             )
             thumbs = found['picture'].cpu()
         else:
-            packed = encoder.load(others.paths)
+            try:
+                packed = encoder.load(others.paths)
+            except UnreadablePictureError as error:
+                raise ValueError(f'{checkpoint}: {error}') from None
         inputs = packed[: len(shown.names)]
         views.append(
             view_of(encoder.model, names[row], inputs, packed, work_dir, seed)
@@ -93,7 +101,11 @@ def _chosen(
     shown, others = choose(folder, pictures), choose(folder, neighbours)
     known = {*shown.names}
     rows = [i for i, name in enumerate(others.names) if name not in known]
-    others = only(others, rows[: max(0, neighbours - len(known))])
+    most = max(0, neighbours - len(known))
+    if len(rows) > most:
+        even = np.linspace(0, len(rows) - 1, most).astype(int)
+        rows = [rows[i] for i in even]
+    others = only(others, rows)
     return shown, shown._replace(
         names=shown.names + others.names,
         classes=shown.classes + others.classes,

@@ -9,7 +9,10 @@ from ..models.data_preprocessors import OF_THE_PICTURES
 from .config_parts import kind_of_part, named
 
 #: What reads pictures as RGB or BGR.
-_LOADING = ('LoadUprightImage', 'LoadReadableImage', 'LoadImageFromFile')
+_LOADING = (
+    *('LoadUprightImage', 'LoadReadableImage', 'LoadImageFromFile'),
+    'LoadChannels',
+)
 #: What knows no picture but one of bytes in three colours.
 _OF_COLOURS = (
     *('ColorJitter', 'WrappedHueColorJitter', 'RandomGrayscale', 'Lighting'),
@@ -49,6 +52,12 @@ def set_channels(cfg: Config, channels: int) -> str:
     if type(channels) is not int or channels < 1:
         raise ValueError(f'--channels is {channels!r}: give 1 or more')
     if channels == len('RGB'):
+        was = cfg.model.backbone.get('in_channels', channels)
+        if was != channels:
+            raise ValueError(
+                f'--channels 3: the config is for {was} channels: take the '
+                'one for RGB that it was made of'
+            )
         return '3 channels, RGB, as the config has them'
     _set_preprocessor(cfg, channels)
     left_out: dict[str, None] = {}

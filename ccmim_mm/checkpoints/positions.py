@@ -8,6 +8,7 @@ from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 
 from ..models.layers import sincos_table
+from ..models.necks import MaskedPretrainDecoder
 from .match import Policy
 
 
@@ -33,8 +34,11 @@ def fit_positions(
         ValueError: If it is, and the policy does not resize.
     """
     for name, module in target.named_modules():
+        inside = f'{policy.prefix}{name}{"." if name else ""}'
+        if isinstance(module, MaskedPretrainDecoder):
+            state = _without_other_positions(module, state, inside)
         own = getattr(module, 'patch_resolution', None)
-        key = f'{policy.prefix}{name}{"." if name else ""}pos_embed'
+        key = f'{inside}pos_embed'
         table = state.get(key)
         if own is None or table is None or table.ndim != 3:
             continue
@@ -78,6 +82,21 @@ def grid_of_table(table: Tensor) -> tuple[int, int] | None:
         if torch.allclose(table, fixed, atol=1e-3):
             return grid
     return None
+
+
+def _without_other_positions(
+    decoder: MaskedPretrainDecoder, state: dict[str, Tensor], prefix: str
+) -> dict[str, Tensor]:
+    """Leave out the table of another grid: the decoder's own is fixed, too."""
+    key = f'{prefix}decoder_pos_embed'
+    table = state.get(key)
+    if table is None or table.ndim != 3:
+        return state
+    if grid_of_table(table) in (None, decoder.grid):
+        return state
+    found = state.copy()
+    del found[key]
+    return found
 
 
 def _with(

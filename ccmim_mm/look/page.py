@@ -47,6 +47,7 @@ def write_page(
         names=shown.names,
         classes=shown.classes,
         total=shown.total,
+        unread=others.unread,
         others=[
             dict(name=name, label=label, thumb=as_jpeg(thumb, THUMB))
             for name, label, thumb in zip(

@@ -25,12 +25,14 @@ class Shown(NamedTuple):
         classes: The folders that they lie in; empty for what lies in none.
         paths: Their files.
         total: Pictures that the folder has.
+        unread: Of those chosen, how many could not be read.
     """
 
     names: list[str]
     classes: list[str]
     paths: list[Path]
     total: int
+    unread: int = 0
 
 
 def choose(folder: str | Path, count: int) -> Shown:
@@ -85,7 +87,8 @@ def readable(shown: Shown, encoder: Any) -> tuple[Shown, Tensor]:
             kept.append(row)
     if not kept:
         raise ValueError(f'no picture could be read: {first}')
-    return only(shown, kept), torch.cat(inputs)
+    unread = len(shown.paths) - len(kept)
+    return only(shown, kept)._replace(unread=unread), torch.cat(inputs)
 
 
 def only(shown: Shown, rows: Sequence[int]) -> Shown:

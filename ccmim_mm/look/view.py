@@ -144,8 +144,10 @@ def _whole(model: Any, others: Tensor) -> dict[str, Any]:
     _, values, basis = torch.linalg.svd(centred, full_matrices=False)
     energy = values.square() / values.square().sum().clamp(min=1e-12)
     places = centred @ basis[:2].mT
-    # A direction has no sign of its own.
-    places = places * torch.where(places.mean(0) < 0, -1.0, 1.0)
+    # A direction has no sign of its own: to where pictures are brighter.
+    bright = others.float().mean((1, 2, 3))
+    lean = (bright - bright.mean()) @ places
+    places = places * torch.where(lean < 0, -1.0, 1.0)
     if places.shape[1] < 2:
         places = torch.nn.functional.pad(places, (0, 2 - places.shape[1]))
     return dict(
@@ -163,7 +165,9 @@ def _masks(model: Any, inputs: Tensor, seed: int) -> dict[str, Any]:
     if not isinstance(model, MaskedMethod):
         return dict(scores=None, predictions=[])
     view: dict[str, Any] = dict(
-        scores=rounded(model.attention(inputs), 5),
+        scores=rounded(
+            torch.cat([model.attention(x) for x in inputs.split(BATCH)]), 5
+        ),
         sampler=type(model.mask_sampler).__name__,
         ratio=model.mask_sampler.mask_ratio,
         predictions=[],

@@ -37,7 +37,9 @@ def as_rgb(
         IndexError: If there is no such channel.
     """
     mean, std = preprocessor.mean, preprocessor.std
-    stored = isinstance(preprocessor, ChannelsPreprocessor)
+    stored = len(mean) != len('RGB') or isinstance(
+        preprocessor, ChannelsPreprocessor
+    )
     first = next(iter(columns.values())) * std + mean
 
     def shown(images: Tensor) -> Tensor:

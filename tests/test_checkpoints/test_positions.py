@@ -1,11 +1,14 @@
 """Fixed positions of grids that are no squares, into other grids."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import build
 from mmpretrain.models import VisionTransformer
 
-from ccmim_mm.checkpoints.load import INTO_BACKBONE, load
+from ccmim_mm.checkpoints.load import INTO_BACKBONE, load, load_pretrained
 from ccmim_mm.checkpoints.match import TO_TEST
 from ccmim_mm.checkpoints.positions import grid_of_table
 from ccmim_mm.models import MaskedViT
@@ -73,3 +76,19 @@ def test_what_is_judged_is_not_resized():
     model.backbone = encoder(MaskedViT, 64)
     with pytest.raises(ValueError, match='of 4 x 16 patches, and the model'):
         load(model, saved((32, 128)), TO_TEST)
+
+
+def test_a_decoder_keeps_its_own_positions(tiny_cfg):
+    """Of 2 x 8 patches into 4 x 4, which are as many."""
+    wide = copy.deepcopy(tiny_cfg)
+    wide['backbone']['img_size'] = 16, 64
+    wide['neck']['num_patches'] = 2, 8
+    state = build(wide).state_dict()
+    model = build(tiny_cfg, seed=1)
+    own = model.neck.decoder_pos_embed.clone()
+    assert not own.equal(state['neck.decoder_pos_embed'])
+    load_pretrained(model, state)
+    assert model.neck.decoder_pos_embed.equal(own)
+    assert model.neck.decoder_pred.weight.equal(
+        state['neck.decoder_pred.weight']
+    )

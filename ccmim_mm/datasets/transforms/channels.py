@@ -64,7 +64,7 @@ class LoadChannels(LoadImageFromFile):
         path = results['img_path']
         try:
             data = read_file(path, self.backend_args)
-            img = self.as_channels(decode(data))
+            img = self.as_channels(*decode(data))
         # Decoders raise nearly anything on broken data.
         except Exception as error:
             raise unreadable(path, error) from error
@@ -72,12 +72,16 @@ class LoadChannels(LoadImageFromFile):
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
 
-    def as_channels(self, picture: Image.Image | np.ndarray) -> np.ndarray:
+    def as_channels(
+        self, picture: Image.Image | np.ndarray, known: bool = False
+    ) -> np.ndarray:
         """A picture in memory as this transform loads it.
 
         Args:
             picture: One of PIL's, or ``(H, W)``, ``(H, W, C)`` or ``(C, H,
                 W)``, of numbers.
+
+            known: Whether its channels are known to be the last axis.
 
         Returns:
             ``(H, W, C)`` float32.
@@ -87,7 +91,7 @@ class LoadChannels(LoadImageFromFile):
             ValueError: If it is no picture, or its values are not finite.
         """
         if isinstance(picture, Image.Image):
-            picture = from_pillow(picture)
+            picture, known = from_pillow(picture), True
         if picture.dtype.kind not in 'uifb' or picture.ndim not in (2, 3):
             raise ValueError(
                 f'an array of shape {picture.shape} and {picture.dtype}: '
@@ -95,7 +99,9 @@ class LoadChannels(LoadImageFromFile):
             )
         if picture.ndim == 2:
             picture = picture[..., None]
-        elif picture.shape[2] != self.channels == picture.shape[0]:
+        elif picture.shape[2] != self.channels == picture.shape[0] and (
+            not known
+        ):
             picture = np.moveaxis(picture, 0, 2)
         height, width, found = picture.shape
         if found != self.channels:
@@ -117,15 +123,18 @@ class LoadChannels(LoadImageFromFile):
         return f'{type(self).__name__}(channels={self.channels})'
 
 
-def decode(data: bytes) -> np.ndarray:
+def decode(data: bytes) -> tuple[np.ndarray, bool]:
     """The numbers that a file has, ``(H, W)`` or with channels at an end.
+
+    Returns:
+        They, and whether that is known to be the last.
 
     Raises:
         Exception: Nearly any, if it is broken.
         ImportError: If it is a TIFF, and tifffile is not installed.
     """
     if data.startswith(ARRAY):
-        return np.load(io.BytesIO(data), allow_pickle=False)
+        return np.load(io.BytesIO(data), allow_pickle=False), False
     if data.startswith(TIFF):
         return _decode_tiff(data)
     with Image.open(io.BytesIO(data)) as image:
@@ -140,8 +149,9 @@ def decode(data: bytes) -> np.ndarray:
             grey = any('LA;16' in str(tile.args) for tile in image.tile)
             order = [0, 3] if grey else [2, 1, 0, 3]
             values = values[..., order[: values.shape[2]]]
-            return _upright(values, image.getexif().get(_ORIENTATION, 1))
-        return from_pillow(image)
+            turn = image.getexif().get(_ORIENTATION, 1)
+            return _upright(values, turn), True
+        return from_pillow(image), True
 
 
 def from_pillow(image: Image.Image) -> np.ndarray:
@@ -153,7 +163,7 @@ def from_pillow(image: Image.Image) -> np.ndarray:
     return np.asarray(image)
 
 
-def _decode_tiff(data: bytes) -> np.ndarray:
+def _decode_tiff(data: bytes) -> tuple[np.ndarray, bool]:
     """See :func:`decode`: the first series, pages as channels."""
     try:
         import tifffile
@@ -166,7 +176,7 @@ def _decode_tiff(data: bytes) -> np.ndarray:
         first = file.pages.first
         if first.photometric == tifffile.PHOTOMETRIC.PALETTE:
             with Image.open(io.BytesIO(data)) as image:
-                return from_pillow(image)
+                return from_pillow(image), True
         turn = first.tags.valueof(_ORIENTATION, 1)
         series, *others = file.series
         values, axes = series.asarray(), series.axes
@@ -189,7 +199,8 @@ def _decode_tiff(data: bytes) -> np.ndarray:
     found = axes.find('S') if 'S' in axes else axes.find('C')
     if values.ndim == 3 and found >= 0:
         values, axes = np.moveaxis(values, found, 2), 'YXS'
-    return _upright(values, turn, max(axes.find('Y'), 0))
+    known = axes in ('YX', 'YXS')
+    return _upright(values, turn, max(axes.find('Y'), 0)), known
 
 
 def _upright(values: np.ndarray, turn: int, rows: int = 0) -> np.ndarray:

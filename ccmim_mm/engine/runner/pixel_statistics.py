@@ -1,5 +1,7 @@
 """Mean and spread of pictures that no config can know."""
 
+from pathlib import Path
+
 import numpy as np
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
@@ -8,6 +10,7 @@ from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope
 from ...datasets.data_root import leaf
 from ...datasets.transforms import UnreadablePictureError
 from ...models.data_preprocessors import OF_THE_PICTURES
+from .work_dir import config_in
 
 #: Pictures that are read for it, spread evenly over the training's. Chosen
 #: here.
@@ -18,7 +21,8 @@ def fill_in_pixel_statistics(cfg: Config) -> None:
     """Measure a preprocessor's mean and spread where it asks for them.
 
     Of all pixels of :data:`PICTURES` pictures, the same whenever the folder
-    is. A channel that is the same everywhere gets a spread of 1.
+    is. A channel that is the same everywhere gets a spread of 1. A run that
+    is resumed keeps what it has.
 
     Args:
         cfg: The config with its data found, changed in place.
@@ -36,6 +40,10 @@ def fill_in_pixel_statistics(cfg: Config) -> None:
             f'data_preprocessor.mean is {OF_THE_PICTURES!r}, and the config '
             'has no train_dataloader: give its numbers'
         )
+    if kept := _of_the_run(cfg):
+        held.mean, held.std = kept
+        print_log(f'mean and spread of {len(kept[0])} channels: as before')
+        return
     mean, std, count, pictures = _measured(cfg)
     held.mean, held.std = mean, std
     print_log(
@@ -43,6 +51,24 @@ def fill_in_pixel_statistics(cfg: Config) -> None:
         f'pictures: data_preprocessor.mean={_short(mean)} '
         f'data_preprocessor.std={_short(std)}'
     )
+
+
+def _of_the_run(cfg: Config) -> tuple[list[float], list[float]] | None:
+    """What a run that is resumed was trained with, by its config.
+
+    Its pictures may be others by now, and its weights are for these.
+    """
+    if not cfg.get('resume'):
+        return None
+    folder = Path(cfg.get('load_from') or Path(cfg.work_dir, 'x')).parent
+    saved = config_in(folder)
+    if saved is None or not any(folder.glob('*.pth')):
+        return None
+    held = preprocessor_of(Config.fromfile(saved))
+    mean, std = held.get('mean'), held.get('std')
+    if OF_THE_PICTURES in (mean, std) or not mean or not std:
+        return None
+    return list(mean), list(std)
 
 
 def preprocessor_of(cfg: Config) -> ConfigDict:

@@ -47,7 +47,7 @@
   const state = {
     tab: 'attention', layer: -1, head: -1, blend: 0.65, draw: 1,
     sampler: '', ratio: 0.75, variant: 'pasted', prediction: 0,
-    query: null, chosen: 0, painted: {},
+    query: null, chosen: '', painted: {},
   };
   const first = views[0];
   const scored = views.find((v) => v.scores);
@@ -63,8 +63,8 @@
       'What the CLS token attends to, of each patch, in one layer and head or '
       + 'on average. Each map is stretched to its own largest value.'],
     masks: ['Masks', () => views.some((v) => v.L),
-      'Which patches a mask sampler hides. All pictures and encoders get the '
-      + 'same noise. Click patches, or move with the arrow keys and press '
+      'Which patches a mask sampler hides. All encoders get the same noise. '
+      + 'Click patches, or move with the arrow keys and press '
       + 'Enter, to paint a mask of your own.'],
     prediction: ['Prediction', () => views.some((v) => v.predictions.length),
       'What the decoder predicts behind masks that were drawn when this file '
@@ -121,7 +121,7 @@
       rule(view.scores ? view.scores[n][i] : 0, next()), i]);
     order.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
     const mask = new Uint8Array(view.L).fill(1);
-    const visible = Math.floor(view.L * (1 - state.ratio) + 1e-9);
+    const visible = Math.floor(view.L * (1 - state.ratio));
     for (let i = 0; i < visible; i += 1) mask[order[i][1]] = 0;
     return mask;
   }
@@ -129,7 +129,7 @@
     const mask = Uint8Array.from(maskOf(view, n));
     mask[patch] = 1 - mask[patch];
     state.painted[`${n} ${view.grid}`] = mask;
-    state.chosen = n;
+    state.chosen = `${n} ${view.grid}`;
     say(`Patch ${patch} of ${data.names[n]} is ${mask[patch] ? 'hidden' : 'visible'}.`);
   }
 
@@ -395,12 +395,12 @@
           controls();
           draw();
           say(`Mask number ${state.draw}.`);
+          document.querySelector('button[name=again]').focus();
         }}, 'draw another'));
-      const mask = Object.entries(state.painted).find(
-        ([key]) => Number(key.split(' ')[0]) === state.chosen);
+      const mask = state.painted[state.chosen];
       if (mask) {
         parts.push(make('label', {}, 'as mask= of explain()',
-          make('textarea', {readonly: '', name: 'mask'}, `[[${[...mask[1]].join(',')}]]`)));
+          make('textarea', {readonly: '', name: 'mask'}, `[[${[...mask].join(',')}]]`)));
       }
     }
     if (state.tab === 'prediction') {
@@ -534,6 +534,7 @@
       ? `${data.names.length} of ${data.total} pictures, spread evenly by name; `
         + `neighbours and map are of ${data.others.length}.`
       : `All ${data.total} pictures.`;
+    if (data.unread) $('about').textContent += ` ${data.unread} could not be read.`;
     const rows = [['encoder', (v) => v.name], ['method', (v) => v.method],
       ['effective rank of its features', (v) => v.rank],
       ['their spread on the sphere (1 = even)', (v) => v.spread],
