@@ -56,7 +56,7 @@ def model_of(name, channels, folder):
         imae=IMAE | dict(from_teacher=False, neck=own['neck']),
     )[name]
     backbone = dict(DISTILL['backbone'], **own['backbone'])
-    changes |= dict(
+    changes = changes | dict(
         backbone=backbone,
         data_preprocessor=pixels(channels),
         teacher=dict(type='FrozenTeacher', random=_RANDOM),

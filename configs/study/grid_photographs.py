@@ -1,6 +1,6 @@
 # Learning curves over the budget, on 40,000 photographs of 64 pixels.
 #     python tools/study.py run configs/study/grid_photographs.py
-seeds = [0]
+seeds = [0, 1, 2]
 
 # epochs and warmup: of a method of length 1
 datasets = dict(

@@ -92,3 +92,12 @@ def test_a_decoder_keeps_its_own_positions(tiny_cfg):
     assert model.neck.decoder_pred.weight.equal(
         state['neck.decoder_pred.weight']
     )
+
+
+def test_a_learnt_table_of_no_square_is_refused_with_what_helps():
+    state = saved((64, 96))
+    noise = 0.05 * torch.randn_like(state['backbone.pos_embed'])
+    state['backbone.pos_embed'] += noise
+    message = r'96 patches are no square.*do not tell their rows: --img-size'
+    with pytest.raises(ValueError, match=message):
+        load(encoder(MaskedViT, 64), state, INTO_BACKBONE)
