@@ -149,8 +149,11 @@ def test_fixed_positions_are_brought_to_a_square(bands_run, bands, tmp_path):
     runner.check_input()
     table = read_as_project(saved).state['backbone.pos_embed'][:, 1:]
     wide = table.unflatten(1, GRID).permute(0, 3, 1, 2)
-    expected = torch.nn.functional.interpolate(wide, (4, 4), mode='bicubic')
-    found = runner.model.backbone.pos_embed[:, 1:]
+    backbone = runner.model.backbone
+    own = backbone.patch_resolution
+    assert own[0] == own[1]
+    expected = torch.nn.functional.interpolate(wide, own, mode='bicubic')
+    found = backbone.pos_embed[:, 1:]
     torch.testing.assert_close(found.mT, expected.flatten(2))
 
 
