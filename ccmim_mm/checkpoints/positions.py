@@ -87,13 +87,14 @@ def grid_of_table(table: Tensor) -> tuple[int, int] | None:
 def _without_other_positions(
     decoder: MaskedPretrainDecoder, state: dict[str, Tensor], prefix: str
 ) -> dict[str, Tensor]:
-    """Leave out the table of another grid: the decoder's own is fixed, too."""
+    """Leave out a table of as many positions: the decoder's own is fixed."""
     key = f'{prefix}decoder_pos_embed'
     table = state.get(key)
-    if table is None or table.ndim != 3:
+    if table is None or table.shape != decoder.decoder_pos_embed.shape:
         return state
     if grid_of_table(table) in (None, decoder.grid):
         return state
+    print_log('the decoder keeps its own positions', 'current')
     found = state.copy()
     del found[key]
     return found
