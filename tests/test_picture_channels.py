@@ -116,11 +116,6 @@ def test_numbers_of_so_many_channels_that_a_config_has_stay():
         ('ccmim_vit-b', dict(channels=True), '--channels is True: give 1'),
         (
             'detection/mask-rcnn_vit-b_own',
-            dict(channels=4),
-            'three channels: pre-training, classification and segmentation',
-        ),
-        (
-            'detection/mask-rcnn_vit-b_own',
             dict(img_size=(512, 768)),
             r'--img-size 512x768: .* crop squares .*give one number',
         ),
@@ -195,3 +190,27 @@ def test_other_channels_again_change_what_is_loaded():
     assert cfg.model.backbone.in_channels == 13
     with pytest.raises(ValueError, match='the config is for 13 channels'):
         set_channels(cfg, 3)
+
+
+def test_a_detector_takes_any_number_of_channels():
+    cfg = load('detection/mask-rcnn_vit-tiny_demo')
+    set_channels(cfg, 4)
+    mean, std = [1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 8.0, 16.0]
+    cfg.model.data_preprocessor.update(mean=mean, std=std)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model)
+    assert model.backbone.patch_embed.projection.in_channels == 4
+    picture = torch.rand(4, 96, 96)
+    batch = dict(inputs=[picture], data_samples=None)
+    (found,) = model.data_preprocessor(batch, False)['inputs']
+    shift, scale = (torch.tensor(v)[:, None, None] for v in (mean, std))
+    torch.testing.assert_close(found, (picture - shift) / scale)
+    loading = leaf(cfg, 'train').pipeline[0]
+    assert (loading.type, loading.channels) == ('LoadChannels', 4)
+
+
+def test_a_preprocessor_of_no_known_kind_is_refused():
+    cfg = load('ccmim_vit-tiny_demo')
+    cfg.data_preprocessor.type = 'TwoNormDataPreprocessor'
+    with pytest.raises(ValueError, match='--channels: TwoNormDataPre'):
+        set_channels(cfg, 4)

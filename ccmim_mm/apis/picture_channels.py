@@ -26,6 +26,8 @@ _PREPROCESSORS = dict(
     ClsDataPreprocessor='ClsDataPreprocessor',
     SegDataPreProcessor='SegChannelsPreprocessor',
     SegChannelsPreprocessor='SegChannelsPreprocessor',
+    DetDataPreprocessor='DetChannelsPreprocessor',
+    DetChannelsPreprocessor='DetChannelsPreprocessor',
 )
 
 
@@ -79,9 +81,8 @@ def _set_preprocessor(cfg: Config, channels: int) -> None:
         # mmpretrain's classifiers take this one where none is named.
         if kind or cfg.get('default_scope') != 'mmpretrain':
             raise ValueError(
-                f'--channels: {kind or "the detector"} takes pictures of '
-                'three channels: pre-training, classification and '
-                'segmentation take any number'
+                f'--channels: {kind or "the data preprocessor"} is of three '
+                f'channels: take one of {", ".join(_PREPROCESSORS)}'
             )
         kind = 'ClsDataPreprocessor'
     held['type'] = _PREPROCESSORS[kind]

@@ -36,6 +36,7 @@ class WindowedViT(ViTSAM):
         img_size: Side of the training input, in pixels; other sizes are
             interpolated to.
         patch_size: Side of a patch, in pixels.
+        in_channels: Channels of a picture.
         drop_path_rate: Stochastic depth rate of the last layer, in [0, 1);
             it grows linearly from 0.
         use_rel_pos: Whether to add decomposed relative positions; they
@@ -55,6 +56,7 @@ class WindowedViT(ViTSAM):
         arch: str | dict = 'base',
         img_size: int = 1024,
         patch_size: int = 16,
+        in_channels: int = 3,
         drop_path_rate: float = 0.1,
         use_rel_pos: bool = True,
         window_size: int = 14,
@@ -76,6 +78,7 @@ class WindowedViT(ViTSAM):
             arch=settings | dict(num_layers=1, global_attn_indexes=[]),
             img_size=img_size,
             patch_size=patch_size,
+            in_channels=in_channels,
             out_channels=0,
             out_indices=[0],
             use_rel_pos=use_rel_pos,

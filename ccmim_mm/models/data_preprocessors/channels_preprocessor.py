@@ -53,6 +53,27 @@ def seg_channels_preprocessor(
     return built
 
 
+@ROOT_MODELS.register_module(name='DetChannelsPreprocessor')
+def det_channels_preprocessor(
+    mean: Sequence[float], std: Sequence[float], **kwargs
+) -> ImgDataPreprocessor:
+    """The ``DetDataPreprocessor`` of mmdet likewise.
+
+    Args:
+        mean: See :class:`ChannelsPreprocessor`.
+        std: Likewise.
+        **kwargs: Of mmdet's own.
+
+    Raises:
+        ValueError: If they are not of equal length, or not measured.
+    """
+    from mmdet.models import DetDataPreprocessor
+
+    built = DetDataPreprocessor(**kwargs)
+    _take(built, mean, std)
+    return built
+
+
 def _take(
     module: ImgDataPreprocessor, mean: Sequence[float], std: Sequence[float]
 ) -> None:
