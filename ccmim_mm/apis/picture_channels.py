@@ -48,8 +48,8 @@ def set_channels(cfg: Config, channels: int) -> str:
         What became of it, for people.
 
     Raises:
-        ValueError: If there are to be none, or the config is of a task
-            whose pictures are RGB.
+        ValueError: If there are to be none, what normalises the pictures is
+            of no known kind, or 3 are asked of a config for others.
     """
     if type(channels) is not int or channels < 1:
         raise ValueError(f'--channels is {channels!r}: give 1 or more')
@@ -86,7 +86,7 @@ def _set_preprocessor(cfg: Config, channels: int) -> None:
             )
         kind = 'ClsDataPreprocessor'
     held['type'] = _PREPROCESSORS[kind]
-    for name in ('to_rgb', 'bgr_to_rgb', 'rgb_to_bgr', 'non_blocking'):
+    for name in ('to_rgb', 'bgr_to_rgb', 'rgb_to_bgr'):
         held.pop(name, None)
     own = [held.get(name) or () for name in ('mean', 'std')]
     if {*map(len, own)} != {channels}:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..checkpoints import heads_of
 from ..checkpoints.load import INTO_BACKBONE, load
+from ..checkpoints.positions import fit_positions
 from ..models.teachers.encoder import USUAL_HEADS
 
 #: An encoder may have been trained with a token for masked patches.
@@ -82,6 +83,8 @@ def build_network(
     network = _plain_vit(state, heads, grid) if cfg is None else _named(cfg)
     if isinstance(network, VisionTransformer):
         network.out_type = 'raw'
+    # Of the wrong config nothing is made to fit.
+    fit_positions(network, state, _POLICY._replace(resize=False))
     account = load(network, state, _POLICY, heads=heads)
     if account.table:
         was, now = account.table

@@ -176,12 +176,18 @@ def _masks(model: Any, inputs: Tensor, seed: int) -> dict[str, Any]:
     if not isinstance(model, CCMIM):
         return view
     for draw in range(DRAWS):
-        told = model.explain(inputs, seed + draw)
-        if told.images is not None:
+        told = [
+            model.explain(part, seed + draw + DRAWS * row)
+            for row, part in enumerate(inputs.split(BATCH))
+        ]
+        images = [part.images for part in told if part.images is not None]
+        if images:
+            mask = torch.cat([part.mask for part in told])
+            shown = _rgb(model, torch.cat(images))
             view['predictions'].append(
                 dict(
-                    mask=in_base64(told.mask.byte()),
-                    pictures=[as_jpeg(p) for p in _rgb(model, told.images)],
+                    mask=in_base64(mask.byte()),
+                    pictures=[as_jpeg(picture) for picture in shown],
                 )
             )
     return view

@@ -80,7 +80,6 @@ class LoadChannels(LoadImageFromFile):
         Args:
             picture: One of PIL's, or ``(H, W)``, ``(H, W, C)`` or ``(C, H,
                 W)``, of numbers.
-
             known: Whether its channels are known to be the last axis.
 
         Returns:

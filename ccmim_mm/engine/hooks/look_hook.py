@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
+from mmengine.registry import DATASETS, HOOKS
 from mmpretrain.utils import get_ori_model
 
 from ...datasets.fixed_pictures import load_fixed_pictures
@@ -47,6 +47,7 @@ class LookHook(Hook):
         self.num_neighbours = max(num_pictures, num_neighbours)
         self.seed = seed
         self.batch: dict | None = None
+        self.total = 0
 
     def before_train(self, runner) -> None:
         """Load the pictures."""
@@ -54,6 +55,7 @@ class LookHook(Hook):
             self.batch = load_fixed_pictures(
                 self.dataset, self.num_neighbours, self.seed
             )
+            self.total = len(DATASETS.build(self.dataset))
 
     def after_train_epoch(self, runner) -> None:
         """Write every ``interval`` epochs, if there is one."""
@@ -83,7 +85,7 @@ class LookHook(Hook):
             names=[printable(str(name)) for name in names],
             classes=[printable(name.parent.name) for name in names],
             paths=paths,
-            total=len(paths),
+            total=self.total,
         )
         rows = torch.linspace(
             0, len(paths) - 1, min(self.num_pictures, len(paths))

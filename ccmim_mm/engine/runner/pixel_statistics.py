@@ -1,5 +1,6 @@
 """Mean and spread of pictures that no config can know."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -42,15 +43,21 @@ def fill_in_pixel_statistics(cfg: Config) -> None:
         )
     if kept := _of_the_run(cfg):
         held.mean, held.std = kept
-        print_log(f'mean and spread of {len(kept[0])} channels: as before')
+        _say(f'mean and spread of {len(kept[0])} channels: as before')
         return
     mean, std, count, pictures = _measured(cfg)
     held.mean, held.std = mean, std
-    print_log(
+    _say(
         f'mean and spread of {len(mean)} channels, of {count} of {pictures} '
         f'pictures: data_preprocessor.mean={_short(mean)} '
         f'data_preprocessor.std={_short(std)}'
     )
+
+
+def _say(text: str) -> None:
+    """Once: there is no process group yet."""
+    if os.environ.get('RANK', '0') == '0':
+        print_log(text)
 
 
 def _of_the_run(cfg: Config) -> tuple[list[float], list[float]] | None:

@@ -22,13 +22,16 @@ class ChannelsPreprocessor(SelfSupDataPreprocessor):
     Args:
         mean: Of each channel, to subtract, in the units of the files.
         std: Likewise, to divide by then.
+        **kwargs: Of the parent.
 
     Raises:
         ValueError: If they are not of equal length, or not measured.
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
+    def __init__(
+        self, mean: Sequence[float], std: Sequence[float], **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
         _take(self, mean, std)
 
 
