@@ -267,6 +267,8 @@ def test_a_run_writes_pages_and_is_not_disturbed(picture_folder, tmp_path):
     content = [Page(page.read_text()).content for page in pages]
     assert content[0]['names'] == content[1]['names']
     assert len(content[0]['names']) == 2 and len(content[0]['others']) == 5
+    pictures = [p for p in (picture_folder / 'val').rglob('*') if p.is_file()]
+    assert content[0]['total'] == len(pictures) > 5
     one, other = (page['views'][0] for page in content)
     assert one['pictures'] == other['pictures']
     assert one['attention'] != other['attention']

@@ -35,46 +35,26 @@ class ChannelsPreprocessor(SelfSupDataPreprocessor):
         _take(self, mean, std)
 
 
-@ROOT_MODELS.register_module(name='SegChannelsPreprocessor')
-def seg_channels_preprocessor(
-    mean: Sequence[float], std: Sequence[float], **kwargs
-) -> ImgDataPreprocessor:
-    """The ``SegDataPreProcessor`` of mmseg likewise.
+def _register(name: str, base: str) -> None:
+    """Register another task's preprocessor, for any number of channels.
 
     Args:
-        mean: See :class:`ChannelsPreprocessor`.
-        std: Likewise.
-        **kwargs: Of mmseg's own.
-
-    Raises:
-        ValueError: If they are not of equal length, or not measured.
+        name: What configs call it; it takes the base's arguments, and
+            ``mean`` and ``std`` as :class:`ChannelsPreprocessor` has them.
+        base: The task's own, by its scope: of three channels or one.
     """
-    from mmseg.models import SegDataPreProcessor
 
-    built = SegDataPreProcessor(**kwargs)
-    _take(built, mean, std)
-    return built
+    @ROOT_MODELS.register_module(name=name)
+    def build(
+        mean: Sequence[float], std: Sequence[float], **kwargs
+    ) -> ImgDataPreprocessor:
+        built = ROOT_MODELS.build(dict(kwargs, type=base))
+        _take(built, mean, std)
+        return built
 
 
-@ROOT_MODELS.register_module(name='DetChannelsPreprocessor')
-def det_channels_preprocessor(
-    mean: Sequence[float], std: Sequence[float], **kwargs
-) -> ImgDataPreprocessor:
-    """The ``DetDataPreprocessor`` of mmdet likewise.
-
-    Args:
-        mean: See :class:`ChannelsPreprocessor`.
-        std: Likewise.
-        **kwargs: Of mmdet's own.
-
-    Raises:
-        ValueError: If they are not of equal length, or not measured.
-    """
-    from mmdet.models import DetDataPreprocessor
-
-    built = DetDataPreprocessor(**kwargs)
-    _take(built, mean, std)
-    return built
+_register('SegChannelsPreprocessor', 'mmseg.SegDataPreProcessor')
+_register('DetChannelsPreprocessor', 'mmdet.DetDataPreprocessor')
 
 
 def _take(
