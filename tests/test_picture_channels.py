@@ -87,8 +87,9 @@ def test_all_parts_are_of_the_channels_and_nothing_of_colours_stays():
         for part in transforms_of(cfg)
         if part.type == 'RandomApply'
     )
+    # Options of all kinds of preprocessors, as that of copying, are kept.
     assert cfg.data_preprocessor == dict(
-        type='ChannelsPreprocessor', mean=OWN, std=OWN
+        type='ChannelsPreprocessor', mean=OWN, std=OWN, non_blocking=True
     )
 
 
