@@ -155,7 +155,7 @@ def evaluators(cfg: Config, stage: str | None) -> list[ConfigDict]:
 
 
 def _switch_evaluation(cfg: Config, root: str) -> None:
-    """Take out the evaluation of frozen features if there are no labels."""
+    """Judge frozen features by their spectrum if there are no labels."""
     kinds = {
         stage: {kind_of(p.dataset) for p in parts(cfg) if p.stage == stage}
         for stage in ('train', 'val')
@@ -167,11 +167,21 @@ def _switch_evaluation(cfg: Config, root: str) -> None:
         return
     layout = find_layout(root)
     if layout.val is None:
+        bank = cfg.val_cfg.get('bank_dataloader')
         for stage in ('val', 'test'):
             for key in ('dataloader', 'cfg', 'evaluator'):
                 cfg[f'{stage}_{key}'] = None
+        instead = ''
+        if bank is not None:
+            for pictures in leaves(bank.dataset):
+                pictures.with_label = False
+            cfg.val_dataloader, cfg.val_evaluator = bank, []
+            cfg.val_cfg = dict(type='LabelFreeLoop')
+            instead = '; RankMe and alpha-ReQ tell of the features'
         reason = printable(layout.reason)
-        print_log(f'No labels ({reason}): kNN and linear probe are off')
+        print_log(
+            f'No labels ({reason}): kNN and linear probe are off{instead}'
+        )
 
 
 def _find_coco(dataset: ConfigDict, root: str, split: Split) -> None:

@@ -3,12 +3,7 @@
 from .correspondence import Agreement, Crops, match_agreement, true_cells
 from .knn import knn_accuracy
 from .linear_probe import fit_linear_probe, linear_probe_accuracy
-from .mask_analysis import (
-    effective_rank,
-    feature_std,
-    object_cover,
-    on_object,
-)
+from .mask_analysis import object_cover, on_object
 from .ridge import Regression, regress
 from .rows import Rows, finite_rows
 from .separability import (
@@ -20,6 +15,7 @@ from .separability import (
     own_class_lead,
     superposition,
 )
+from .spectrum import alpha_req, effective_rank, feature_std, rankme
 from .undisturbed import undisturbed
 
 __all__ = [
@@ -29,6 +25,7 @@ __all__ = [
     'Regression',
     'Rows',
     'Separability',
+    'alpha_req',
     'class_share',
     'effective_rank',
     'feature_std',
@@ -42,6 +39,7 @@ __all__ = [
     'object_cover',
     'on_object',
     'own_class_lead',
+    'rankme',
     'regress',
     'superposition',
     'true_cells',

@@ -1,10 +1,9 @@
-"""What a method says of itself: its attention, its masks, its features.
+"""What a method says of itself: its attention and its masks.
 
 The loop of ccMIM is "contrast makes the attention semantic, attention picks
 the patches"; these are the figures that show whether it closes.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -56,36 +55,3 @@ def on_object(weights: Tensor, cover: Tensor) -> Tensor:
         ``(B,)`` in [0, 1].
     """
     return (weights * cover).sum(1) / weights.sum(1)
-
-
-def effective_rank(features: Tensor) -> float:
-    """How many directions features use (Roy and Vetterli, 2007).
-
-    Args:
-        features: ``(N, C)``.
-
-    Returns:
-        ``exp`` of the entropy of the covariance's eigenvalues as shares: 1
-        on a line, up to ``min(N - 1, C)``; 0 if all features are alike.
-    """
-    centred = features.double() - features.double().mean(0)
-    energy = torch.linalg.svdvals(centred).square()
-    if energy.sum() <= 1e-12 * features.double().square().sum():
-        return 0.0
-    shares = energy / energy.sum()
-    return torch.special.entr(shares).sum().exp().item()
-
-
-def feature_std(features: Tensor) -> float:
-    """How far features spread on the sphere.
-
-    Args:
-        features: ``(N, C)``.
-
-    Returns:
-        Root of the variance, summed over dimensions, of the features brought
-        to length 1: 1 where they fill the sphere evenly, 0 where all are
-        alike.
-    """
-    unit = F.normalize(features.double(), dim=1)
-    return unit.var(0, correction=0).sum().sqrt().item()

@@ -161,7 +161,9 @@ def _figures(facts: Facts) -> str:
         [
             f"Of the run's own evaluation, at {where}. `knn_` and `linear_` "
             'are a kNN and a linear probe on frozen features, in % of the '
-            'held-out pictures that are right.',
+            'held-out pictures that are right; `rankme_` and `alpha_` tell '
+            'without labels how many directions the features use and how '
+            'fast their spectrum decays.',
             '',
             '| figure | before training | trained |',
             '|---|---|---|',

@@ -1,12 +1,13 @@
 """What a page shows of one encoder."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..evaluation.mask_analysis import effective_rank, feature_std
+from ..evaluation import alpha_req, feature_std, rankme
 from ..grids import grid_of
 from ..models import CCMIM, MaskedMethod, features_of, patch_features_of
 from ..models.algorithms.colours import in_colours
@@ -155,9 +156,14 @@ def _whole(model: Any, others: Tensor) -> dict[str, Any]:
         likeness=in_base64(as_signed(unit @ unit.mT)),
         map=rounded(places),
         shares=rounded(energy[:2], 3),
-        rank=round(effective_rank(features), 2),
+        rankme=round(rankme(features), 2),
+        alpha=_finite(alpha_req(features)),
         spread=round(feature_std(features), 4),
     )
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 2) if math.isfinite(value) else None
 
 
 def _masks(model: Any, inputs: Tensor, seed: int) -> dict[str, Any]:

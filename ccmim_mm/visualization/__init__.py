@@ -1,12 +1,13 @@
 """Pictures of a run."""
 
-from .curves import plot_curves
+from .curves import History, plot_curves
 from .mixtures import plot_mixtures
 from .panel import draw_panel, to_picture
 from .pixels import as_rgb, stretch
 from .scalars import read_scalars, training_rows
 
 __all__ = [
+    'History',
     'as_rgb',
     'draw_panel',
     'plot_curves',

@@ -17,6 +17,7 @@ from ccmim_mm.apis import extract_features
 from ccmim_mm.checkpoints import heads_of, load_pretrained, read_state_dict
 from ccmim_mm.datasets.data_root import evaluation_pipeline
 from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.points import recall
 from ccmim_mm.engine.runner.work_dir import config_of
 from ccmim_mm.evaluation import undisturbed
 
@@ -43,7 +44,11 @@ def test_what_a_run_leaves_behind(finished):
     assert points[0]['linear_mean'] == 100
     assert set(points[0]) == {
         'iter',
-        *(f'{a}_{b}' for a in ('knn', 'linear') for b in ('cls', 'mean')),
+        *(
+            f'{figure}_{feature}'
+            for figure in ('knn', 'linear', 'rankme', 'alpha')
+            for feature in ('cls', 'mean')
+        ),
     }
     assert summary['checkpoint'].endswith('epoch_2.pth')
     for name in (
@@ -106,13 +111,17 @@ def test_watching_does_not_change_the_run(finished, picture_folder, tmp_path):
         assert torch.equal(value, expected[name]), name
 
 
-def test_unlabelled_pictures_switch_the_evaluation_off(
+def test_unlabelled_pictures_are_judged_without_labels(
     picture_folder, tmp_path, capfd
 ):
     runner = train(picture_folder / 'train', tmp_path / 'run', epochs=1)
-    assert runner.val_loop is None
     said = ''.join(capfd.readouterr())
-    assert 'kNN and linear probe are off' in said
+    assert 'kNN and linear probe are off; RankMe' in said
+    # Before the first step and after the epoch, of all there is.
+    before, after = recall(runner.message_hub, 'frozen_features')
+    assert before.keys() == after.keys() >= {'rankme_cls', 'alpha_mean'}
+    assert not any('knn' in name or 'linear' in name for name in after)
+    assert before != after and runner.test_loop is None
     # What can be done with pictures alone.
     assert '--attention' in said and 'judge it' not in said
     assert (tmp_path / 'run' / 'panels' / 'epoch_0001.png').exists()
@@ -125,7 +134,7 @@ def test_unlabelled_pictures_switch_the_evaluation_off(
         cfg, saved, str(picture_folder / 'val'), str(tmp_path / 'out.npz')
     )
     assert count == 10
-    cfg.custom_hooks = []
+    cfg.custom_hooks, cfg.val_dataloader = [], None
     with pytest.raises(ValueError, match='says nowhere how pictures are'):
         evaluation_pipeline(cfg)
 

@@ -10,25 +10,33 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
-from ...files import printable
+from ...files import printable, write_atomic
 from ...models import MaskedMethod, PretrainMethod
-from ...visualization import plot_curves, training_rows
+from ...visualization import History, plot_curves, training_rows
 from ..points import evaluations, main_figures, recall, remember
 from .looking import optional
 
 
 @HOOKS.register_module()
 class RunSummaryHook(Hook):
-    """At the end, plot the curves and say what happened and what is next.
+    """Plot the curves, and say at the end what happened and what is next.
 
     Of any task. Writes ``curves.png``, of the log's values over all starts
-    of the run, and ``summary.json`` into the work dir. Evaluations of other
-    tasks than pre-training are kept for it as ``evaluations`` in the message
-    hub, so they outlive a resume.
+    of the run, and ``summary.json`` into the work dir, after every
+    evaluation and at the end. Evaluations of other tasks than pre-training
+    are kept for it as ``evaluations`` in the message hub, so they outlive a
+    resume.
     """
 
     # After the last evaluation and the last checkpoint.
     priority = 'VERY_LOW'
+
+    def __init__(self) -> None:
+        self.training = False
+
+    def before_train(self, runner) -> None:
+        """Only a training has a work dir to write to."""
+        self.training = True
 
     def after_val_epoch(
         self, runner, metrics: dict[str, float] | None = None
@@ -38,14 +46,26 @@ class RunSummaryHook(Hook):
             runner.message_hub, 'frozen_features'
         ):
             remember(runner, 'evaluations', main_figures(metrics))
+        if self.training:
+            self._write(runner)
 
     @master_only
     def after_train(self, runner) -> None:
-        """Write the curves and the summary."""
+        """Write the curves and the summary, and tell of the run."""
+        work_dir = Path(runner.work_dir)
+        summary = self._write(runner)
+        notes = summary['notes']
+        lines = self._lines(work_dir, summary)
+        lines += [f'  note        {note}' for note in notes]
+        best = summary.get('best_checkpoint')
+        lines += self._next(runner, best or summary['checkpoint'])
+        runner.logger.info('\n'.join(lines))
+
+    @master_only
+    def _write(self, runner) -> dict:
+        """Both files, as the run stands; gives the summary."""
         hub = runner.message_hub
         work_dir = Path(runner.work_dir)
-        with optional(runner, 'curves'):
-            self._plot(runner, work_dir / 'curves.png')
         last, best = (
             name and str(work_dir / name)
             for name in map(
@@ -69,23 +89,17 @@ class RunSummaryHook(Hook):
             summary |= dict(best_checkpoint=best, best_score=score)
         with optional(runner, 'summary.json'):
             text = json.dumps(summary, indent=2)
-            (work_dir / 'summary.json').write_text(text + '\n')
-        lines = self._lines(work_dir, summary)
-        lines += [f'  note        {note}' for note in notes]
-        lines += self._next(runner, best or last)
-        runner.logger.info('\n'.join(lines))
-
-    @staticmethod
-    def _plot(runner, out_file: Path) -> None:
-        model = get_ori_model(runner.model)
-        kind = type(model) if isinstance(model, PretrainMethod) else None
-        plot_curves(
-            training_rows(out_file.parent),
-            (kind or PretrainMethod).curves,
-            # Percentages; other tasks' have other scales.
-            recall(runner.message_hub, 'frozen_features'),
-            out_file,
-        )
+            write_atomic(f'{text}\n'.encode(), work_dir / 'summary.json')
+        with optional(runner, 'curves'):
+            model = get_ori_model(runner.model)
+            known = isinstance(model, PretrainMethod)
+            history = History(
+                training_rows(work_dir),
+                summary['evaluations'],
+                (model if known else PretrainMethod).curves,
+            )
+            plot_curves({work_dir.name: history}, work_dir / 'curves.png')
+        return summary
 
     @staticmethod
     def _lines(work_dir: Path, summary: dict) -> list[str]:

@@ -1,5 +1,6 @@
 """The runner, and the loops of training and evaluation."""
 
+from .feature_loop import LabelFreeLoop
 from .frozen_feature_loop import FrozenFeatureLoop, FrozenFeatureTestLoop
 from .resilient_runner import ResilientRunner
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
@@ -7,6 +8,7 @@ from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 __all__ = [
     'FrozenFeatureLoop',
     'FrozenFeatureTestLoop',
+    'LabelFreeLoop',
     'ResilientRunner',
     'ResumableEpochTrainLoop',
     'ResumableIterTrainLoop',

@@ -1,30 +1,17 @@
-"""Validation of pre-training: kNN and a linear probe on frozen features."""
+"""Validation of pre-training by a kNN and a linear probe."""
 
 import torch
-from mmengine.dist import all_gather, broadcast_object_list, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.registry import LOOPS
-from mmengine.runner import BaseLoop
-from mmpretrain.utils import get_ori_model
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ...evaluation import (
-    Rows,
-    finite_rows,
-    knn_accuracy,
-    linear_probe_accuracy,
-    undisturbed,
-)
-from ...models import features_of
-from ..points import remember
-from .loader_workers import batches_of
-
-#: The label of a picture that could not be read.
-UNREADABLE = -2
+from ...evaluation import knn_accuracy, linear_probe_accuracy
+from .feature_loop import FeatureLoop, spectrum_figures
 
 
 @LOOPS.register_module()
-class FrozenFeatureLoop(BaseLoop):
+class FrozenFeatureLoop(FeatureLoop):
     """Judge the encoder by its features, leaving the training undisturbed.
 
     Features of the bank (training pictures) and the queries (validation
@@ -37,9 +24,10 @@ class FrozenFeatureLoop(BaseLoop):
     are left out, and it is said of how many; a feature without any that are
     finite has no figure.
 
-    The results (``knn_cls``, ``linear_cls``, ..., percent) are also kept
-    with their iteration as ``frozen_features`` in the message hub, so they
-    outlive a resume.
+    The results (``knn_cls``, ``linear_cls``, ..., in percent, and of the
+    bank without its labels ``rankme_cls``, ``alpha_cls``, ..., see
+    :class:`LabelFreeLoop`) are also kept with their iteration as
+    ``frozen_features`` in the message hub, so they outlive a resume.
 
     Args:
         runner: The runner.
@@ -54,9 +42,6 @@ class FrozenFeatureLoop(BaseLoop):
         ValueError: If no class of the queries is in the bank, no picture
             could be read, or k or temperature are out of range.
     """
-
-    #: Names of the hooks that the loop calls.
-    stage = 'val'
 
     def __init__(
         self,
@@ -80,37 +65,18 @@ class FrozenFeatureLoop(BaseLoop):
         self.temperature = temperature
         self.seed = seed
 
-    def run(self) -> dict[str, float]:
-        """Evaluate once.
-
-        Returns:
-            ``knn_*`` and ``linear_*`` of each feature that is finite, in
-            percent.
-        """
-        call_hook = self.runner.call_hook
-        call_hook(f'before_{self.stage}')
-        call_hook(f'before_{self.stage}_epoch')
-        with undisturbed(self.runner.model):
-            bank, bank_labels = self._extract(self.bank_dataloader, 'bank')
-            queries, labels = self._extract(self.dataloader, 'queries')
-            labels = self._in_bank_classes(labels)
-            metrics: list[dict[str, float]] = [{}]
-            if is_main_process():
-                for name in bank:
-                    metrics[0] |= self._judge(
-                        name, bank[name], bank_labels, queries[name], labels
-                    )
-            broadcast_object_list(metrics)
-        if metrics[0]:
-            remember(self.runner, 'frozen_features', metrics[0])
-        elif self.stage == 'test':
-            raise ValueError(
-                'no feature is finite in bank and queries alike: there is '
-                'nothing to report'
-            )
-        call_hook(f'after_{self.stage}_epoch', metrics=metrics[0])
-        call_hook(f'after_{self.stage}')
-        return metrics[0]
+    def measure(self) -> dict[str, float]:
+        """Of bank and queries."""
+        bank, bank_labels = self.extract(self.bank_dataloader, 'bank')
+        queries, labels = self.extract(self.dataloader, 'queries')
+        labels = self._in_bank_classes(labels)
+        metrics: dict[str, float] = {}
+        if is_main_process():
+            for name in bank:
+                metrics |= self._judge(
+                    name, bank[name], bank_labels, queries[name], labels
+                )
+        return metrics
 
     def _judge(
         self,
@@ -121,13 +87,8 @@ class FrozenFeatureLoop(BaseLoop):
         labels: Tensor,
     ) -> dict[str, float]:
         """Figures of one feature; of one that is not finite, none."""
-        good, right = finite_rows(bank), finite_rows(queries)
-        for kind, rows in (('bank', good), ('queries', right)):
-            if broken := int((~rows).sum()):
-                self.runner.logger.warning(
-                    f'{broken} of {len(rows)} features of the {kind} '
-                    f'({name}) are not finite and left out'
-                )
+        good = self.finite(bank, name, 'bank')
+        right = self.finite(queries, name, 'queries')
         if not (good.any() and right.any()):
             return {}
         data = bank[good], bank_labels[good], queries[right], labels[right]
@@ -136,61 +97,7 @@ class FrozenFeatureLoop(BaseLoop):
                 *data, k=self.k, temperature=self.temperature
             ),
             f'linear_{name}': linear_probe_accuracy(*data, seed=self.seed),
-        }
-
-    def _extract(
-        self, dataloader: DataLoader, kind: str
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """Features of the pictures that could be read, and their labels.
-
-        Args:
-            dataloader: The pictures.
-            kind: What to call them.
-
-        Returns:
-            Features by name, each ``(N, C)``, and labels ``(N,)``.
-
-        Raises:
-            ValueError: If none could be read.
-        """
-        model = get_ori_model(self.runner.model)
-        local = len(dataloader.sampler)  # type: ignore[arg-type]
-        found: dict[str, Rows] = {}
-        labels = Rows(local)
-        for batch in batches_of(dataloader):
-            self.runner.call_hook('before_batch_judged')
-            failed = []
-            for sample in batch['data_samples']:
-                failures = sample.get('unreadable', ())
-                failed.append(bool(failures))
-                for failure in failures:
-                    self.runner.logger.warning(
-                        f'Unreadable, not judged: {failure}'
-                    )
-            batch = model.data_preprocessor(batch, False)
-            for name, part in features_of(model, batch['inputs']).items():
-                found.setdefault(name, Rows(local)).add(part)
-            truth = torch.cat([s.gt_label for s in batch['data_samples']])
-            # What stands in their place is judged in its own.
-            truth[torch.tensor(failed, device=truth.device)] = UNREADABLE
-            labels.add(truth)
-        total = len(dataloader.dataset)  # type: ignore[arg-type]
-        features = {
-            name: _gather_strided(rows.rows(), total)
-            for name, rows in found.items()
-        }
-        device = next(iter(features.values())).device
-        every = _gather_strided(labels.rows().to(device), total)
-        read = every != UNREADABLE
-        if count := int((~read).sum()):
-            self.runner.logger.warning(
-                f'{total - count} of {total} pictures of the {kind} judged: '
-                'the others could not be read'
-            )
-        if not read.any():
-            raise ValueError(f'no picture of the {kind} could be read')
-        kept = {name: rows[read] for name, rows in features.items()}
-        return kept, every[read]
+        } | spectrum_figures(name, bank[good])
 
     def _in_bank_classes(self, labels: Tensor) -> Tensor:
         """Number the queries' classes by name as the bank's, -1 if new."""
@@ -214,16 +121,3 @@ class FrozenFeatureTestLoop(FrozenFeatureLoop):
     """
 
     stage = 'test'
-
-
-def _gather_strided(local: Tensor, total: int) -> Tensor:
-    """All ranks' rows in dataset order, padding cut off.
-
-    Args:
-        local: Rank r's rows r, r + W, r + 2W, ..., equally many on each.
-        total: Rows of the dataset.
-    """
-    ranks = all_gather(local.contiguous())
-    if len(ranks) == 1:
-        return local[:total]
-    return torch.stack(ranks, dim=1).flatten(0, 1)[:total]

@@ -536,7 +536,8 @@
       : `All ${data.total} pictures.`;
     if (data.unread) $('about').textContent += ` ${data.unread} could not be read.`;
     const rows = [['encoder', (v) => v.name], ['method', (v) => v.method],
-      ['effective rank of its features', (v) => v.rank],
+      ['RankMe of its features (directions used)', (v) => v.rankme],
+      ['alpha-ReQ (decay of their spectrum)', (v) => v.alpha ?? '-'],
       ['their spread on the sphere (1 = even)', (v) => v.spread],
       ['share of the patches that is one vector', (v) => (v.constant === undefined
         ? '-' : `${(100 * v.constant).toFixed(1)} %`)]];

@@ -21,7 +21,8 @@ custom_hooks = [
 # figures of an evaluation, which are each its own.
 log_processor = dict(
     mean_pattern=(
-        r'^(?!.*(lr|momentum|memory|skipped|unreadable|knn_|linear_|/))'
+        r'^(?!.*(lr|momentum|memory|skipped|unreadable|/'
+        r'|knn_|linear_|rankme_|alpha_))'
     )
 )
 

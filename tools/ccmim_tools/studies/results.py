@@ -21,6 +21,8 @@ Row = dict[str, Any]
 
 #: Judged on frozen features, in percent.
 ACCURACIES = ('knn_cls', 'knn_mean', 'linear_cls', 'linear_mean')
+#: Likewise, by :class:`ccmim_mm.engine.LabelFreeLoop`'s figures.
+SPECTRUM = ('rankme_cls', 'rankme_mean', 'alpha_cls', 'alpha_mean')
 #: Means over the training since the last evaluation.
 LOGGED = (
     *('loss_rec', 'align_ce', 'align_acc', 'align_std'),
@@ -37,6 +39,7 @@ ANALYSED = (
 COLUMNS = (
     *('dataset', 'method', 'seed', 'epoch', 'iteration', 'pictures'),
     *('gflops', 'seconds', *ACCURACIES, 'finetune', *LOGGED, *ANALYSED),
+    *SPECTRUM,
 )
 #: Of the columns, to read the table with.
 TYPES = {
@@ -55,7 +58,7 @@ def collect(grid: Config, root: Path) -> pd.DataFrame:
 
     Returns:
         A table of ``COLUMNS``, nan where nothing was measured, without
-        those of ``LOGGED`` that no method has.
+        those of ``LOGGED`` and ``SPECTRUM`` that no method has.
         ``gflops`` are those of the training so far, not of its teacher's;
         ``seconds`` likewise, its steps times their median, so that a pause
         does not count;
@@ -72,7 +75,8 @@ def collect(grid: Config, root: Path) -> pd.DataFrame:
             else:
                 _add_finetuning(rows, run, root)
     table = pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
-    return table.drop(columns=[c for c in LOGGED if not table[c].count()])
+    optional = LOGGED + SPECTRUM
+    return table.drop(columns=[c for c in optional if not table[c].count()])
 
 
 def _pretraining_rows(run: Run, root: Path) -> list[Row]:
@@ -98,7 +102,7 @@ def _pretraining_rows(run: Run, root: Path) -> list[Row]:
             gflops=gflops * iteration * batch,
             seconds=iteration * step,
         )
-        row |= {name: point.get(name) for name in ACCURACIES}
+        row |= {name: point.get(name) for name in ACCURACIES + SPECTRUM}
         row |= analysis.get(iteration, {})
         since = log.loc[previous + 1 : iteration]
         row |= since.reindex(columns=LOGGED).mean().to_dict()

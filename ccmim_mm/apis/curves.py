@@ -1,0 +1,105 @@
+"""Several runs' curves in one picture."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+from mmengine.config import Config
+from mmengine.registry import MODELS
+
+from ..engine.runner.work_dir import config_of
+from ..files import check_output, printable
+from ..models import PretrainMethod
+from ..visualization import History, plot_curves, training_rows
+
+Axis = Literal['iterations', 'minutes']
+
+
+def draw_curves(
+    work_dirs: Sequence[str | Path], out_file: str | Path, over: Axis
+) -> None:
+    """Draw what runs logged and how they were evaluated.
+
+    Args:
+        work_dirs: Of the runs, finished or not. In the legend each has the
+            part of its path that no other has.
+        out_file: The PNG; must not exist.
+        over: What the curves run over: iterations, or minutes of training,
+            which are iterations times their median duration, so that a pause
+            does not count.
+
+    Raises:
+        FileNotFoundError: If a folder is missing, or has no log of a
+            training.
+        FileExistsError: If the file exists.
+        ValueError: If a folder is given twice, holds no config or several,
+            or its ``summary.json`` is damaged.
+    """
+    check_output(out_file)
+    places = [Path(place).resolve() for place in work_dirs]
+    if len({*places}) < len(places):
+        raise ValueError('a run is given twice: name each once')
+    runs = {
+        name: read_history(place, over)
+        for name, place in zip(_names(places), places, strict=True)
+    }
+    plot_curves(runs, out_file, 'iteration' if over == 'iterations' else over)
+
+
+def read_history(work_dir: Path, over: Axis = 'iterations') -> History:
+    """What a run logged, see :func:`draw_curves`."""
+    if not work_dir.is_dir():
+        raise FileNotFoundError(
+            f'no folder {printable(work_dir)}: give the work dir of a run'
+        )
+    rows = training_rows(work_dir)
+    if not rows:
+        raise FileNotFoundError(
+            f'{printable(work_dir)} has no log of a training '
+            '(*/vis_data/scalars.json): give the work dir of a run, and give '
+            'it some minutes'
+        )
+    points = _evaluations(work_dir)
+    if over == 'minutes':
+        unit = median(row['time'] for row in rows if 'time' in row) / 60
+        rows, points = (
+            [dict(point, iter=point['iter'] * unit) for point in part]
+            for part in (rows, points)
+        )
+    return History(rows, points, _method(work_dir).curves)
+
+
+def _evaluations(work_dir: Path) -> list[dict[str, float]]:
+    path = work_dir / 'summary.json'
+    if not path.is_file():
+        return []
+    try:
+        return list(json.loads(path.read_text())['evaluations'])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{printable(path)} is damaged; the run writes it anew with its '
+            'next evaluation'
+        ) from error
+
+
+def _method(work_dir: Path) -> type[PretrainMethod]:
+    """The class of the run's method; the base for any other model."""
+    cfg = Config.fromfile(config_of(work_dir))
+    scope = cfg.get('default_scope') or 'mmpretrain'
+    with MODELS.switch_scope_and_registry(scope) as registry:
+        kind = registry.get(cfg.model.type)
+    known = isinstance(kind, type) and issubclass(kind, PretrainMethod)
+    return kind if known else PretrainMethod
+
+
+def _names(places: list[Path]) -> list[str]:
+    """Of each path what it does not share with all others."""
+    parts = [place.parts for place in places]
+    if len(parts) == 1:
+        return [parts[0][-1]]
+    for end in (0, -1):
+        while all(len(p) > 1 and p[end] == parts[0][end] for p in parts):
+            parts = [p[1:] if end == 0 else p[:-1] for p in parts]
+    return ['/'.join(part) for part in parts]
