@@ -31,7 +31,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     run.add_argument('--methods', nargs='+', help='only these')
     run.add_argument('--seeds', nargs='+', type=int, help='only these')
     run.add_argument(
-        '--stage', choices=['pretrain', 'finetune'], help='only this'
+        '--stage',
+        nargs='+',
+        help='only these: pretrain, finetune, or transfers of the grid',
     )
     run.add_argument(
         '--jobs',
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
         datasets=args.datasets,
         methods=args.methods,
         seeds=args.seeds,
-        stages=[args.stage] if args.stage else None,
+        stages=args.stage,
     )
     if args.dry_run:
         for item in runs:

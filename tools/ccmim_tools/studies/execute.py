@@ -21,8 +21,8 @@ from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 from ccmim_mm.files import write_atomic
 
 from ..config_names import find_config
-from .grid import Run, config_digest
-from .scalars import final_top1
+from .run import Run, config_digest
+from .transfer import figures_at
 
 #: What a run is, written before it starts, and that it has ended well.
 RECORD, DONE = 'run.json', 'done'
@@ -149,14 +149,16 @@ def check_inputs(runs: Collection[Run], data_root: Path) -> None:
     asked = {(run.config, *run.options): run.options for run in runs}
     for (config, *_), options in asked.items():
         apply_options(copy.deepcopy(configs[config]), options)
-    for folder in sorted({data_root / run.dataset for run in runs}):
+    folders = {data_root / (run.data or run.dataset): run for run in runs}
+    for folder, run in sorted(folders.items()):
         if not folder.is_dir():
             raise FileNotFoundError(
                 f'no folder {folder}: docs/study/README.md says where to get '
                 'it, --data-root where it lies'
             )
         layout = find_layout(folder)
-        if layout.val is None:
+        # Of other tasks the config knows what it judges by.
+        if run.data is None and layout.val is None:
             raise ValueError(
                 f'{layout.reason}: a study judges by labels, so needs '
                 f'{folder}/train/CLASS/... and {folder}/val/CLASS/...'
@@ -227,7 +229,7 @@ def _run(
     if code:
         what = 'stopped' if code in STOPPED else 'failed'
         print(f'{what}: {run.name}: see {log.name}', flush=True)
-    elif run.stage == 'finetune' and final_top1(run, work_dir) is None:
+    elif not figures_at(work_dir):
         # mmengine's loop does not make up for an evaluation cut short.
         print(
             f'failed: {run.name}: its last evaluation is missing: remove '

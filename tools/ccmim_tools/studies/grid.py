@@ -1,145 +1,17 @@
 """A grid of method x data set x seed, as ordinary runs."""
 
-import functools
-import hashlib
-import json
-import math
-import sys
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 
 from ..config_names import find_config
+from .run import NO_PRETRAINING, Run, schedule
+from .transfer import check_transfers, transfer_runs
 
-#: The "method" that is fine-tuned from random weights.
-NO_PRETRAINING = 'no_pretraining'
 #: What a method may have beside overrides: its own config, in place of the
 #: data set's, and the method whose encoder it learns from.
 OWN = ('config', 'teacher')
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of ``ccmim train``.
-
-    Attributes:
-        dataset: Name of the data set.
-        method: Name of the method.
-        seed: Its seed.
-        stage: ``'pretrain'`` or ``'finetune'``.
-        config: Path or name of the config.
-        options: Overrides of the config, by dotted keys.
-        pretraining: The run that a fine-tuning starts from, if any.
-        teacher: The run whose encoder this one learns from, if any.
-    """
-
-    dataset: str
-    method: str
-    seed: int
-    stage: str
-    config: str
-    options: dict[str, Any]
-    pretraining: 'Run | None' = None
-    teacher: 'Run | None' = None
-
-    @property
-    def before(self) -> 'Run | None':
-        """The run that has to be done first, if any."""
-        return self.pretraining or self.teacher
-
-    @property
-    def depth(self) -> int:
-        """How many runs have to be done before, one after another."""
-        return 0 if self.before is None else self.before.depth + 1
-
-    @property
-    def name(self) -> str:
-        """For people to read."""
-        return f'{self.stage} {self.dataset} {self.method} seed {self.seed}'
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """What determines the run's outcome, for JSON.
-
-        Raises:
-            FileNotFoundError: If there is no such config.
-        """
-        before = self.pretraining.record if self.pretraining else None
-        record = dict(
-            config=self.config,
-            content=config_digest(self.config),
-            options=self.options,
-            pretraining=before,
-        )
-        return record | (
-            dict(teacher=self.teacher.record) if self.teacher else {}
-        )
-
-    def work_dir(self, root: Path) -> Path:
-        """Where the run's files lie."""
-        seed = f'seed_{self.seed}'
-        return root / self.stage / self.dataset / self.method / seed
-
-    def last_checkpoint(self, root: Path) -> Path:
-        """Where its weights lie when it is done."""
-        epochs = self.options['train_cfg.max_epochs']
-        return self.work_dir(root) / f'epoch_{epochs}.pth'
-
-    def command(self, root: Path, data_root: Path) -> list[str]:
-        """The command line, which resumes where there is something."""
-        command = [
-            *(sys.executable, '-m', 'ccmim_tools', 'train', self.config),
-            *('--data', str(data_root / self.dataset)),
-            *('--work-dir', str(self.work_dir(root)), '--resume'),
-        ]
-        for option, run in (
-            ('--pretrained', self.pretraining),
-            ('--teacher', self.teacher),
-        ):
-            if run is not None:
-                command += [option, str(run.last_checkpoint(root))]
-        options = [f'{key}={value}' for key, value in self.options.items()]
-        return [*command, '--cfg-options', *options]
-
-
-@functools.cache
-def config_digest(path: str) -> str:
-    """SHA-256 of what a config and those it is based on come to.
-
-    Read once; ``cache_clear()`` reads anew.
-
-    Raises:
-        FileNotFoundError: If there is none.
-    """
-    content = Config.fromfile(find_config(path)).to_dict()
-    text = json.dumps(content, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def schedule(epochs: float, warmup: float) -> dict[str, Any]:
-    """Overrides that bring a config's schedule to another length.
-
-    The cosine runs to the end, and the run is evaluated before the start,
-    half-way and at the end.
-
-    Args:
-        epochs: Epochs, rounded to a whole number.
-        warmup: Of them the warm-up, not rounded.
-    """
-    epochs = round(epochs)
-    half = math.ceil(epochs / 2)
-    return {
-        'train_cfg.max_epochs': epochs,
-        'train_cfg.val_interval': half,
-        'default_hooks.checkpoint.interval': half,
-        'param_scheduler.0.end': warmup,
-        'param_scheduler.1.begin': warmup,
-        'param_scheduler.1.end': epochs,
-        'param_scheduler.1.T_max': epochs - warmup,
-    }
 
 
 def load_grid(path: str | Path) -> Config:
@@ -148,7 +20,8 @@ def load_grid(path: str | Path) -> Config:
     Args:
         path: A config with ``seeds``, ``datasets`` and ``methods``, and if
             wanted ``lengths``, ``finetuned``, ``options``, ``core`` and
-            ``references``, as ``configs/study/grid_tiny.py`` has them.
+            ``references``, as ``configs/study/grid_tiny.py`` has them, and
+            ``transfers`` as ``configs/study/grid_transfer.py`` has.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -184,6 +57,7 @@ def load_grid(path: str | Path) -> Config:
                     f'{path}: {key} is a dict, which a command line cannot '
                     f'say: write {key}.KEY=VALUE for each of its keys'
                 )
+    check_transfers(grid, path)
     return grid
 
 
@@ -241,7 +115,7 @@ def expand(grid: Config) -> list[Run]:
                 }
                 where = (dataset, name, seed, 'finetune', tuning.config)
                 finetuning.append(Run(*where, options, runs.get(name)))
-    return pretraining + finetuning
+    return pretraining + finetuning + transfer_runs(grid, pretraining)
 
 
 def select(

@@ -8,9 +8,12 @@ from mmengine.config import Config
 
 from ccmim_mm.files import check_output, write_atomic
 
+from .execute import is_done
+from .grid import expand
 from .plots import plot_differences, plot_loop, plot_progress
 from .results import ACCURACIES, ANALYSED, COLUMNS, LOGGED, collect
 from .statistics import final_values, interval, paired, spread
+from .transfer import transfer_table, transfer_values
 
 JUDGED = (*ACCURACIES, 'finetune')
 COSTS = ('epoch', 'gflops', 'seconds')
@@ -48,6 +51,8 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
         name: [k for k, v in grid.lengths.items() if v.method == name]
         for name in grid.core
     }
+    if grid.transfers:
+        written += _write_transfers(grid, root, out)
     for dataset, here in rows.groupby('dataset', sort=False):
         paths = [
             out / f'{dataset}_{name}.png'
@@ -57,6 +62,29 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
         plot_differences(here, grid.references[0], paths[1])
         plot_loop(here, grid.core, paths[2])
         written += paths
+    return written
+
+
+def _write_transfers(grid: Config, root: Path, out: Path) -> list[Path]:
+    runs = [
+        run
+        for run in expand(grid)
+        if run.stage in grid.transfers and is_done(run, root)
+    ]
+    values = transfer_values(grid, runs, root)
+    written = [out / 'transfer.csv', out / 'transfer.md']
+    text = values.to_csv(index=False, float_format='%.6g')
+    write_atomic(text.encode(), written[0])
+    parts = ['# Transfer', 'Written by `ccmim study report`.']
+    parts += [
+        'In %, mean ± standard deviation (seeds); against random weights '
+        '(`no_pretraining`), paired by seed, mean ± half the 95 % interval, '
+        'bold where it leaves out zero.'
+    ]
+    for dataset, here in values.groupby('dataset', sort=False):
+        table = transfer_table(here, grid.transferred)
+        parts += [f'## Pre-trained on {dataset}', table]
+    write_atomic(('\n\n'.join(parts) + '\n').encode(), written[1])
     return written
 
 

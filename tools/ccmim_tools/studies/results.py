@@ -14,8 +14,9 @@ from ccmim_mm.visualization import training_rows
 from ..benchmarks.methods import method_cost
 from ..config_names import find_config
 from .execute import is_done
-from .grid import Run, expand
-from .scalars import final_top1
+from .grid import expand
+from .run import Run
+from .transfer import figures_at
 
 Row = dict[str, Any]
 
@@ -72,7 +73,7 @@ def collect(grid: Config, root: Path) -> pd.DataFrame:
         if is_done(run, root):
             if run.stage == 'pretrain':
                 rows += _pretraining_rows(run, root)
-            else:
+            elif run.stage == 'finetune':
                 _add_finetuning(rows, run, root)
     table = pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
     optional = LOGGED + SPECTRUM
@@ -118,7 +119,8 @@ def _add_finetuning(rows: list[Row], run: Run, root: Path) -> None:
     if not own:
         own = [dict(dataset=run.dataset, method=run.method, seed=run.seed)]
         rows += own
-    own[-1]['finetune'] = final_top1(run, run.work_dir(root))
+    found = figures_at(run.work_dir(root))
+    own[-1]['finetune'] = found.get('accuracy/top1')
 
 
 def picture_gflops(cfg: Config) -> float:
