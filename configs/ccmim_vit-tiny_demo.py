@@ -57,9 +57,11 @@ val_cfg = dict(bank_dataloader=bank_dataloader)
 test_dataloader = val_dataloader
 test_cfg = val_cfg
 
-custom_hooks = _base_.custom_hooks
-custom_hooks[-1].update(interval=8)
-custom_hooks[-1]['dataset'].update(pipeline=eval_pipeline)
+*_, panels = custom_hooks = _base_.custom_hooks
+panels.update(interval=8)
+panels['dataset'].update(pipeline=eval_pipeline)
+# The page of ccmim look, at the end.
+custom_hooks.insert(-1, dict(type='LookHook', dataset=panels['dataset']))
 
 optim_wrapper = dict(
     accumulative_counts=1,

@@ -14,8 +14,9 @@ param_scheduler[1].update(begin=1, end=6, T_max=5)
 train_cfg = dict(max_epochs=6, val_interval=3)
 auto_scale_lr = dict(base_batch_size=64)
 
+# Without the page.
 custom_hooks = [
-    *_base_.custom_hooks,
+    *(hook for hook in _base_.custom_hooks if hook['type'] != 'LookHook'),
     dict(type='MaskAnalysisHook', dataset=_base_.panel_dataset),
 ]
 custom_hooks[-1]['dataset'].update(pipeline=_base_.eval_pipeline)

@@ -121,7 +121,7 @@ class RunSummaryHook(Hook):
             score, path = summary['best_score'], summary['best_checkpoint']
             lines.append(f'  best        {score:.4g}: {path}')
         lines.append(f'  checkpoint  {summary["checkpoint"]}')
-        for name in ('curves.png', 'panels'):
+        for name in ('curves.png', 'panels', 'look'):
             if (work_dir / name).exists():
                 kind = name.removesuffix('.png')
                 lines.append(f'  {kind:<12}{work_dir / name}')

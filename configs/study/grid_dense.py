@@ -1,0 +1,29 @@
+# Why dense prediction gains what it gains from pre-training: one change at a
+# time, from pre-trained and from random weights alike.
+#     python tools/study.py run configs/study/grid_dense.py
+_base_ = 'grid_transfer.py'
+
+_common = dict(
+    config='configs/study/upernet_vit-tiny_pets.py',
+    data='pets_dense',
+    figures={'mIoU': ('mIoU', 1.0)},
+)
+transfers = dict(
+    _delete_=True,
+    label_maps=_common,
+    # The encoder's last norm, on the map of the last layer.
+    final_norm=dict(_common, options={'model.backbone.final_norm': True}),
+    # A new norm on every map that is handed on.
+    norms=dict(
+        _common, config='configs/study/upernet_norms_vit-tiny_pets.py'
+    ),
+    # The last layer's map, four times.
+    last_layer=dict(
+        _common, options={'model.backbone.out_indices': [3, 3, 3, 3]}
+    ),
+    rate_x3=dict(_common, options={'optim_wrapper.optimizer.lr': 3e-3}),
+    no_layer_decay=dict(
+        _common, options={'optim_wrapper.paramwise_cfg.layer_decay_rate': 1.0}
+    ),
+    frozen=dict(_common, options={'model.backbone.frozen_stages': 4}),
+)
