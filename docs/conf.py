@@ -12,7 +12,8 @@ from ccmim_mm.version import __version__  # noqa: E402
 project = 'ccmim_mm'
 release = __version__
 extensions = [
-    'myst_parser',
+    # With myst_parser in it.
+    'myst_nb',
     'sphinx.ext.autodoc',
     'sphinx.ext.napoleon',
     'sphinx.ext.viewcode',
@@ -22,6 +23,8 @@ html_title = f'ccmim_mm {release}'
 exclude_patterns = ['_build']
 myst_heading_anchors = 4
 suppress_warnings = ['myst.header']
+# Notebooks are shown as they were run.
+nb_execution_mode = 'off'
 # What a class or function is, under the name that it is imported by.
 autodoc_default_options = {'members': True, 'imported-members': True}
 autodoc_typehints = 'description'
@@ -45,7 +48,7 @@ def as_text(app, name: str, source: list[str]) -> None:
     def told(match: re.Match) -> str:
         text, up, path, _ = match.groups()
         place = (here.parent / (up or '') / path).resolve()
-        if place.suffix in ('.md', '.png') and (
+        if place.suffix in ('.md', '.png', '.ipynb') and (
             ROOT / 'docs' in place.parents
         ):
             return match[0]

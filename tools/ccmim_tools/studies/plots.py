@@ -115,7 +115,12 @@ def plot_loop(rows: pd.DataFrame, methods: Sequence[str], path: Path) -> None:
     drawn = rows[rows['method'].isin(methods)].copy()
     for column in ('object_attention', 'object_masked'):
         drawn[column] /= drawn['object_share'].replace(0, float('nan'))
-    plots = [(title, name) for title, name in LOOP if drawn[name].count()]
+    # Of what is logged there are those columns alone that have values.
+    plots = [
+        (title, name)
+        for title, name in LOOP
+        if name in drawn and drawn[name].count()
+    ]
     lines = max(1, math.ceil(len(plots) / 4))
     figure = Figure(figsize=(13, 3 * lines), dpi=80, layout='constrained')
     axes = figure.subplots(lines, 4, squeeze=False).ravel()
