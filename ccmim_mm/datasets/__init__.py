@@ -4,6 +4,7 @@ from .fingerprint import fingerprint
 from .label_map_dataset import LabelMapDataset
 from .picture_folder import PictureFolder
 from .picture_pairs import PicturePairs
+from .picture_tars import PictureTars
 from .samplers import (
     ResumableSampler,
     SeededInfiniteSampler,
@@ -31,6 +32,7 @@ __all__ = [
     'PackMaskedInputs',
     'PictureFolder',
     'PicturePairs',
+    'PictureTars',
     'ResumableSampler',
     'SampleKey',
     'Seeded',

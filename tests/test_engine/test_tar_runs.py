@@ -1,0 +1,117 @@
+"""Runs on tar shards: the same bits as on the folder they were made of."""
+
+import numpy as np
+import pytest
+from dist_helpers import run_ranks
+from resume_cases import NEVER, BrokenOffError, Stop
+from run_helpers import bare, config, history, train
+from test_engine.test_exact_resume import same
+
+from ccmim_mm.datasets import PictureTars
+from ccmim_mm.datasets.packing import pack
+from ccmim_mm.engine import ResilientRunner
+
+
+@pytest.fixture(scope='module')
+def shards(picture_folder, tmp_path_factory):
+    """The tests' pictures in several shards a split."""
+    out = tmp_path_factory.mktemp('shards') / 'data'
+    pack(picture_folder, out, 20_000, seed=3)
+    assert len(list((out / 'train').glob('*.tar'))) > 2
+    return out
+
+
+def run(data, work_dir, workers=0, *stops, resume=None, **options):
+    """Two epochs, judged by nothing."""
+    options |= {
+        'train_dataloader.num_workers': workers,
+        'optim_wrapper.accumulative_counts': 1,
+    }
+    cfg = bare(config(data, work_dir, 2, options, resume=resume))
+    cfg.experiment_name = f'{work_dir}{workers}{stops}{resume}'
+    runner = ResilientRunner.from_cfg(cfg)
+    for stop in stops:
+        runner.register_hook(Stop(*stop))
+    try:
+        runner.train()
+    except (SystemExit, BrokenOffError):
+        return None
+    return runner
+
+
+def weights(runner):
+    return {k: v.clone() for k, v in runner.model.state_dict().items()}
+
+
+@pytest.fixture(scope='module')
+def of_folder(picture_folder, tmp_path_factory):
+    return run(picture_folder, tmp_path_factory.mktemp('folder'))
+
+
+@pytest.mark.parametrize('workers', [0, 1, 2])
+def test_shards_train_to_the_bits_of_their_folder(
+    workers, shards, of_folder, tmp_path
+):
+    runner = run(shards, tmp_path, workers)
+    assert isinstance(runner.train_dataloader.dataset.dataset, PictureTars)
+    assert same(weights(runner), weights(of_folder))
+    for name in ('loss', 'loss_rec'):
+        assert np.array_equal(history(runner, name), history(of_folder, name))
+
+
+@pytest.mark.parametrize('blocks', [False, True])
+def test_a_run_stopped_within_an_epoch_goes_on_to_the_bit(
+    blocks, shards, of_folder, tmp_path
+):
+    options = {}
+    if blocks:
+        sampler = 'train_dataloader.sampler'
+        options = {
+            f'{sampler}.shuffle': 'blocks',
+            f'{sampler}.block_size': 4,
+            f'{sampler}.window': 2,
+        }
+    straight = run(shards, tmp_path / 'straight', **options)
+    # Another order of the same pictures, or the folder's.
+    assert same(weights(straight), weights(of_folder)) != blocks
+    assert run(shards, tmp_path / 'run', 0, (1, False), **options) is None
+    resumed = run(shards, tmp_path / 'run', 0, NEVER, resume='auto', **options)
+    assert resumed.iter == straight.iter
+    assert same(weights(resumed), weights(straight))
+
+
+def test_a_run_on_a_folder_goes_on_with_its_shards(
+    shards, picture_folder, of_folder, tmp_path
+):
+    assert run(picture_folder, tmp_path, 0, (1, False)) is None
+    resumed = run(shards, tmp_path, 0, NEVER, resume='auto')
+    assert same(weights(resumed), weights(of_folder))
+
+
+def test_another_block_order_within_an_epoch_is_refused(shards, tmp_path):
+    name = 'train_dataloader.sampler.shuffle'
+    assert run(shards, tmp_path, 0, (1, False), **{name: 'blocks'}) is None
+    with pytest.raises(ValueError, match='the order blocks of 256'):
+        run(shards, tmp_path, resume='auto')
+
+
+def losses(rank, data, work_dir, launcher, batch_size):
+    """Reconstruction losses of an epoch on this rank, and what it judged."""
+    options = {'train_dataloader.batch_size': batch_size}
+    runner = train(data, work_dir / launcher, 1, options, launcher=launcher)
+    found = runner.message_hub.runtime_info['frozen_features']
+    return history(runner, 'loss_rec'), found
+
+
+def test_two_ranks_are_one_and_judge_as_the_folder(
+    shards, picture_folder, tmp_path
+):
+    (first, judged), (second, also) = run_ranks(
+        losses, args=(shards, tmp_path, 'pytorch', 4)
+    )
+    alone, of_one = losses(0, shards, tmp_path, 'none', 8)
+    assert first[0] != second[0]
+    assert np.isclose((first[0] + second[0]) / 2, alone[0], rtol=1e-5, atol=0)
+    assert judged == also and judged[0] == of_one[0]
+    _, folders = losses(0, picture_folder, tmp_path / 'folder', 'none', 8)
+    assert of_one == folders
