@@ -88,8 +88,10 @@ def pack(
         shutil.rmtree(part, ignore_errors=True)
         raise
     return Packed(
-        *(sum(part[i] for part in packed) for i in range(3)),  # type: ignore[misc]
-        [failure for part in packed for failure in part.left_out],
+        sum(split.pictures for split in packed),
+        sum(split.shards for split in packed),
+        sum(split.size for split in packed),
+        [failure for split in packed for failure in split.left_out],
     )
 
 
@@ -181,9 +183,9 @@ class _Shards:
 
     def close(self) -> None:
         """End the shard that is being written."""
-        if self.file is not None:
-            with self.file:
+        file, self.file = self.file, None
+        if file is not None:
+            with file:
                 self.tar.close()
-                self.file.flush()
-                os.fsync(self.file.fileno())
-            self.file = None
+                file.flush()
+                os.fsync(file.fileno())

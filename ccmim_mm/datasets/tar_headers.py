@@ -137,7 +137,9 @@ class _Scan:
             except ValueError:
                 break
             content = place + BLOCK
-            if not header[0] or size < 0 or content + size > total:
+            whole = 0 <= size <= total - content
+            # A twelfth digit is rare, and none here.
+            if not (header[0] and whole and header[135] <= ord(' ')):
                 break
             headers.append(header)
             places.append(content)
@@ -350,7 +352,8 @@ def _records(data: bytes) -> dict[bytes, bytes]:
         length = int(digits) if digits.isdigit() else 0
         record = data[place + len(digits) + 1 : place + length]
         key, equals, value = record.partition(b'=')
-        if not equals or not key or record[-1] != 10:
+        whole = equals and key and place + length <= len(data)
+        if not whole or record[-1] != ord('\n'):
             raise ValueError('an extended header')
         found[key] = value[:-1]
         place += length
