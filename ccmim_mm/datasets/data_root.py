@@ -15,7 +15,7 @@ from .layouts import (
     find_layout,
     folder_of,
 )
-from .tar_listing import shards_in
+from .tar_scan import shards_in
 
 #: What a data set is annotated with.
 Kind = Literal['pictures', 'class_folders', 'coco', 'label_maps']

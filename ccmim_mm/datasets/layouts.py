@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .tar_listing import has_labels, shards_in
+from .tar_scan import has_labels, shards_in
 from .walk import kind_of_entry, pictures_of
 
 Split = Literal['train', 'val']

@@ -12,7 +12,8 @@ from mmengine import dist
 from mmengine.logging import print_log
 
 from ..files import printable, write_atomic
-from .tar_listing import TarListing, scan_shards, shards_in
+from .tar_listing import TarListing
+from .tar_scan import scan_shards, shards_in
 from .walk import ARRAYS, SUFFIXES, Listing, join, scan, stamp
 
 # A folder's time stamp says when it last gained or lost an entry, but it is

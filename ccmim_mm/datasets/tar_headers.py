@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..files import printable
+from .tar_fields import check_sum, decimal, name_of, number, records
 from .walk import join
 
 BLOCK = 512
@@ -164,7 +165,7 @@ class _Scan:
         good = (sums + 8 * 32 == told) & ((digits >= 0) & (digits < 8)).all(1)
         for row in np.flatnonzero(~good):
             try:
-                _check_sum(headers[row])
+                check_sum(headers[row])
             except ValueError as error:
                 raise _damage(places[row] - BLOCK, error) from None
         names = np.ascontiguousarray(table[:, :100]).view('S100')[:, 0]
@@ -176,7 +177,7 @@ class _Scan:
             self.sizes += sizes
             return
         for header, place, size in zip(headers, places, sizes, strict=True):
-            self._note(_name(header), header[156], place, size)
+            self._note(name_of(header), header[156], place, size)
 
     def _slowly(self, place: int) -> int | None:
         """Look at any header; where the next begins, None at the end."""
@@ -189,7 +190,7 @@ class _Scan:
             self._look_behind(place)
             return None
         try:
-            _check_sum(header)
+            check_sum(header)
             following = self._member(header, place + BLOCK)
         except ValueError as error:
             raise _damage(place, error) from None
@@ -219,7 +220,7 @@ class _Scan:
         own = {**self._all, **self._own}
         self._own = {}
         if b'size' in own:
-            size = _decimal(own[b'size'])
+            size = decimal(own[b'size'])
         if kind == ord('S'):
             place = self._past_sparse_map(header, place)
         elif kind in _NO_CONTENT:
@@ -230,7 +231,7 @@ class _Scan:
             return None
         name = own.get(b'path')
         if name is None:
-            name = _name(header)
+            name = name_of(header)
         sparse = kind == ord('S') or any(k[:11] == b'GNU.sparse.' for k in own)
         self._note(name, 'sparse' if sparse else kind, place, size)
         return place + (size + BLOCK - 1) // BLOCK * BLOCK
@@ -271,7 +272,7 @@ class _Scan:
             self._own[b'path'] = data.partition(b'\0')[0]
         elif kind != ord('K'):
             held = self._all if kind == ord('g') else self._own
-            held.update(_records(data))
+            held.update(records(data))
         return place + (size + BLOCK - 1) // BLOCK * BLOCK
 
     def _past_sparse_map(self, header: bytes, place: int) -> int:
@@ -291,70 +292,3 @@ class _Scan:
 
 def _damage(place: int, error: ValueError) -> _DamageError:
     return _DamageError(f'damaged at byte {place} ({error}); {_FIX}')
-
-
-def _name(header: bytes) -> bytes:
-    name = header[:100].partition(b'\0')[0]
-    if header[345] and header[257:263] == b'ustar\0':
-        return header[345:500].partition(b'\0')[0] + b'/' + name
-    return name
-
-
-def number(field: bytes) -> int:
-    """A number of a header: octal, or base-256 with the top bit set.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    if field[0] >= 0x80:
-        value = int.from_bytes(field, 'big', signed=True)
-        # Positive ones have no more than the top bit for a mark.
-        mark = 1 << (8 * len(field) - 1)
-        return value if field[0] == 0xFF else value + mark
-    text = field.partition(b'\0')[0].strip()
-    if text and not text.isdigit():
-        raise ValueError('a number that is none')
-    return int(text or b'0', 8)
-
-
-def _decimal(text: bytes) -> int:
-    if not text.isdigit() or len(text) > 20:
-        raise ValueError('a size that is none')
-    return int(text)
-
-
-def _check_sum(header: bytes) -> None:
-    """Compare the sum of a header's bytes, its own field as blanks.
-
-    Raises:
-        ValueError: If it differs.
-    """
-    field = header[148:156]
-    # Most bytes are zero, and a sum of fewer takes a quarter of the time.
-    found = sum(header.replace(b'\0', b'')) - sum(field) + 8 * 32
-    told = number(field)
-    if found != told:
-        # Some old tars summed signed bytes.
-        others = header[:148] + header[156:]
-        if found - 256 * sum(byte > 127 for byte in others) != told:
-            raise ValueError('the checksum of its header')
-
-
-def _records(data: bytes) -> dict[bytes, bytes]:
-    """What a PAX header says: ``LENGTH KEY=VALUE``, one a line.
-
-    Raises:
-        ValueError: If it is not of that form.
-    """
-    found, place = {}, 0
-    while place < len(data) and data[place]:
-        digits, _, _ = data[place : place + 9].partition(b' ')
-        length = int(digits) if digits.isdigit() else 0
-        record = data[place + len(digits) + 1 : place + length]
-        key, equals, value = record.partition(b'=')
-        whole = equals and key and place + length <= len(data)
-        if not whole or record[-1] != ord('\n'):
-            raise ValueError('an extended header')
-        found[key] = value[:-1]
-        place += length
-    return found

@@ -2,36 +2,26 @@
 
 import json
 import os
-from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from ..files import printable
 from .tar_backend import member_path, read_at
-from .tar_headers import index_tar
 from .walk import (
-    ARRAYS,
-    SUFFIXES,
     Listing,
-    join,
-    kind_of_entry,
     sorted_classes,
-    stamp,
 )
 
 #: Names of classes by number, a JSON list beside the shards.
 CLASSES_FILE = 'classes.json'
 #: What a label is read from, by its number in :attr:`TarListing.label_kinds`.
-_LABELS = {b'cls': 1, b'json': 2}
+LABELS = {b'cls': 1, b'json': 2}
 #: Keys of a label in a member's JSON, the first that is there.
 _KEYS = ('label', 'cls', 'class')
 #: A label of more bytes is none. Chosen here.
 _MOST_LABEL = 1 << 20
-#: Members of the first shard that tell whether there are labels.
-_PEEK = 64
 
 
 @dataclass(kw_only=True)
@@ -110,11 +100,11 @@ class TarListing(Listing):
 
     def _labelled_by(self) -> int:
         """The kind of the members that labels are read from; 0 for none."""
-        if (self.label_kinds == _LABELS[b'cls']).any():
-            return _LABELS[b'cls']
+        if (self.label_kinds == LABELS[b'cls']).any():
+            return LABELS[b'cls']
         rows = np.flatnonzero(self.label_kinds)
         if len(rows) and _of_json(self._content(rows[0])) is not None:
-            return _LABELS[b'json']
+            return LABELS[b'json']
         return 0
 
     def _shard(self, row: int) -> str:
@@ -141,7 +131,7 @@ class TarListing(Listing):
         """
         content = self._content(row)
         label: int | str | None
-        if self.label_kinds[row] == _LABELS[b'json']:
+        if self.label_kinds[row] == LABELS[b'json']:
             label = _of_json(content)
         else:
             label = content.strip().decode(errors='surrogateescape')
@@ -180,153 +170,3 @@ def _of_json(content: bytes) -> int | str | None:
     label = next((told[key] for key in _KEYS if key in told), None)
     fits = isinstance(label, int | str) and not isinstance(label, bool)
     return label if fits else None
-
-
-def shards_in(root: str | Path) -> list[str]:
-    """The tars of a folder that holds nothing else to train on, sorted.
-
-    One that holds a picture or a folder, hidden ones aside, is a folder of
-    pictures, whatever tars lie in it.
-    """
-    shards = []
-    with os.scandir(root) as entries:
-        for entry in entries:
-            if kind_of_entry(entry) in ('folder', 'picture'):
-                return []
-            if entry.name[0] != '.' and entry.name.lower().endswith('.tar'):
-                shards.append(entry.name)
-    return sorted(shards, key=os.fsencode)
-
-
-def has_labels(root: str | Path) -> bool:
-    """Whether the first members of a folder's shards have labels."""
-    listing = scan_shards(root, shards_in(root)[:1], _PEEK)
-    if not len(listing):
-        return False
-    names = range(len(listing))
-    return all(listing.class_of(row) is not None for row in names)
-
-
-def scan_shards(
-    root: str | Path, shards: list[str], most: int | None = None
-) -> TarListing:
-    """List the pictures of shards by their headers.
-
-    Args:
-        root: The folder.
-        shards: Their file names.
-        most: Look at so many members of a shard; None looks at all.
-
-    Raises:
-        OSError: If a shard cannot be read.
-        ValueError: If one is damaged, or two have a member of one name.
-    """
-    root = os.path.abspath(root)
-    folders = ['', *shards]
-    stamps = [stamp(os.stat(os.path.join(root, f))) for f in folders]
-    found: dict[bool, list[tuple]] = {False: [], True: []}
-    left_out: Counter[str] = Counter()
-    firsts: dict[str, str] = {}
-    for place, shard in enumerate(shards, 1):
-        index = index_tar(os.path.join(root, shard), most)
-        more = dict(index.left_out)
-        if index.cut_off:
-            more['that are cut off with their shard'] = (1, '')
-        _take_pictures(index, place, found, more)
-        for what, (count, name) in more.items():
-            left_out[what] += count
-            firsts.setdefault(what, f'{shard}: {name}'.removesuffix(': '))
-    arrays = found[True] if found[False] else []
-    rows = sorted(found[False] or found[True], key=lambda row: row[0])
-    _refuse_shared(root, folders, rows)
-    sentences = [
-        f'left out {count} members {what}, first {printable(firsts[what])}'
-        for what, count in left_out.items()
-    ]
-    if arrays:
-        sentences.append(f'left out {len(arrays)} arrays beside pictures')
-    table = np.array([row[1:] for row in rows], np.int64).reshape(-1, 6).T
-    return TarListing(
-        *join([row[0] for row in rows]),
-        folders,
-        np.array(stamps, np.int64),
-        sentences,
-        root=root,
-        shard=table[0].astype(np.int32),
-        offsets=table[1],
-        sizes=table[2],
-        label_kinds=table[3].astype(np.int8),
-        label_offsets=table[4],
-        label_sizes=table[5],
-    )
-
-
-def _take_pictures(
-    index,
-    place: int,
-    found: dict[bool, list[tuple]],
-    left_out: dict[str, tuple[int, str]],
-) -> None:
-    """Sort a tar's members into pictures, arrays and what labels them."""
-    raw, ends = index.names.tobytes(), index.ends.tolist()
-    spans = zip(index.offsets.tolist(), index.sizes.tolist(), strict=True)
-    members: dict[bytes, tuple[int, int]] = {}
-    twice: list[bytes] = []
-    start = 0
-    for end, span in zip(ends, spans, strict=True):
-        name = raw[start:end]
-        start = end
-        if name in members:
-            twice.append(name)
-        # As tar has it: the last is what was meant.
-        members[name] = span
-    if twice:
-        first = os.fsdecode(twice[0])
-        left_out['that a later one of their name replaces'] = (
-            len(twice),
-            first,
-        )
-    labels: dict[bytes, dict[bytes, tuple[int, int]]] = {}
-    for name, span in members.items():
-        stem, _, suffix = name.rpartition(b'.')
-        if suffix in _LABELS:
-            labels.setdefault(stem, {})[suffix] = span
-    suffixes = tuple(map(str.encode, SUFFIXES))
-    array = tuple(map(str.encode, ARRAYS))
-    for name, span in members.items():
-        lower = name.lower()
-        if lower.endswith(suffixes):
-            rows = found[False]
-        elif lower.endswith(array):
-            rows = found[True]
-        else:
-            continue
-        rows.append((name, place, *span, *_label_beside(name, labels)))
-
-
-def _label_beside(
-    name: bytes, labels: dict[bytes, dict[bytes, tuple[int, int]]]
-) -> tuple[int, int, int]:
-    """Kind, offset and size of a picture's label; zeros for none."""
-    beside = labels.get(name.rpartition(b'.')[0])
-    if beside is None:
-        # WebDataset's key ends at the first dot of the file name.
-        folder, slash, file = name.rpartition(b'/')
-        beside = labels.get(folder + slash + file.partition(b'.')[0], {})
-    for suffix, kind in _LABELS.items():
-        if suffix in beside:
-            return kind, *beside[suffix]
-    return 0, 0, 0
-
-
-def _refuse_shared(root: str, folders: list[str], rows: list[tuple]) -> None:
-    """Refuse names that two shards have: which is which is not known."""
-    shared = [(a, b) for a, b in pairwise(rows) if a[0] == b[0]]
-    if shared:
-        one, other = shared[0]
-        where = printable(os.path.join(root, folders[other[1]]))
-        raise ValueError(
-            f'{where}: {printable(os.fsdecode(one[0]))} is in '
-            f'{printable(folders[one[1]])} too ({len(shared)} such): remove '
-            'the copy, or give every picture of all shards its own name'
-        )

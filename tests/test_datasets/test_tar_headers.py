@@ -8,7 +8,8 @@ import pytest
 from hostile_tars import END, GOOD, LEFT_OUT, REFUSED, member, shard
 
 from ccmim_mm.datasets.listing import list_pictures
-from ccmim_mm.datasets.tar_headers import index_tar, number
+from ccmim_mm.datasets.tar_fields import number
+from ccmim_mm.datasets.tar_headers import index_tar
 
 
 @pytest.fixture(autouse=True)
