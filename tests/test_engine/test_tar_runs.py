@@ -7,9 +7,11 @@ from resume_cases import NEVER, BrokenOffError, Stop
 from run_helpers import bare, config, history, train
 from test_engine.test_exact_resume import same
 
+from ccmim_mm.apis import extract_features, load_encoder
 from ccmim_mm.datasets import PictureTars
 from ccmim_mm.datasets.packing import pack
 from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.look.pictures import choose, readable
 
 
 @pytest.fixture(scope='module')
@@ -115,3 +117,63 @@ def test_two_ranks_are_one_and_judge_as_the_folder(
     assert judged == also and judged[0] == of_one[0]
     _, folders = losses(0, picture_folder, tmp_path / 'folder', 'none', 8)
     assert of_one == folders
+
+
+def test_features_and_pages_are_those_of_the_folder(
+    shards, picture_folder, tmp_path
+):
+    runner = run(shards, tmp_path / 'run')
+    checkpoint = str(tmp_path / 'run' / 'epoch_2.pth')
+    found = []
+    for name, data in (('a', picture_folder), ('b', shards)):
+        out = tmp_path / f'{name}.npz'
+        extract_features(
+            runner.cfg,
+            checkpoint,
+            str(data / 'val'),
+            str(out),
+            attention_dir=str(tmp_path / name),
+            num_workers=0,
+        )
+        with np.load(out) as arrays:
+            found.append(dict(arrays))
+        assert (tmp_path / name / 'red' / '0.png.png').is_file()
+    one, other = found
+    assert one.keys() == other.keys() >= {'paths', 'cls'}
+    assert all(np.array_equal(one[key], other[key]) for key in one)
+    shown = [choose(data / 'val', 4) for data in (picture_folder, shards)]
+    assert shown[0].names == shown[1].names
+    encoder = load_encoder(runner.cfg, checkpoint)
+    _, inputs = readable(shown[0], encoder)
+    assert same(readable(shown[1], encoder)[1], inputs)
+
+
+def test_folders_and_shards_are_trained_on_together(
+    shards, picture_folder, tmp_path
+):
+    cfg = bare(config(None, tmp_path, 2))
+    data = cfg.train_dataloader.dataset
+    pipeline = data.dataset.pipeline
+    parts = [
+        dict(
+            type='PictureFolder',
+            split='train',
+            data_root=str(root),
+            pipeline=pipeline,
+        )
+        for root in (picture_folder, shards)
+    ]
+    data.dataset = dict(type='ConcatDataset', datasets=parts)
+    cfg.train_dataloader.sampler.shares = [1.0, 0.7]
+    cfg.data_root = str(picture_folder)
+    cfg.experiment_name = str(tmp_path)
+    runner = ResilientRunner.from_cfg(cfg)
+    runner.train()
+    kinds = [type(p).__name__ for p in data_of(runner).datasets]
+    assert kinds == ['PictureFolder', 'PictureTars']
+    # Of 24 + 17 pictures whole batches of 8.
+    assert runner.iter == 2 * 5
+
+
+def data_of(runner):
+    return runner.train_dataloader.dataset.dataset
