@@ -2,6 +2,7 @@
 
 from .fingerprint import fingerprint
 from .label_map_dataset import LabelMapDataset
+from .orders import EpochOrder, physical_order
 from .picture_folder import PictureFolder
 from .picture_pairs import PicturePairs
 from .picture_tars import PictureTars
@@ -24,6 +25,7 @@ from .transforms import (
 
 __all__ = [
     'CappedResizeEdge',
+    'EpochOrder',
     'LabelMapDataset',
     'LoadChannels',
     'LoadLabelMap',
@@ -41,4 +43,5 @@ __all__ = [
     'UnreadablePictureError',
     'WrappedHueColorJitter',
     'fingerprint',
+    'physical_order',
 ]

@@ -1,16 +1,27 @@
 """Runs on tar shards: the same bits as on the folder they were made of."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from conftest import ROOT
 from dist_helpers import run_ranks
 from resume_cases import NEVER, BrokenOffError, Stop
 from run_helpers import bare, config, history, train
 from test_engine.test_exact_resume import same
 
-from ccmim_mm.apis import extract_features, load_encoder
+from ccmim_mm.apis import (
+    config_for_training,
+    extract_features,
+    load_encoder,
+)
 from ccmim_mm.datasets import PictureTars
+from ccmim_mm.datasets.data_root import leaf
 from ccmim_mm.datasets.packing import pack
 from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.runner.prepare import as_given, prepare
 from ccmim_mm.look.pictures import choose, readable
 
 
@@ -177,3 +188,39 @@ def test_folders_and_shards_are_trained_on_together(
 
 def data_of(runner):
     return runner.train_dataloader.dataset.dataset
+
+
+def test_a_task_takes_the_labels_and_goes_back_to_folders(
+    shards, picture_folder, tmp_path
+):
+    path = ROOT / 'configs/classification/vit-tiny_finetune_demo.py'
+    cfg = prepare(config_for_training(path, {}, shards, tmp_path))
+    assert cfg.classes == ['blue', 'red']
+    types = {leaf(cfg, stage).type for stage in ('train', 'val')}
+    assert types == {'PictureTars'}
+    other = as_given(cfg)
+    other.data_root = str(picture_folder)
+    assert leaf(prepare(other), 'train').type == 'PictureFolder'
+
+
+def test_the_command_packs_and_says_what(picture_folder, tmp_path):
+    command = [sys.executable, '-m', 'ccmim_tools', 'pack', picture_folder]
+    environment = dict(os.environ, PYTHONPATH=f'{ROOT}:{ROOT}/tools')
+
+    def called(*rest):
+        return subprocess.run(
+            [*map(str, [*command, tmp_path / 'out', *rest])],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    done = called('--shard-size', '20KB')
+    assert done.returncode == 0, done.stderr
+    count = len(list((tmp_path / 'out').rglob('*.tar')))
+    assert f'34 pictures in {count} shards' in done.stdout
+    again = called()
+    assert again.returncode == 1
+    assert 'exists and is left untouched' in again.stderr
+    assert 'Traceback' not in again.stderr
+    assert called('--shard-size', 'big').returncode == 2
