@@ -1,20 +1,11 @@
-"""What is in a tar and where, from its headers alone.
-
-Nothing is unpacked and no member's content read. Formats: POSIX.1-1988
-(ustar), POSIX.1-2001 (PAX) and GNU's long names and base-256 numbers.
-"""
+"""One header of a tar after the other, thousands at a time."""
 
 import os
 import re
-import stat
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from ..files import printable
 from .tar_fields import check_sum, decimal, name_of, number, records
-from .walk import join
 
 BLOCK = 512
 #: A long name or a PAX header of more bytes is damage. Chosen here.
@@ -29,78 +20,30 @@ _COMPRESSED = {
     b'\xfd7zXZ\0': 'xz -d',
     b'\x28\xb5\x2f\xfd': 'zstd -d',
 }
-_FIX = 'fetch the shard again, or take it out of the folder'
+FIX = 'fetch the shard again, or take it out of the folder'
 # Of links, devices, folders and pipes the header is all.
 _NO_CONTENT = b'123456'
 _PLAIN = b'07\0'
+# Of an extended header that tells neither name nor size, as Python's tarfile
+# writes one for every member whose time is no whole number.
+_TIMES = re.compile(
+    rb'(?:\d{1,3} (?:[acm]time|[ug]id|[ug]name)=[^\n\0]*\n)+\0*'
+)
 # In names that are not just taken, a line each: hidden, absolute, ...
 _ODD = re.compile(rb'[\n/][\n/.]|\0')
 
 
-class TarIndex(NamedTuple):
-    """Members of a tar that are plain files, in the order that they lie in.
-
-    Attributes:
-        names: Their names, one after the other, uint8.
-        ends: ``(n,)`` int64, where each ends in ``names``.
-        offsets: ``(n,)`` int64, of the contents in the file, in bytes.
-        sizes: ``(n,)`` int64, of the contents, in bytes.
-        left_out: What is left out -> how many, and the first one's name.
-        cut_off: Whether the file ends within a member, which is left out.
-    """
-
-    names: np.ndarray
-    ends: np.ndarray
-    offsets: np.ndarray
-    sizes: np.ndarray
-    left_out: dict[str, tuple[int, str]]
-    cut_off: bool
-
-
-def index_tar(path: str | Path, most: int | None = None) -> TarIndex:
-    """List a tar by its headers, whose checksums are checked.
-
-    Chosen here: a tar that is damaged is refused, as all behind the damage is
-    lost. One that ends too early is no damage but a copy that was broken off:
-    what is whole is listed. Folders and hidden files are passed over in
-    silence, as in a folder of pictures; links, sparse files, devices and
-    names that cannot be (empty, absolute, with ``..`` or NUL) are counted.
-
-    Args:
-        path: The file.
-        most: Stop after so many members; None lists all.
-
-    Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is no tar, compressed or damaged.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode):
-            raise ValueError(f'{printable(path)} is no regular file; {_FIX}')
-        scan = _Scan(descriptor, state.st_size)
-        try:
-            scan.run(most)
-        except _DamageError as error:
-            raise ValueError(f'{printable(path)}: {error}') from None
-    finally:
-        os.close(descriptor)
-    return TarIndex(
-        *join(scan.names),
-        np.array(scan.offsets, np.int64),
-        np.array(scan.sizes, np.int64),
-        scan.left_out,
-        scan.cut_off,
-    )
-
-
-class _DamageError(Exception):
+class DamageError(Exception):
     """What is wrong with a tar, and what to do."""
 
 
-class _Scan:
-    """One way through a tar; see :class:`TarIndex` for what it finds."""
+class Scan:
+    """One way through a tar; see :class:`TarIndex` for what it finds.
+
+    Args:
+        descriptor: The file, open.
+        total: Its size in bytes.
+    """
 
     def __init__(self, descriptor: int, total: int) -> None:
         self.descriptor, self.total = descriptor, total
@@ -125,11 +68,20 @@ class _Scan:
         headers: list[bytes] = []
         places: list[int] = []
         sizes: list[int] = []
+        # Those that tell nothing of name or size, and where they end.
+        times: list[bytes] = []
+        ends: list[int] = []
         pread, descriptor, total = os.pread, self.descriptor, self.total
         if self._own or self._all:
             return place
         while len(places) != most:
-            header = pread(descriptor, BLOCK, place)
+            page = pread(descriptor, 3 * BLOCK, place)
+            header, content = page[:BLOCK], place + BLOCK
+            tells_times = header[156:157] == b'x' and _TIMES.fullmatch(
+                page[BLOCK : 2 * BLOCK]
+            )
+            if tells_times and header[124:135] <= b'00000001000':
+                header, content = page[2 * BLOCK :], place + 3 * BLOCK
             # All else, the end too, is looked at closely.
             if len(header) < BLOCK or header[156] not in _PLAIN:
                 break
@@ -137,18 +89,22 @@ class _Scan:
                 size = int(header[124:135], 8)
             except ValueError:
                 break
-            content = place + BLOCK
             whole = 0 <= size <= total - content
             # A twelfth digit is rare, and none here.
             if not (header[0] and whole and header[135] <= ord(' ')):
                 break
+            if content > place + BLOCK:
+                times.append(page[:BLOCK])
+                ends.append(place + BLOCK)
             headers.append(header)
             places.append(content)
             sizes.append(size)
             place = content + (size + BLOCK - 1) // BLOCK * BLOCK
             if len(headers) == _BATCH:
+                _check_all(times, ends)
                 self._take(headers, places, sizes)
-                headers, places, sizes = [], [], []
+                headers, places, sizes, times, ends = [], [], [], [], []
+        _check_all(times, ends)
         self._take(headers, places, sizes)
         return place
 
@@ -158,16 +114,7 @@ class _Scan:
         """Check the headers of plain members, and note these."""
         if not headers:
             return
-        table = np.frombuffer(b''.join(headers), np.uint8).reshape(-1, BLOCK)
-        digits = table[:, 148:154].astype(np.int64) - ord('0')
-        told = digits @ (8 ** np.arange(5, -1, -1))
-        sums = table.sum(1, np.int64) - table[:, 148:156].sum(1, np.int64)
-        good = (sums + 8 * 32 == told) & ((digits >= 0) & (digits < 8)).all(1)
-        for row in np.flatnonzero(~good):
-            try:
-                check_sum(headers[row])
-            except ValueError as error:
-                raise _damage(places[row] - BLOCK, error) from None
+        table = _check_all(headers, places)
         names = np.ascontiguousarray(table[:, :100]).view('S100')[:, 0]
         listed = names.tolist()
         joined = b'\n'.join([b'', *listed, b''])
@@ -204,12 +151,12 @@ class _Scan:
         first = self._read(BLOCK, 0)
         for magic, command in _COMPRESSED.items():
             if first.startswith(magic):
-                raise _DamageError(
+                raise DamageError(
                     'compressed, and pictures are read where they lie: '
                     f'unpack it to a .tar with {command}'
                 )
         if len(first) < BLOCK:
-            raise _DamageError(f'{len(first)} bytes are no tar; {_FIX}')
+            raise DamageError(f'{len(first)} bytes are no tar; {FIX}')
 
     def _member(self, header: bytes, place: int) -> int | None:
         """Note a member; where the next begins, None if this is cut off."""
@@ -290,5 +237,24 @@ class _Scan:
             self._leave_out('behind the end mark', b'joined tars')
 
 
-def _damage(place: int, error: ValueError) -> _DamageError:
-    return _DamageError(f'damaged at byte {place} ({error}); {_FIX}')
+def _check_all(headers: list[bytes], ends: list[int]) -> np.ndarray:
+    """Check headers that end at places; they, ``(n, 512)`` uint8.
+
+    Raises:
+        DamageError: If a checksum differs.
+    """
+    table = np.frombuffer(b''.join(headers), np.uint8).reshape(-1, BLOCK)
+    digits = table[:, 148:154].astype(np.int64) - ord('0')
+    told = digits @ (8 ** np.arange(5, -1, -1))
+    sums = table.sum(1, np.int64) - table[:, 148:156].sum(1, np.int64)
+    good = (sums + 8 * 32 == told) & ((digits >= 0) & (digits < 8)).all(1)
+    for row in np.flatnonzero(~good):
+        try:
+            check_sum(headers[row])
+        except ValueError as error:
+            raise _damage(ends[row] - BLOCK, error) from None
+    return table
+
+
+def _damage(place: int, error: ValueError) -> DamageError:
+    return DamageError(f'damaged at byte {place} ({error}); {FIX}')

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..files import printable
-from .tar_headers import TarIndex, index_tar
+from .tar_index import TarIndex, index_tar
 from .tar_listing import LABELS, TarListing
 from .walk import ARRAYS, SUFFIXES, join, kind_of_entry, stamp
 

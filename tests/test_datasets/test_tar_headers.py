@@ -9,7 +9,7 @@ from hostile_tars import END, GOOD, LEFT_OUT, REFUSED, member, shard
 
 from ccmim_mm.datasets.listing import list_pictures
 from ccmim_mm.datasets.tar_fields import number
-from ccmim_mm.datasets.tar_headers import index_tar
+from ccmim_mm.datasets.tar_index import index_tar
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +70,15 @@ def test_an_index_is_what_tarfile_reads(layout, batch, tmp_path, monkeypatch):
     path = shard(tmp_path / 'a.tar', pictures, **options)
     found = members(path)
     assert found == by_tarfile(path) and len(found) == 9
+    # A header before each, which tells of times.
+    timed = tmp_path / 'timed.tar'
+    with tarfile.open(timed, 'w', format=tarfile.PAX_FORMAT) as tar:
+        for i in range(5):
+            entry = tarfile.TarInfo(f'{i}.png')
+            entry.mtime = 1.5 + i
+            tar.addfile(entry)
+    assert members(timed) == by_tarfile(timed)
+    assert len(members(timed)) == 5 and timed.stat().st_size > 5 * 1536
     # A header that holds for all that follow.
     with tarfile.open(
         path, 'w', format=tarfile.PAX_FORMAT, pax_headers=dict(comment='!')
@@ -151,6 +160,17 @@ def test_every_changed_byte_of_a_header_is_seen(tmp_path):
             continue
         with pytest.raises(ValueError, match='byte 1024'):
             index_tar(path)
+
+
+@pytest.mark.parametrize('place', [0, 130, 300])
+def test_a_changed_header_of_times_is_seen(place, tmp_path):
+    entry = tarfile.TarInfo('a.png')
+    entry.mtime = 1.5
+    content = bytearray(GOOD + entry.tobuf(tarfile.PAX_FORMAT) + END)
+    content[1024 + place] ^= 1
+    (tmp_path / 'a.tar').write_bytes(content)
+    with pytest.raises(ValueError, match='byte 1024'):
+        index_tar(tmp_path / 'a.tar')
 
 
 def test_pipes_are_not_waited_for(tmp_path):
