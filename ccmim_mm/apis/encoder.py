@@ -271,7 +271,7 @@ def _one_by_one(pictures: Picture | Sequence[Picture]) -> list[Picture]:
         return list(pictures)
     if isinstance(pictures, str | Path) and Path(pictures).is_dir():
         listing = list_pictures(pictures)
-        return [Path(pictures, listing[i]) for i in range(len(listing))]
+        return [listing.path(pictures, i) for i in range(len(listing))]
     if isinstance(pictures, Picture) or not isinstance(pictures, Sequence):
         return [pictures]
     return [one for picture in pictures for one in _one_by_one(picture)]

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from ..datasets import UnreadablePictureError
+from ..datasets import PictureFolder, UnreadablePictureError
 from ..datasets.data_root import evaluation_pipeline
 from ..evaluation import Rows
 from ..files import beside, check_output
@@ -80,8 +80,7 @@ def extract_features(
     for packed, names in loader:
         if not names:
             continue
-        relative = [str(Path(name).relative_to(data_root)) for name in names]
-        paths += relative
+        paths += names
         inputs = encoder.normalise(packed)
         for name, value in encoder.features(inputs, features).items():
             found.setdefault(name, Rows(len(pictures))).add(value)
@@ -91,7 +90,7 @@ def extract_features(
                 dict(picture=inputs), encoder.model.data_preprocessor
             )
             for path, picture, colours in zip(
-                relative, shown['picture'], heat, strict=True
+                names, shown['picture'], heat, strict=True
             ):
                 target = Path(attention_dir, beside(path, '.png'))
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -107,13 +106,13 @@ def extract_features(
 
 
 class _Readable(Dataset):
-    """Samples of a dataset with their paths, None for unreadable ones."""
+    """Samples of a folder with their names, None for unreadable ones."""
 
-    def __init__(self, pictures: Dataset) -> None:
+    def __init__(self, pictures: PictureFolder) -> None:
         self.pictures = pictures
 
     def __len__(self) -> int:
-        return len(self.pictures)  # type: ignore[arg-type]
+        return len(self.pictures)
 
     def __getitem__(self, index: int) -> tuple[Tensor, str] | None:
         try:
@@ -121,13 +120,13 @@ class _Readable(Dataset):
         except UnreadablePictureError as error:
             print_log(f'left out: {error}')
             return None
-        return sample['inputs'], sample['data_samples'].img_path
+        return sample['inputs'], self.pictures.name(index)
 
 
 def _collate_readable(
     samples: list[tuple[Tensor, str] | None],
 ) -> tuple[Tensor, list[str]]:
-    """Batch what could be read: ``(B, C, H, W)``, and paths."""
+    """Batch what could be read: ``(B, C, H, W)``, and names."""
     kept = [sample for sample in samples if sample is not None]
     if not kept:
         return torch.empty(0), []

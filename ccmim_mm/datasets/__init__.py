@@ -2,8 +2,10 @@
 
 from .fingerprint import fingerprint
 from .label_map_dataset import LabelMapDataset
+from .orders import EpochOrder, physical_order
 from .picture_folder import PictureFolder
 from .picture_pairs import PicturePairs
+from .picture_tars import PictureTars
 from .samplers import (
     ResumableSampler,
     SeededInfiniteSampler,
@@ -23,6 +25,7 @@ from .transforms import (
 
 __all__ = [
     'CappedResizeEdge',
+    'EpochOrder',
     'LabelMapDataset',
     'LoadChannels',
     'LoadLabelMap',
@@ -31,6 +34,7 @@ __all__ = [
     'PackMaskedInputs',
     'PictureFolder',
     'PicturePairs',
+    'PictureTars',
     'ResumableSampler',
     'SampleKey',
     'Seeded',
@@ -39,4 +43,5 @@ __all__ = [
     'UnreadablePictureError',
     'WrappedHueColorJitter',
     'fingerprint',
+    'physical_order',
 ]

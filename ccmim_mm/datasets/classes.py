@@ -19,6 +19,7 @@ SPLITS = ('train', 'val', 'test')
 #: Data sets whose files are where :mod:`checks` looks for them.
 CHECKED = (
     'PictureFolder',
+    'PictureTars',
     'CocoDataset',
     'LabelMapDataset',
     'BaseSegDataset',

@@ -8,10 +8,20 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from ..files import printable
-from .layouts import Split, find_coco, find_label_maps, find_layout
+from .layouts import (
+    Split,
+    find_coco,
+    find_label_maps,
+    find_layout,
+    folder_of,
+)
+from .tar_scan import shards_in
 
 #: What a data set is annotated with.
 Kind = Literal['pictures', 'class_folders', 'coco', 'label_maps']
+
+#: Data sets of a folder: of files, and of tars.
+FOLDERS = ('PictureFolder', 'PictureTars')
 
 
 class Part(NamedTuple):
@@ -81,7 +91,7 @@ def kind_of(dataset: ConfigDict) -> Kind:
         return 'coco'
     if 'seg_map_path' in (dataset.get('data_prefix') or {}):
         return 'label_maps'
-    if dataset.get('type') == 'PictureFolder' and dataset.get('with_label'):
+    if dataset.get('type') in FOLDERS and dataset.get('with_label'):
         return 'class_folders'
     return 'pictures'
 
@@ -135,6 +145,34 @@ def apply_data_root(cfg: Config) -> None:
             for evaluator in evaluators(cfg, stage):
                 if 'ann_file' in evaluator:
                     evaluator.ann_file = str(ann_file)
+    _tell_tars_from_folders(cfg)
+
+
+def _tell_tars_from_folders(cfg: Config) -> None:
+    """Have folders that hold tar shards read as such, and say so."""
+    tars = set()
+    for dataset, _, _ in parts(cfg):
+        if dataset.get('type') in FOLDERS:
+            folder = of_split(dataset)
+            dataset.type = FOLDERS[bool(folder and shards_in(folder))]
+            if dataset.type == 'PictureTars':
+                tars.add(printable(folder))
+    if tars:
+        print_log(
+            f'Read as PictureTars, from tar shards: {", ".join(sorted(tars))}'
+        )
+
+
+def of_split(dataset: ConfigDict) -> Path | None:
+    """The folder that a config of :data:`FOLDERS` reads, if there is one."""
+    split, root = dataset.get('split'), dataset.data_root
+    try:
+        if split is None:
+            return Path(root) if Path(root).is_dir() else None
+        return folder_of(root, split, bool(dataset.get('with_label')))
+    except FileNotFoundError:
+        # Said by the data set, if it is built.
+        return None
 
 
 def _settle(dataset: ConfigDict, root: str, split: Split) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from .tar_scan import has_labels, shards_in
 from .walk import kind_of_entry, pictures_of
 
 Split = Literal['train', 'val']
@@ -95,7 +96,10 @@ def find_layout(root: str | Path) -> DataLayout:
     if not val.is_dir():
         return DataLayout(train, None, f'no {val}')
     for folder in (train, val):
-        if not has_class_folders(folder):
+        if shards_in(folder):
+            if not has_labels(folder):
+                return DataLayout(train, None, f'{folder} has none in shards')
+        elif not has_class_folders(folder):
             return DataLayout(train, None, f'{folder} has no class folders')
     return DataLayout(train, val)
 
@@ -124,6 +128,23 @@ def class_folders(root: str | Path, split: Split) -> Path:
             f'and {root}/val/CLASS'
         )
     return folder
+
+
+def folder_of(root: str | Path, split: Split, with_label: bool) -> Path:
+    """The folder of a split's pictures, which without labels may be the root.
+
+    Args:
+        root: The data folder.
+        split: ``train`` or ``val``.
+        with_label: Whether class folders or labelled shards are needed.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    if with_label:
+        return class_folders(root, split)
+    layout = find_layout(root)
+    return layout.train if split == 'train' else layout.val or layout.train
 
 
 def find_coco(root: str | Path, split: Split) -> CocoSplit:

@@ -12,15 +12,22 @@ from mmengine import dist
 from mmengine.logging import print_log
 
 from ..files import printable, write_atomic
+from .tar_listing import TarListing
+from .tar_scan import scan_shards, shards_in
 from .walk import ARRAYS, SUFFIXES, Listing, join, scan, stamp
 
 # A folder's time stamp says when it last gained or lost an entry, but it is
 # coarse: a folder that changed this recently (s) may change unnoticed again.
 _SETTLED = 2.0
+# What a listing of tars has beside that of a folder.
+_OF_TARS = (
+    *('shard', 'offsets', 'sizes'),
+    *('label_kinds', 'label_offsets', 'label_sizes'),
+)
 
 
 def list_pictures(root: str | Path, cache_dir: str | None = None) -> Listing:
-    """List every picture below a folder.
+    """List every picture below a folder, or in the tars that it holds.
 
     The list is cached outside the data folder and reused for as long as no
     folder below the root has gained or lost an entry. In a distributed job
@@ -36,13 +43,14 @@ def list_pictures(root: str | Path, cache_dir: str | None = None) -> Listing:
 
     Raises:
         FileNotFoundError: If the folder is missing or has no pictures.
-        OSError: If a folder cannot be read.
+        OSError: If a folder or a tar cannot be read.
+        ValueError: If a tar is damaged, see :func:`scan_shards`.
     """
     result: list = [None]
     if dist.is_main_process():
         try:
             result[0] = _list_cached(Path(root), _cache_file(root, cache_dir))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             # Hand it over, or the other ranks would wait forever.
             result[0] = error
     dist.broadcast_object_list(result)
@@ -58,9 +66,14 @@ def _list_cached(root: Path, cache: Path) -> Listing:
             f'no folder {printable(root)}: give --data the folder of your '
             'pictures'
         )
-    listing = _load(cache)
-    if not listing or not _is_current(root, listing):
-        listing = scan(root)
+    shards = shards_in(root)
+    listing = _load(cache, root)
+    if (
+        not listing
+        or isinstance(listing, TarListing) != bool(shards)
+        or not _is_current(root, listing)
+    ):
+        listing = scan_shards(root, shards) if shards else scan(root)
         newest = listing.stamps[:, :2].max() * 1e-9
         if time.time() - newest > _SETTLED:
             _save(cache, listing)
@@ -69,7 +82,8 @@ def _list_cached(root: Path, cache: Path) -> Listing:
         print_log(text, 'current', logging.WARNING)
     if not len(listing):
         raise FileNotFoundError(
-            f'no pictures below {printable(root)}: looked for '
+            f'no pictures below {printable(root)}'
+            f'{", in its shards" if shards else ""}: looked for '
             f'{", ".join(SUFFIXES + ARRAYS)}, in any case, at any depth, '
             'hidden files aside'
         )
@@ -92,17 +106,25 @@ def _cache_file(root: str | Path, cache_dir: str | None) -> Path:
     return folder / f'{key[:24]}.npz'
 
 
-def _load(cache: Path) -> Listing | None:
+def _load(cache: Path, root: str | Path = '') -> Listing | None:
     """Read a cached listing; None if there is none that can be used."""
     try:
         with np.load(cache, allow_pickle=False) as data:
-            listing = Listing(
+            parts = (
                 data['names'],
                 data['ends'],
                 _split(data['folders'], data['folder_ends']),
                 data['stamps'],
                 data['left_out'].tolist(),
             )
+            listing = Listing(*parts)
+            if _OF_TARS[0] in data:
+                places = {name: data[name] for name in _OF_TARS}
+                whole = {len(places[name]) for name in _OF_TARS}
+                if whole != {len(listing)}:
+                    return None
+                where = os.path.abspath(root)
+                listing = TarListing(*parts, root=where, **places)
             stays = all(
                 _stays_inside(data[names], data[ends])
                 for names, ends in (
@@ -143,6 +165,8 @@ def _save(cache: Path, listing: Listing) -> None:
     """Write the cache whole or not at all; failing to is no failure."""
     folders, folder_ends = join([os.fsencode(f) for f in listing.folders])
     content = io.BytesIO()
+    tars = isinstance(listing, TarListing)
+    places = {n: getattr(listing, n) for n in _OF_TARS} if tars else {}
     np.savez(
         content,
         names=listing.names,
@@ -151,6 +175,7 @@ def _save(cache: Path, listing: Listing) -> None:
         folder_ends=folder_ends,
         stamps=listing.stamps,
         left_out=np.array(listing.left_out, np.str_),
+        **places,
     )
     try:
         write_atomic(content.getvalue(), cache)

@@ -8,7 +8,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
 from ..files import printable
-from .layouts import Split, class_folders, find_layout
+from .layouts import Split, folder_of
 from .listing import list_pictures
 from .walk import Listing
 
@@ -16,6 +16,9 @@ from .walk import Listing
 @DATASETS.register_module()
 class PictureFolder(BaseDataset):
     """Every picture below a folder, however deep, with or without labels.
+
+    A folder that holds tars and nothing else is read as
+    :class:`PictureTars` does.
 
     A million pictures cost some 50 MB: paths are kept as one byte string
     that forked workers share, not as a Python object each.
@@ -63,7 +66,7 @@ class PictureFolder(BaseDataset):
                 'dataset its own'
             )
         if split is not None:
-            data_root = str(_folder(data_root, split, with_label))
+            data_root = str(folder_of(data_root, split, with_label))
         self.with_label = with_label
         self.max_pictures = max_pictures
         self.subset_seed = subset_seed
@@ -136,18 +139,22 @@ class PictureFolder(BaseDataset):
     def __len__(self) -> int:
         return len(self.listing if self.order is None else self.order)
 
+    def name(self, idx: int) -> str:
+        """Path of picture ``idx`` within the folder, or its shard."""
+        return self.listing[self._row(idx)]
+
+    def class_of(self, idx: int) -> str | None:
+        """What names the class of picture ``idx``; None for nothing."""
+        return self.listing.class_of(self._row(idx))
+
+    def _row(self, idx: int) -> int:
+        return int(idx if self.order is None else self.order[idx])
+
     def get_data_info(self, idx: int) -> dict:
         """Path, index and label of picture ``idx``, in [0, len)."""
-        row = int(idx if self.order is None else self.order[idx])
-        path = Path(self.data_root, self.listing[row])
-        info = dict(img_path=str(path), sample_idx=int(idx))
+        row = self._row(idx)
+        path = self.listing.path(self.data_root, row)
+        info = dict(img_path=path, sample_idx=int(idx))
         if self.labels is not None:
             info['gt_label'] = int(self.labels[row])
         return info
-
-
-def _folder(root: str, split: Split, with_label: bool) -> Path:
-    if with_label:
-        return class_folders(root, split)
-    layout = find_layout(root)
-    return layout.train if split == 'train' else layout.val or layout.train

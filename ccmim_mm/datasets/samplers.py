@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-import torch
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import get_dist_info, sync_random_seed
 from mmengine.registry import DATA_SAMPLERS
@@ -18,12 +17,14 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from .fingerprint import fingerprint
+from .orders import EpochOrder, Shuffle
 from .seeded import SampleKey
 
 #: Of a place in the data, for people.
 _NAMES = dict(
     pictures='pictures',
     listing='the digest of their names',
+    order='the order',
     processes='processes',
     length='pictures of a process',
 )
@@ -93,22 +94,28 @@ class SeededSampler(DefaultSampler, ResumableSampler):
 
     Args:
         dataset: The dataset, a :class:`Seeded`.
-        shuffle: Whether to shuffle, differently in every epoch.
+        shuffle: Whether to shuffle, differently in every epoch; ``'blocks'``
+            shuffles for disks that hate to seek, see :class:`EpochOrder`.
         seed: Seed of the order and of the pictures; None is the run's.
         round_up: Repeat the first pictures so that all ranks get equally
             many. Unequal batches would misplace an alignment's labels.
         num_backups: How many backups each key carries.
+        order: Other arguments of :class:`EpochOrder`.
     """
 
     def __init__(
         self,
         dataset,
-        shuffle: bool = True,
+        shuffle: Shuffle = True,
         seed: int | None = None,
         round_up: bool = True,
         num_backups: int = 8,
+        **order: Any,
     ) -> None:
-        super().__init__(dataset, shuffle, seed, round_up)
+        self.order = EpochOrder(dataset, shuffle, **order)
+        # Only how many there are is asked of it.
+        super().__init__(range(len(self.order)), bool(shuffle), seed, round_up)
+        self.dataset = dataset
         self.num_backups = num_backups
         self.multiple_of = 1
 
@@ -135,6 +142,7 @@ class SeededSampler(DefaultSampler, ResumableSampler):
             length=len(self),
             pictures=len(self.dataset),
             listing=self.listing,
+            order=self.order.name,
             processes=self.world_size,
         )
 
@@ -146,13 +154,17 @@ class SeededSampler(DefaultSampler, ResumableSampler):
             return
         if state['consumed']:
             self._compare(
-                state, ('pictures', 'listing', 'processes', 'length')
+                state,
+                ('pictures', 'listing', 'order', 'processes', 'length'),
             )
         self.consumed = state['consumed']
 
     def __iter__(self) -> Iterator[SampleKey]:
         """Iterate the keys of this rank's pictures in this epoch."""
-        indices = list(super().__iter__())
+        indices = self.order(self.seed, self.epoch).tolist()
+        # Round up, if that is wanted, however few there are.
+        indices *= self.total_size // len(indices) + 1
+        indices = indices[self.rank : self.total_size : self.world_size]
         # The backups of the last pictures are the first ones.
         extended = indices + indices[: self.num_backups]
         for i in range(self.consumed, len(self)):
@@ -166,28 +178,30 @@ class SeededInfiniteSampler(ResumableSampler):
 
     Args:
         dataset: The dataset, a :class:`Seeded`.
-        shuffle: Whether to shuffle, differently in every epoch.
+        shuffle: As of :class:`SeededSampler`.
         seed: Seed of the order and of the pictures; None is the run's.
         num_backups: How many backups each key carries.
+        order: Other arguments of :class:`EpochOrder`.
     """
 
     def __init__(
         self,
         dataset,
-        shuffle: bool = True,
+        shuffle: Shuffle = True,
         seed: int | None = None,
         num_backups: int = 8,
+        **order: Any,
     ) -> None:
+        self.order = EpochOrder(dataset, shuffle, **order)
         self.rank, self.world_size = get_dist_info()
         self.dataset = dataset
-        self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
         self.num_backups = num_backups
         self._orders: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
-        """Pictures of the data set."""
-        return len(self.dataset)
+        """Pictures of an epoch."""
+        return len(self.order)
 
     def state_dict(self) -> dict[str, Any]:
         """Where it is."""
@@ -196,12 +210,13 @@ class SeededInfiniteSampler(ResumableSampler):
             consumed=self.consumed,
             pictures=len(self.dataset),
             listing=self.listing,
+            order=self.order.name,
             processes=self.world_size,
         )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there, with any number of processes."""
-        self._compare(state, ('pictures', 'listing'))
+        self._compare(state, ('pictures', 'listing', 'order'))
         self.seed = state['seed']
         total = state['consumed'] * state['processes']
         self.consumed = total // self.world_size
@@ -219,13 +234,10 @@ class SeededInfiniteSampler(ResumableSampler):
 
     def _at(self, place: int) -> tuple[int, int]:
         """Epoch and picture at a place of this rank's part."""
-        size = len(self.dataset)
+        size = len(self)
         epoch, offset = divmod(place * self.world_size + self.rank, size)
         if epoch not in self._orders:
-            generator = torch.Generator().manual_seed(self.seed + epoch)
-            order = torch.arange(size)
-            if self.shuffle:
-                order = torch.randperm(size, generator=generator)
+            order = self.order(self.seed, epoch)
             # A backup may lie in the next epoch, none in the last.
             self._orders = {
                 k: v for k, v in self._orders.items() if k >= epoch - 1

@@ -60,10 +60,29 @@ class Listing:
                 'labels need one folder a class, but '
                 f'{printable(flat)} lies in none'
             )
-        classes, labels = np.unique(
-            [first for first, _ in firsts], return_inverse=True
-        )
-        return classes.tolist(), labels.astype(np.int32)
+        return sorted_classes([first for first, _ in firsts])
+
+    def class_of(self, index: int) -> str | None:
+        """The class of picture ``index``; None if it lies in no folder."""
+        first, slash, _ = self[index].partition(os.sep)
+        return first if slash else None
+
+    def path(self, root: str | Path, index: int) -> str:
+        """What to open for picture ``index``, in ``[0, len)``."""
+        return str(Path(root, self[index]))
+
+    def physical(self) -> np.ndarray:
+        """The pictures in the order that they may lie on the disk, ``(n,)``.
+
+        Of files that is not known: the order of their names.
+        """
+        return np.arange(len(self))
+
+
+def sorted_classes(found: list[str]) -> tuple[list[str], np.ndarray]:
+    """Names, each once and sorted, and which each is, ``(n,)`` int32."""
+    classes, labels = np.unique(found, return_inverse=True)
+    return classes.tolist(), labels.astype(np.int32)
 
 
 def scan(root: Path) -> Listing:

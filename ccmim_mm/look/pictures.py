@@ -30,7 +30,7 @@ class Shown(NamedTuple):
 
     names: list[str]
     classes: list[str]
-    paths: list[Path]
+    paths: list[str]
     total: int
     unread: int = 0
 
@@ -57,7 +57,7 @@ def choose(folder: str | Path, count: int) -> Shown:
     return Shown(
         names=[printable(name) for name in names],
         classes=[printable(Path(name).parent.name) for name in names],
-        paths=[Path(folder, name) for name in names],
+        paths=[listing.path(folder, int(row)) for row in rows],
         total=total,
     )
 

@@ -14,6 +14,7 @@ COMMANDS = {
     'features': ('extract_features', 'features of a folder of pictures'),
     'look': ('look', 'a page that shows what checkpoints have learned'),
     'curves': ('curves', 'the curves of several runs in one picture'),
+    'pack': ('pack', 'a folder of pictures as tar shards, which train alike'),
     'convert': ('convert_checkpoint', "from and to other projects' files"),
     'export': ('export', 'an encoder for transformers, timm, ONNX, torch'),
     'study': ('study', 'run and report method x data set x seed'),

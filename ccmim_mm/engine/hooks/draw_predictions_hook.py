@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...datasets import LoadChannels, LoadReadableImage
 from ...datasets.data_root import leaf
+from ...datasets.tar_backend import plain_path
 from ...files import beside, printable
 from ...visualization import stretch
 
@@ -80,7 +81,7 @@ class DrawPredictionsHook(Hook):
         return picture.flip(0).permute(1, 2, 0).numpy()
 
     def _out_file(self, img_path: str) -> str:
-        path = os.path.abspath(img_path)
+        path = os.path.abspath(plain_path(img_path))
         root = self.data_root
         if os.path.commonpath((path, root)) != root:
             root = os.sep

@@ -9,6 +9,7 @@ from mmengine.registry import DATASETS, HOOKS
 from mmpretrain.utils import get_ori_model
 
 from ...datasets.fixed_pictures import load_fixed_pictures
+from ...datasets.tar_backend import plain_path
 from ...evaluation import undisturbed
 from ...files import printable
 from ...look import Shown, view_of, write_page
@@ -76,7 +77,7 @@ class LookHook(Hook):
                 self._write(runner, epoch, self.batch)
 
     def _write(self, runner, epoch: int, batch: dict) -> None:
-        paths = [Path(s.img_path) for s in batch['data_samples']]
+        paths = [Path(plain_path(s.img_path)) for s in batch['data_samples']]
         root = Path(runner.cfg.get('data_root') or '.')
         names = [
             p.relative_to(root) if p.is_relative_to(root) else p for p in paths
@@ -84,7 +85,7 @@ class LookHook(Hook):
         others = Shown(
             names=[printable(str(name)) for name in names],
             classes=[printable(name.parent.name) for name in names],
-            paths=paths,
+            paths=[sample.img_path for sample in batch['data_samples']],
             total=self.total,
         )
         rows = torch.linspace(

@@ -1,0 +1,85 @@
+"""Pack a folder of pictures into tar shards, which train to the same bits.
+
+Shards are read in long runs where a million files are a million seeks. They
+are written in a shuffled order, so that pictures that lie together are not of
+one class.
+"""
+
+import argparse
+import re
+import signal
+import sys
+from pathlib import Path
+
+from .command_line import fail
+
+_UNITS = {
+    '': 1,
+    **{f'{unit}B': 1000**i for i, unit in enumerate('KMGT', 1)},
+    **{f'{unit}iB': 1024**i for i, unit in enumerate('KMGT', 1)},
+}
+
+
+def size(text: str) -> int:
+    """Bytes of ``1GB``, ``512MiB`` or ``1000000``.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    found = re.fullmatch(r'(\d+) ?([KMGT]?i?B?)', text)
+    if not found or found[2] not in _UNITS or not int(found[1]):
+        raise ValueError(text)
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        'data',
+        help='folder of pictures; train/ and val/ in it get shards each, and '
+        'class folders become labels',
+    )
+    parser.add_argument('out', help='folder to make')
+    parser.add_argument(
+        '--shard-size',
+        type=size,
+        default='1GB',
+        help='after so much the next shard begins (1GB); KB, MB, GB, GiB',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=0, help='of the order, >= 0 (0)'
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Pack, and say what came out."""
+    args = parse_args()
+    # Have what is half written removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    out = Path(args.out)
+    if left := sorted(out.absolute().parent.glob(f'.{out.name}.*.part')):
+        print(f'left by a pack that was cut off, remove it: {left[0]}')
+    try:
+        from ccmim_mm.datasets.packing import pack
+
+        packed = pack(args.data, out, args.shard_size, args.seed)
+    except (ValueError, OSError, ImportError) as error:
+        fail(error)
+    print(
+        f'{out}: {packed.pictures:,} pictures in {packed.shards:,} shards, '
+        f'{packed.size / 1e9:.2f} GB'
+    )
+    if packed.left_out:
+        print(
+            f'left out {len(packed.left_out):,} that cannot be read, which '
+            f'moves the others up: first {packed.left_out[0]}'
+        )
+
+
+if __name__ == '__main__':
+    main()
