@@ -59,7 +59,7 @@ def use(name: str) -> None:
 def _many(root: Path, scene: Path) -> None:
     """One scene again and again, for a step of 512 pictures."""
     for split, count in (('train', 512), ('val', 6)):
-        folder = root / split / 'ring'
+        folder = root / split / 'grass'
         folder.mkdir(parents=True)
         for number in range(count):
             os.link(scene, folder / f'{number}.jpg')

@@ -43,6 +43,6 @@ def test_the_python_page_runs(tmp_path, monkeypatch):
     blocks = re.findall(r'^```python\n(.*?)^```$', page, re.M | re.S)
     assert len(blocks) == 5
     code = '\n'.join(blocks).replace(
-        'scenes/val/ring/val_000002.jpg', str(first.relative_to(tmp_path))
+        'scenes/val/grass/val_000002.jpg', str(first.relative_to(tmp_path))
     )
     exec(compile(code, 'docs/python.md', 'exec'), {})

@@ -289,7 +289,7 @@ def test_a_detector_in_bf16_keeps_its_boxes_in_fp32(demo, tmp_path):
         (
             'detection/mask-rcnn_vit-tiny_demo',
             {'classes': 'cat,dog'},
-            "category 'circle' is not among the classes",
+            "category 'brick' is not among the classes",
         ),
         (
             'segmentation/upernet_vit-tiny_demo',
@@ -299,7 +299,7 @@ def test_a_detector_in_bf16_keeps_its_boxes_in_fp32(demo, tmp_path):
         (
             'classification/vit-tiny_finetune_demo',
             {'classes': 'cat,dog'},
-            'class folders are circle, .* but the classes of the config cat',
+            'class folders are brick, .* but the classes of the config cat',
         ),
         (
             'classification/vit-b_finetune_100e_in1k',
@@ -309,7 +309,7 @@ def test_a_detector_in_bf16_keeps_its_boxes_in_fp32(demo, tmp_path):
         (
             'detection/mask-rcnn_vit-b_12e_coco',
             {},
-            "category 'circle' is not among",
+            "category 'brick' is not among",
         ),
     ],
 )

@@ -16,22 +16,23 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .scenes import SHAPES, Scene, compose_scene
-from .textures import PHOTOS, SPLITS
+from .scenes import Scene, compose_scene
+from .textures import MATERIALS, PHOTOS, SPLITS
 
 _MANIFEST = 'demo_manifest.json'
 # To be raised whenever the same parameters give other files.
-_VERSION = 2
+_VERSION = 3
 _MINIMA = dict(num_train=6, num_val=6, size=32, seed=0, workers=1)
 
 _README = """\
 Generated toy data, made to check that the machinery runs end to end.
 It is NOT a benchmark: scores on it say nothing about scores on real data.
 
-Every picture shows one to three objects of one shape; the shape is the class.
-Objects and backgrounds are textured with cuts from the photographs below,
-scaled, turned, flipped and changed in contrast, brightness and tint. Training
-pictures use the left 60 % of each photograph, validation pictures the rest.
+Every picture shows one to three objects of one shape and one material; the
+material, which is the photograph that they are cut from, is the class.
+Objects and backgrounds are cuts from the photographs below, scaled, turned,
+flipped and changed in contrast, brightness and tint. Training pictures use the
+left 60 % of each photograph, validation pictures the rest.
 
 train/<class>/, val/<class>/   pictures in class folders (JPEG)
 annotations/                   COCO instances (run-length encoded masks)
@@ -126,9 +127,9 @@ def _make(out: Path, manifest: dict[str, Any], workers: int) -> None:
 
 def _write_all(root: Path, manifest: dict[str, Any], workers: int) -> None:
     for split in SPLITS:
-        for shape in SHAPES:
-            (root / split / shape).mkdir(parents=True)
-            (root / 'label_maps' / split / shape).mkdir(parents=True)
+        for name in MATERIALS:
+            (root / split / name).mkdir(parents=True)
+            (root / 'label_maps' / split / name).mkdir(parents=True)
     (root / 'annotations').mkdir()
     # OpenCV's threads do not survive a fork, and one process per core is
     # already running.
@@ -146,10 +147,10 @@ def _write_all(root: Path, manifest: dict[str, Any], workers: int) -> None:
             _write_json(path, _coco(records))
     photos = '\n'.join(f'{p.package}/{p.path}: {p.licence}' for p in PHOTOS)
     readme = _README.format(
-        last=len(SHAPES), classes=', '.join(SHAPES), photos=photos
+        last=len(MATERIALS), classes=', '.join(MATERIALS), photos=photos
     )
     (root / 'README.txt').write_text(readme, encoding='utf-8')
-    names = '\n'.join(['background', *SHAPES])
+    names = '\n'.join(['background', *MATERIALS])
     (root / 'classes.txt').write_text(f'{names}\n', encoding='utf-8')
     _write_json(root / _MANIFEST, manifest)
 
@@ -163,8 +164,8 @@ def _write_scene(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Write picture and label map; return COCO image and annotations."""
     scene = compose_scene(split, index, seed, size)
-    name = f'{scene.shape}/{split}_{index:06d}'
-    category = SHAPES.index(scene.shape) + 1
+    name = f'{scene.material}/{split}_{index:06d}'
+    category = [*MATERIALS].index(scene.material) + 1
     label_map = np.where(scene.masks.any(0), category, 0).astype(np.uint8)
     _write_picture(
         root / split / f'{name}.jpg',
@@ -228,8 +229,8 @@ def _coco(
             for number, annotation in enumerate(found, len(annotations) + 1)
         ]
     categories = [
-        dict(id=number, name=shape, supercategory='shape')
-        for number, shape in enumerate(SHAPES, 1)
+        dict(id=number, name=name, supercategory='material')
+        for number, name in enumerate(MATERIALS, 1)
     ]
     return dict(
         info=dict(description='ccmim_mm demo data, a generated toy'),

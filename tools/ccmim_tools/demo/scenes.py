@@ -1,8 +1,9 @@
 """Compose one demo scene: textured shapes over a textured background.
 
 A scene is a pure function of ``(split, index, seed, size)``. All objects of a
-scene have one shape, which is the class of the picture; nothing else about
-them (texture, colour, number, place, area) is meant to tell the class.
+scene are of one material, which is the class of the picture, cut from another
+part of its photograph in each split; nothing else about them (shape, colour,
+number, place, area) is meant to tell the class.
 """
 
 from dataclasses import dataclass
@@ -12,10 +13,8 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .textures import SPLITS, cut_texture, load_regions
+from .textures import MATERIALS, PHOTOS, SPLITS, cut_texture, load_regions
 
-# Alphabetical, so that the class index equals the index that datasets derive
-# from sorted class folders.
 SHAPES: tuple[str, ...] = (
     'circle',
     'cross',
@@ -40,13 +39,13 @@ class Scene:
     """One composed picture with its exact labels.
 
     Attributes:
-        shape: Name of the only shape in the picture, one of ``SHAPES``.
+        material: Name of that of all objects, one of ``MATERIALS``.
         image: Picture, (size, size, 3) uint8, RGB.
         masks: Visible pixels of each object, (n, size, size) bool with
             n from 1 to 3; the masks are disjoint.
     """
 
-    shape: str
+    material: str
     image: np.ndarray
     masks: np.ndarray
 
@@ -123,8 +122,8 @@ def compose_scene(split: str, index: int, seed: int, size: int) -> Scene:
 
     Args:
         split: ``'train'`` or ``'val'``.
-        index: Number of the scene, from 0; its shape is
-            ``SHAPES[index % 6]``.
+        index: Number of the scene, from 0; its material is number
+            ``index % 6``.
         seed: Seed of the whole data set, from 0.
         size: Side of the picture in pixels.
 
@@ -134,9 +133,11 @@ def compose_scene(split: str, index: int, seed: int, size: int) -> Scene:
     rng = np.random.default_rng(
         np.random.SeedSequence((seed, SPLITS.index(split), index))
     )
-    shape = SHAPES[index % len(SHAPES)]
+    material = [*MATERIALS][index % len(MATERIALS)]
     regions = list(load_regions(split))
-    background = regions.pop(rng.integers(len(regions)))
+    own = regions.pop([p.path for p in PHOTOS].index(MATERIALS[material]))
+    background = regions[rng.integers(len(regions))]
+    shape = SHAPES[rng.integers(len(SHAPES))]
     image = cut_texture(rng, background, size, _BACKGROUND_LIGHT)
     centres, radii = _layout(rng, size)
     owner = np.zeros((size, size), np.uint8)
@@ -146,12 +147,11 @@ def compose_scene(split: str, index: int, seed: int, size: int) -> Scene:
         alpha = shape_alpha(
             shape, centre, radius, rng.uniform(-np.pi, np.pi), size
         )
-        region = regions[rng.integers(len(regions))]
-        texture = cut_texture(rng, region, size, _OBJECT_LIGHT)
+        texture = cut_texture(rng, own, size, _OBJECT_LIGHT)
         image = image + alpha[..., None] * (texture - image)
         owner[alpha >= 0.5] = number
     masks = owner == np.arange(1, len(radii) + 1)[:, None, None]
-    return Scene(shape, np.round(image).astype(np.uint8), masks)
+    return Scene(material, np.round(image).astype(np.uint8), masks)
 
 
 def _layout(rng: Generator, size: int) -> tuple[np.ndarray, np.ndarray]:

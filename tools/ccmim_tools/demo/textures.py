@@ -17,9 +17,12 @@ SPLITS: tuple[str, ...] = ('train', 'val')
 
 _TRAIN_SHARE = 0.6
 
-# Side of a cut, as a share of the picture's. Enlarged cuts are smooth, which
-# leaves the outlines of the shapes as the sharpest edges of a scene.
-_CUT_RANGE = (0.15, 0.5)
+# Side of a cut, as a share of the picture's: near 1, so that its grain, which
+# is what tells materials apart, is seen as it is.
+_CUT_RANGE = (0.7, 1.4)
+
+# Standard deviation of a cut's values, in [0, 255].
+_CONTRAST = (15.0, 35.0)
 
 
 class Photo(NamedTuple):
@@ -37,7 +40,7 @@ class Photo(NamedTuple):
 
 
 # Photographs of large round or square things (coins, retina, clock,
-# checkerboard) are left out on purpose: they would put unlabelled shapes into
+# checkerboard) are left out on purpose: they would put further shapes into
 # the scenes.
 PHOTOS: tuple[Photo, ...] = (
     Photo(
@@ -71,6 +74,18 @@ PHOTOS: tuple[Photo, ...] = (
         'CC BY 2.0',
     ),
 )
+
+
+#: Classes of the demo and the photograph that each is cut from; alphabetical,
+#: so that a class's number is what data sets derive from sorted folders.
+MATERIALS: dict[str, str] = {
+    'brick': 'data/brick.png',
+    'fur': 'data/chelsea.png',
+    'grass': 'data/grass.png',
+    'gravel': 'data/gravel.png',
+    'stars': 'data/hubble_deep_field.jpg',
+    'tissue': 'data/ihc.png',
+}
 
 
 def photo_columns(width: int, split: str) -> slice:
@@ -158,9 +173,11 @@ def cut_texture(
         interpolation=cv2.INTER_CUBIC,
     ).astype(np.float32)
     mean = texture.mean(axis=(0, 1))
-    contrast = rng.uniform(0.5, 0.9)
+    texture -= mean
+    # Alike for all photographs, so that it tells none from another.
+    contrast = rng.uniform(*_CONTRAST) / max(texture.std(), 1.0)
     tint = rng.uniform(0.85, 1.15, 3).astype(np.float32)
     # Half way to grey, so that dark photographs keep no colour cast.
     colour = (mean + mean.mean()) / (2 * max(mean.mean(), 1.0))
-    texture = (texture - mean) * contrast + colour * tint * rng.uniform(*light)
+    texture = texture * contrast + colour * tint * rng.uniform(*light)
     return np.clip(texture, 0, 255).astype(np.float32)
