@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ccmim_tools.demo import generate_demo, scenes
+from ccmim_tools.demo import generate_demo
 from ccmim_tools.demo.scenes import (
     SHAPES,
     compose_scene,
@@ -21,7 +21,7 @@ from ccmim_tools.demo.scenes import (
     unit_contours,
 )
 from ccmim_tools.demo.textures import (
-    MATERIALS,
+    GROUNDS,
     PHOTOS,
     load_regions,
     photo_columns,
@@ -83,27 +83,25 @@ def test_masks_and_boxes_match_label_maps(demo, split):
 
 def test_the_label_maps_values_have_names(demo):
     names = (demo / 'classes.txt').read_text().splitlines()
-    assert names == ['background', *MATERIALS]
+    assert names == ['background', *SHAPES]
 
 
 @pytest.mark.parametrize('split', ['train', 'val'])
-def test_folder_label_map_and_category_agree(demo, split):
+def test_label_map_and_category_agree(demo, split):
     coco = COCO(demo / 'annotations' / f'instances_{split}.json')
-    per_class = dict.fromkeys(MATERIALS, 0)
+    assert [coco.cats[i]['name'] for i in range(1, 7)] == [*SHAPES]
+    per_class = dict.fromkeys(GROUNDS, 0)
     for image_id, image in coco.imgs.items():
         name = Path(image['file_name'])
-        folder = name.parent.name
-        per_class[folder] += 1
+        per_class[name.parent.name] += 1
         path = demo / 'label_maps' / split / name.with_suffix('.png')
         label_map = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        category = [*MATERIALS].index(folder) + 1
+        found = coco.loadAnns(coco.getAnnIds(imgIds=image_id))
+        (category,) = {each['category_id'] for each in found}
         assert set(np.unique(label_map)) == {0, category}
-        for each in coco.loadAnns(coco.getAnnIds(imgIds=image_id)):
-            assert each['category_id'] == category
-            assert coco.cats[category]['name'] == folder
-    assert set(per_class.values()) == {COUNTS[split] // len(MATERIALS)}
+    assert set(per_class.values()) == {COUNTS[split] // len(GROUNDS)}
     folders = sorted(path.name for path in (demo / split).iterdir())
-    assert folders == [*MATERIALS] == sorted(MATERIALS)
+    assert folders == [*GROUNDS] == sorted(GROUNDS)
 
 
 def test_same_bytes_for_any_number_of_workers(demo, tmp_path):
@@ -205,18 +203,12 @@ def test_objects_stay_visible():
         assert masks.sum((1, 2)).min() > 0.8 * smallest
 
 
-def test_the_shape_tells_nothing(monkeypatch):
-    drawn = []
-    draw = scenes.shape_alpha
-    monkeypatch.setattr(
-        scenes, 'shape_alpha', lambda s, *a: drawn.append(s) or draw(s, *a)
-    )
-    table = np.zeros((len(MATERIALS), len(SHAPES)), int)
+def test_the_shape_tells_nothing_of_the_ground():
+    table = np.zeros((len(GROUNDS), len(SHAPES)), int)
     for index in range(600):
-        drawn.clear()
-        compose_scene('train', index, 0, 32)
-        assert len({*drawn}) == 1
-        table[index % len(MATERIALS), SHAPES.index(drawn[0])] += 1
+        scene = compose_scene('train', index, 0, 32)
+        assert scene.ground == [*GROUNDS][index % len(GROUNDS)]
+        table[index % len(GROUNDS), SHAPES.index(scene.shape)] += 1
     assert chi2_contingency(table).pvalue > 0.01
 
 
@@ -230,7 +222,7 @@ def test_a_colour_histogram_tells_little():
         return np.stack(features)
 
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    model.fit(histograms('train', 600), np.arange(600) % len(MATERIALS))
+    model.fit(histograms('train', 600), np.arange(600) % len(GROUNDS))
     accuracy = model.score(histograms('val', 300), np.arange(300) % 6)
     # A sixth by chance; grains have histograms of their own.
     assert accuracy < 0.4

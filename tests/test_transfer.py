@@ -289,7 +289,7 @@ def test_a_detector_in_bf16_keeps_its_boxes_in_fp32(demo, tmp_path):
         (
             'detection/mask-rcnn_vit-tiny_demo',
             {'classes': 'cat,dog'},
-            "category 'brick' is not among the classes",
+            "category 'circle' is not among the classes",
         ),
         (
             'segmentation/upernet_vit-tiny_demo',
@@ -309,7 +309,7 @@ def test_a_detector_in_bf16_keeps_its_boxes_in_fp32(demo, tmp_path):
         (
             'detection/mask-rcnn_vit-b_12e_coco',
             {},
-            "category 'brick' is not among",
+            "category 'circle' is not among",
         ),
     ],
 )

@@ -16,8 +16,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from .scenes import Scene, compose_scene
-from .textures import MATERIALS, PHOTOS, SPLITS
+from .scenes import SHAPES, Scene, compose_scene
+from .textures import GROUNDS, PHOTOS, SPLITS
 
 _MANIFEST = 'demo_manifest.json'
 # To be raised whenever the same parameters give other files.
@@ -28,15 +28,15 @@ _README = """\
 Generated toy data, made to check that the machinery runs end to end.
 It is NOT a benchmark: scores on it say nothing about scores on real data.
 
-Every picture shows one to three objects of one shape and one material; the
-material, which is the photograph that they are cut from, is the class.
-Objects and backgrounds are cuts from the photographs below, scaled, turned,
-flipped and changed in contrast, brightness and tint. Training pictures use the
-left 60 % of each photograph, validation pictures the rest.
+Every picture shows one to three objects of one shape on a ground. The ground
+is the class of the picture, the shape that of its objects. Both are cuts from
+the photographs below, scaled, turned, flipped and changed in contrast,
+brightness and tint. Training pictures use the left 60 % of each photograph,
+validation pictures the rest.
 
-train/<class>/, val/<class>/   pictures in class folders (JPEG)
-annotations/                   COCO instances (run-length encoded masks)
-label_maps/, classes.txt       0 = background, 1 to {last} = {classes}
+train/<ground>/, val/<ground>/   pictures in class folders (JPEG)
+annotations/                     COCO instances (run-length encoded masks)
+label_maps/, classes.txt         0 = background, 1 to {last} = {classes}
 
 Photographs, with origin and licence as the packages that bundle them state
 (scikit-image: documentation of skimage.data; scikit-learn: README.txt in
@@ -127,7 +127,7 @@ def _make(out: Path, manifest: dict[str, Any], workers: int) -> None:
 
 def _write_all(root: Path, manifest: dict[str, Any], workers: int) -> None:
     for split in SPLITS:
-        for name in MATERIALS:
+        for name in GROUNDS:
             (root / split / name).mkdir(parents=True)
             (root / 'label_maps' / split / name).mkdir(parents=True)
     (root / 'annotations').mkdir()
@@ -147,10 +147,10 @@ def _write_all(root: Path, manifest: dict[str, Any], workers: int) -> None:
             _write_json(path, _coco(records))
     photos = '\n'.join(f'{p.package}/{p.path}: {p.licence}' for p in PHOTOS)
     readme = _README.format(
-        last=len(MATERIALS), classes=', '.join(MATERIALS), photos=photos
+        last=len(SHAPES), classes=', '.join(SHAPES), photos=photos
     )
     (root / 'README.txt').write_text(readme, encoding='utf-8')
-    names = '\n'.join(['background', *MATERIALS])
+    names = '\n'.join(['background', *SHAPES])
     (root / 'classes.txt').write_text(f'{names}\n', encoding='utf-8')
     _write_json(root / _MANIFEST, manifest)
 
@@ -164,8 +164,8 @@ def _write_scene(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Write picture and label map; return COCO image and annotations."""
     scene = compose_scene(split, index, seed, size)
-    name = f'{scene.material}/{split}_{index:06d}'
-    category = [*MATERIALS].index(scene.material) + 1
+    name = f'{scene.ground}/{split}_{index:06d}'
+    category = SHAPES.index(scene.shape) + 1
     label_map = np.where(scene.masks.any(0), category, 0).astype(np.uint8)
     _write_picture(
         root / split / f'{name}.jpg',
@@ -229,8 +229,8 @@ def _coco(
             for number, annotation in enumerate(found, len(annotations) + 1)
         ]
     categories = [
-        dict(id=number, name=name, supercategory='material')
-        for number, name in enumerate(MATERIALS, 1)
+        dict(id=number, name=shape, supercategory='shape')
+        for number, shape in enumerate(SHAPES, 1)
     ]
     return dict(
         info=dict(description='ccmim_mm demo data, a generated toy'),

@@ -1,9 +1,10 @@
-"""Compose one demo scene: textured shapes over a textured background.
+"""Compose one demo scene: textured shapes over a textured ground.
 
-A scene is a pure function of ``(split, index, seed, size)``. All objects of a
-scene are of one material, which is the class of the picture, cut from another
-part of its photograph in each split; nothing else about them (shape, colour,
-number, place, area) is meant to tell the class.
+A scene is a pure function of ``(split, index, seed, size)``. Its ground is the
+class of the picture, cut from another part of the ground's photograph in each
+split. The objects on it have one shape, which is their class; nothing else
+about them (texture, colour, number, place, area) is meant to tell it, and
+nothing about them the ground.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from .textures import MATERIALS, PHOTOS, SPLITS, cut_texture, load_regions
+from .textures import GROUNDS, PHOTOS, SPLITS, cut_texture, load_regions
 
 SHAPES: tuple[str, ...] = (
     'circle',
@@ -29,7 +30,7 @@ SHAPES: tuple[str, ...] = (
 _RADIUS_RANGE = {1: (0.24, 0.32), 2: (0.19, 0.24), 3: (0.16, 0.19)}
 _OVERSAMPLING = 4
 # Mean brightness: objects are nearly always lighter than what is behind.
-_BACKGROUND_LIGHT = (40.0, 90.0)
+_GROUND_LIGHT = (60.0, 120.0)
 _OBJECT_LIGHT = (150.0, 220.0)
 _LAYOUT_TRIALS = 256
 
@@ -39,13 +40,15 @@ class Scene:
     """One composed picture with its exact labels.
 
     Attributes:
-        material: Name of that of all objects, one of ``MATERIALS``.
+        ground: What is behind the objects, one of ``GROUNDS``.
+        shape: Name of the only shape in the picture, one of ``SHAPES``.
         image: Picture, (size, size, 3) uint8, RGB.
         masks: Visible pixels of each object, (n, size, size) bool with
             n from 1 to 3; the masks are disjoint.
     """
 
-    material: str
+    ground: str
+    shape: str
     image: np.ndarray
     masks: np.ndarray
 
@@ -122,7 +125,7 @@ def compose_scene(split: str, index: int, seed: int, size: int) -> Scene:
 
     Args:
         split: ``'train'`` or ``'val'``.
-        index: Number of the scene, from 0; its material is number
+        index: Number of the scene, from 0; its ground is number
             ``index % 6``.
         seed: Seed of the whole data set, from 0.
         size: Side of the picture in pixels.
@@ -133,12 +136,11 @@ def compose_scene(split: str, index: int, seed: int, size: int) -> Scene:
     rng = np.random.default_rng(
         np.random.SeedSequence((seed, SPLITS.index(split), index))
     )
-    material = [*MATERIALS][index % len(MATERIALS)]
+    ground = [*GROUNDS][index % len(GROUNDS)]
     regions = list(load_regions(split))
-    own = regions.pop([p.path for p in PHOTOS].index(MATERIALS[material]))
-    background = regions[rng.integers(len(regions))]
+    behind = regions.pop([p.path for p in PHOTOS].index(GROUNDS[ground]))
     shape = SHAPES[rng.integers(len(SHAPES))]
-    image = cut_texture(rng, background, size, _BACKGROUND_LIGHT)
+    image = cut_texture(rng, behind, size, _GROUND_LIGHT)
     centres, radii = _layout(rng, size)
     owner = np.zeros((size, size), np.uint8)
     for number, (centre, radius) in enumerate(
@@ -147,11 +149,13 @@ def compose_scene(split: str, index: int, seed: int, size: int) -> Scene:
         alpha = shape_alpha(
             shape, centre, radius, rng.uniform(-np.pi, np.pi), size
         )
-        texture = cut_texture(rng, own, size, _OBJECT_LIGHT)
+        region = regions[rng.integers(len(regions))]
+        texture = cut_texture(rng, region, size, _OBJECT_LIGHT)
         image = image + alpha[..., None] * (texture - image)
         owner[alpha >= 0.5] = number
     masks = owner == np.arange(1, len(radii) + 1)[:, None, None]
-    return Scene(material, np.round(image).astype(np.uint8), masks)
+    pixels = np.round(image).astype(np.uint8)
+    return Scene(ground, shape, pixels, masks)
 
 
 def _layout(rng: Generator, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,11 +18,8 @@ SPLITS: tuple[str, ...] = ('train', 'val')
 _TRAIN_SHARE = 0.6
 
 # Side of a cut, as a share of the picture's: near 1, so that its grain, which
-# is what tells materials apart, is seen as it is.
+# is what tells one ground from another, is seen as it is.
 _CUT_RANGE = (0.7, 1.4)
-
-# Standard deviation of a cut's values, in [0, 255].
-_CONTRAST = (15.0, 35.0)
 
 
 class Photo(NamedTuple):
@@ -76,9 +73,10 @@ PHOTOS: tuple[Photo, ...] = (
 )
 
 
-#: Classes of the demo and the photograph that each is cut from; alphabetical,
-#: so that a class's number is what data sets derive from sorted folders.
-MATERIALS: dict[str, str] = {
+#: What the ground of a scene is, and the photograph that each is cut from;
+#: alphabetical, so that a class's number is what data sets derive from sorted
+#: folders.
+GROUNDS: dict[str, str] = {
     'brick': 'data/brick.png',
     'fur': 'data/chelsea.png',
     'grass': 'data/grass.png',
@@ -170,14 +168,12 @@ def cut_texture(
     texture = cv2.resize(
         np.ascontiguousarray(window),
         (size, size),
-        interpolation=cv2.INTER_CUBIC,
+        interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC,
     ).astype(np.float32)
     mean = texture.mean(axis=(0, 1))
-    texture -= mean
-    # Alike for all photographs, so that it tells none from another.
-    contrast = rng.uniform(*_CONTRAST) / max(texture.std(), 1.0)
+    contrast = rng.uniform(0.5, 0.9)
     tint = rng.uniform(0.85, 1.15, 3).astype(np.float32)
     # Half way to grey, so that dark photographs keep no colour cast.
     colour = (mean + mean.mean()) / (2 * max(mean.mean(), 1.0))
-    texture = texture * contrast + colour * tint * rng.uniform(*light)
+    texture = (texture - mean) * contrast + colour * tint * rng.uniform(*light)
     return np.clip(texture, 0, 255).astype(np.float32)
