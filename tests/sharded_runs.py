@@ -101,7 +101,7 @@ def cfg_of(
 ):
     """The config of a run; ``whole`` has evaluation and pictures too."""
     options = {**TINY, **dict(options)}
-    if path == 'simclr':
+    if '/' not in path:
         del options['model.backbone.drop_path_rate']
         cfg = run_cfg(path, data, work_dir, options, **more)
     else:

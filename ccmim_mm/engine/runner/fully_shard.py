@@ -22,8 +22,9 @@ class FullyShard:
     """Each process keeps its part of every tensor (torch's FSDP2).
 
     Every transformer layer, of encoder and decoder, is gathered by itself,
-    for as long as it computes; what is in no layer is one group more. The
-    model stays the module that it is, with its parameters' names.
+    for as long as it computes; what is in no layer is one group more, but
+    for that of a moving average, which stays whole. The model stays the
+    module that it is, with its parameters' names.
 
     Args:
         reshard_after_forward: Let go of a layer's gathered parameters until
@@ -71,8 +72,7 @@ class FullyShard:
                 output_dtype=torch.float32,
             )
 
-    @staticmethod
-    def check(model: nn.Module, cfg: Config) -> None:
+    def check(self, model: nn.Module, cfg: Config) -> None:
         """Refuse a model or a config that it is not for.
 
         Raises:
@@ -85,14 +85,20 @@ class FullyShard:
                 "find_unused_parameters is DDP's, and FullyShard does without:"
                 ' leave it out'
             )
-        if any(isinstance(m, BaseAveragedModel) for m in model.modules()):
-            raise ValueError(
-                f'{name} moves a second encoder within its forward pass, '
-                f'where a part of it alone is at hand: {remedy}'
-            )
-        if not _layers(model):
+        if not _of(TransformerEncoderLayer, model):
             raise ValueError(
                 f'{name} has no transformer layers to shard: {remedy}'
+            )
+        averages = _of(BaseAveragedModel, model)
+        if averages and not self.reshard_after_forward:
+            raise ValueError(
+                f'{name} averages its encoder in the middle of a step, when '
+                'no layer may be gathered: set model_wrapper_cfg.'
+                'reshard_after_forward=True'
+            )
+        if any(average.update_buffers for average in averages):
+            raise ValueError(
+                f'{name} averages buffers, which are not sharded: {remedy}'
             )
 
     def shard(self, model: nn.Module, optimizer: Optimizer) -> int:
@@ -108,7 +114,12 @@ class FullyShard:
         whole: dict[str, Any] = dict(model.named_parameters())
         device = next(iter(whole.values())).device
         mesh = init_device_mesh(device.type, (get_world_size(),))
-        layers = _layers(model)
+        layers = _of(TransformerEncoderLayer, model)
+        averages = _of(BaseAveragedModel, model)
+        sharded = {p for layer in layers for p in layer.parameters()}
+        # Averages move within a step, when what is in no layer is gathered:
+        # of what is gathered then the changes would be lost.
+        kept = {p for a in averages for p in a.parameters()} - sharded
         for layer in layers:
             fully_shard(
                 layer,
@@ -116,7 +127,9 @@ class FullyShard:
                 reshard_after_forward=self.reshard_after_forward,
                 mp_policy=self.policy,
             )
-        fully_shard(model, mesh=mesh)
+        fully_shard(model, mesh=mesh, ignored_params=kept)
+        for average in averages:
+            average.avg_parameters = dict(average.module.named_parameters())
         parts = dict(model.named_parameters())
         replaced: dict[Any, Any] = {
             p: parts[name] for name, p in whole.items()
@@ -131,8 +144,8 @@ class FullyShard:
         return len(layers)
 
 
-def _layers(model: nn.Module) -> list[nn.Module]:
-    kind = TransformerEncoderLayer
+def _of(kind: type, model: nn.Module) -> list[Any]:
+    """All modules of a kind."""
     return [module for module in model.modules() if isinstance(module, kind)]
 
 

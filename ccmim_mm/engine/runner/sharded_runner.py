@@ -53,12 +53,12 @@ class ShardedRunner(PortableRunner):
         kind = (model_wrapper_cfg or {}).get('type')
         if kind != 'FullyShard':
             return super().wrap_model(model_wrapper_cfg, model)
-        self.sharding = MODEL_WRAPPERS.build(model_wrapper_cfg)
-        FullyShard.check(model, self.cfg)
+        sharding = MODEL_WRAPPERS.build(model_wrapper_cfg)
+        sharding.check(model, self.cfg)
         if not self.distributed:
             self.logger.info('One process: FullyShard has nothing to shard')
-            self.sharding = None
             return super().wrap_model(None, model)
+        self.sharding = sharding
         if not torch.cuda.is_available():
             # As the parent does.
             return revert_sync_batchnorm(model)
