@@ -87,6 +87,8 @@ def assert_same(folder, mine, other, epoch):
     )
     for part in ('state_dict', 'optimizer'):
         assert same(one[part], two[part]), part
+    versions = [state['state_dict']._metadata for state in (one, two)]
+    assert versions[0] == versions[1]
 
 
 @pytest.mark.parametrize('name', METHODS)

@@ -100,6 +100,8 @@ def assert_same(folder, mine, other, epoch=2):
     assert len(one['optimizer']['state']) > 20
     for part in ('state_dict', 'optimizer', 'param_schedulers'):
         assert same(one[part], two[part]), part
+    versions = [state['state_dict']._metadata for state in (one, two)]
+    assert versions[0] == versions[1]
 
 
 @pytest.mark.parametrize(

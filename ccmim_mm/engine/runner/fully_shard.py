@@ -1,5 +1,6 @@
 """What ``model_wrapper_cfg=dict(type='FullyShard')`` does to a model."""
 
+import copy
 from typing import Any, Literal
 
 import torch
@@ -170,7 +171,8 @@ def gathered(value: Any, keep: bool) -> Any:
         keep: Whether this process wants them; else they are empty.
     """
     if isinstance(value, dict):
-        found = value.copy()
+        # A state dict brings its modules' versions along.
+        found = copy.copy(value)
         for key, part in value.items():
             found[key] = gathered(part, keep)
         return found

@@ -134,7 +134,8 @@ class ShardedRunner(PortableRunner):
         buffers = dict(sharded.named_buffers())
         for name, buffer in whole.named_buffers():
             buffer.data = buffers[name].clone()
-        self.model = whole.train(sharded.training)
+        whole.train(sharded.training)
+        self.model = whole
         try:
             yield
         finally:
