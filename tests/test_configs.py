@@ -4,6 +4,7 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
+from mmengine.registry import MODEL_WRAPPERS
 from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import DATASETS, MODELS, OPTIM_WRAPPERS, TRANSFORMS
 from schedules import check_another_length
@@ -26,8 +27,8 @@ TEACHER_PATHS = [
     for path in sorted(CONFIGS.glob('*.py'))
     if path.stem.startswith(('imae_', 'maskdistill_', 'mimco_'))
 ]
-WIDTHS = dict(s=384, b=768, l=1024, h=1280, tiny=128)
-DEPTHS = dict(s=12, b=12, l=24, h=32, tiny=4)
+WIDTHS = dict(s=384, b=768, l=1024, h=1280, g=1408, tiny=128)
+DEPTHS = dict(s=12, b=12, l=24, h=32, g=40, tiny=4)
 
 
 def load(name):
@@ -46,7 +47,7 @@ def test_the_model_builds_and_is_what_the_name_says(cfg):
         model = MODELS.build(config.model)
     pattern = (
         r'(?:.*/)?(ccmim|mae)(_fast|_small-data|_blocks|_masks)?'
-        r'_vit-(tiny|[sblh])'
+        r'_vit-(tiny|[sblhg])'
     )
     method, variant, size = re.match(pattern, name).groups()
     assert model.backbone.embed_dims == WIDTHS[size]
@@ -171,3 +172,19 @@ def test_a_plain_vit_takes_the_encoders_config():
     with torch.device('meta'):
         plain = VisionTransformer(arch=config.model.backbone.arch)
     assert sum(p.numel() for p in plain.parameters()) == 21_665_664
+
+
+def test_vit_g_is_a_billion_parameters_in_layers_to_shard():
+    config = load('ccmim_vit-g')
+    with torch.device('meta'):
+        model = MODELS.build(config.model)
+    width, hidden, patches = 1408, 6144, 256
+    attention = 4 * width**2 + 4 * width
+    ffn = 2 * width * hidden + hidden + width
+    layer = attention + ffn + 2 * 2 * width
+    # Patches with their bias, CLS token, positions, the norm at the end.
+    rest = (3 * 14**2 + 1 + 1 + patches + 1 + 2) * width
+    count = sum(p.numel() for p in model.backbone.parameters())
+    assert count == 40 * layer + rest == 1_011_202_432
+    sharding = MODEL_WRAPPERS.build(config.model_wrapper_cfg)
+    sharding.check(model, config)

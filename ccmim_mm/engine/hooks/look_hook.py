@@ -15,6 +15,7 @@ from ...files import printable
 from ...look import Shown, view_of, write_page
 from ...look.pictures import only
 from ...visualization import as_rgb
+from ..runner.sharded_runner import whole_model
 from .looking import optional
 
 
@@ -69,9 +70,13 @@ class LookHook(Hook):
         if not self.interval or runner.epoch % self.interval:
             self.write(runner, runner.epoch)
 
-    @master_only
     def write(self, runner, epoch: int) -> None:
-        """Write one page."""
+        """Write one page; all processes are to."""
+        with whole_model(runner):
+            self._write_alone(runner, epoch)
+
+    @master_only
+    def _write_alone(self, runner, epoch: int) -> None:
         if self.batch is not None:
             with optional(runner, 'page'):
                 self._write(runner, epoch, self.batch)

@@ -18,6 +18,7 @@ from ...evaluation import (
 from ...models import MaskedMethod, features_of, top_masked_share
 from ..console import FILE_ONLY
 from ..points import remember
+from ..runner.sharded_runner import whole_model
 from .looking import optional
 
 
@@ -85,9 +86,13 @@ class MaskAnalysisHook(Hook):
             grid = model.backbone.patch_resolution
             self.cover = object_cover(torch.stack(maps), grid)
 
-    @master_only
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
-        """Measure, log and remember."""
+        """Measure, log and remember; all processes are to."""
+        with whole_model(runner):
+            self._measure_alone(runner)
+
+    @master_only
+    def _measure_alone(self, runner) -> None:
         if self.batch is not None:
             with optional(runner, 'mask analysis'):
                 self._measure(runner, self.batch)

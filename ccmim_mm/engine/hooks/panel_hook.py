@@ -13,6 +13,7 @@ from ...datasets.fixed_pictures import load_fixed_pictures
 from ...evaluation import undisturbed
 from ...models import PretrainMethod
 from ...visualization import as_rgb, draw_panel
+from ..runner.sharded_runner import whole_model
 from .looking import optional
 
 
@@ -64,9 +65,13 @@ class PanelHook(Hook):
         if epoch % self.interval == 0 or epoch == runner.max_epochs:
             self.draw(runner, epoch)
 
-    @master_only
     def draw(self, runner, epoch: int) -> None:
-        """Draw one panel, if the method has one."""
+        """Draw one panel, if the method has one; all processes are to."""
+        with whole_model(runner):
+            self._draw_alone(runner, epoch)
+
+    @master_only
+    def _draw_alone(self, runner, epoch: int) -> None:
         if self.batch is not None:
             with optional(runner, 'panel'):
                 self._draw(runner, epoch)

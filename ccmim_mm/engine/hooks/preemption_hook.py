@@ -176,13 +176,14 @@ class PreemptionHook(Hook):
         self._leave_group()
         raise SystemExit(EXIT_CODE)
 
-    @staticmethod
-    def _save(runner, done: int) -> str:
+    def _save(self, runner, done: int) -> str:
         """Save unless that is of no use; what was done."""
         loop, hub = runner.train_loop, runner.message_hub
         if not done:
             return 'nothing was trained yet'
-        if hub.runtime_info.get(SAVED_AT) == done:
+        # All save or none does: a sharded model takes all of them.
+        saved = hub.runtime_info.get(SAVED_AT) == done
+        if self._reduce(int(saved), torch_dist.ReduceOp.MIN):
             return f'{hub.get_info("last_ckpt")} is there'
         if isinstance(loop, EpochBasedTrainLoop) and not isinstance(
             loop, ResumableEpochTrainLoop

@@ -6,11 +6,14 @@ from typing import Literal
 
 import torch
 from mmengine.device import get_device
+from mmengine.dist import all_reduce
 from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from ..console import FILE_ONLY
@@ -22,7 +25,8 @@ class FiniteOptimWrapper(OptimWrapper):
 
     A gradient with a NaN or an infinity in it changes nothing. Fused
     optimizers decide that on the device; nobody waits for it. Ranks decide
-    alike, since their gradients are the same.
+    alike, since their gradients are the same; those that have parts of them
+    ask each other.
 
     mmengine's ``AmpOptimWrapper`` refuses machines without a GPU and always
     builds a loss scaler; bf16 has the range of fp32 and needs none. It has
@@ -73,6 +77,9 @@ class FiniteOptimWrapper(OptimWrapper):
             if self.bf16 and not self.modules:
                 stack.enter_context(_autocast())
             inner = model.module if is_model_wrapper(model) else model
+            if isinstance(inner, FSDPModule):
+                # What no_sync is to DDP.
+                inner.set_requires_gradient_sync(self.should_sync())
             for name in self.modules if self.bf16 else ():
                 stack.enter_context(_autocast_within(getattr(inner, name)))
             yield
@@ -96,9 +103,13 @@ class FiniteOptimWrapper(OptimWrapper):
             for parameter in group['params']
             if parameter.grad is not None
         ]
+        parts = [g.to_local() if isinstance(g, DTensor) else g for g in grads]
         # One number that is finite only if all are.
-        norms = torch._foreach_norm(grads)
-        return (~torch.isfinite(torch.stack(norms).sum())).float()
+        norms = torch._foreach_norm(parts)
+        broken = (~torch.isfinite(torch.stack(norms).sum())).float()
+        if any(isinstance(grad, DTensor) for grad in grads):
+            all_reduce(broken, 'max')
+        return broken
 
 
 def _autocast() -> torch.autocast:

@@ -30,7 +30,6 @@ from ...checkpoints import (
 )
 from ...files import write_atomic
 from ...models import PretrainMethod
-from .portable_runner import PortableRunner
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 from .schedule_replay import replay_schedule
 from .settings import (
@@ -41,6 +40,7 @@ from .settings import (
     moves_schedule,
     settings_of,
 )
+from .sharded_runner import ShardedRunner
 from .work_dir import config_in, is_in
 
 #: What a run notes of the files in its work dir.
@@ -50,7 +50,7 @@ _OF_FILES = (
 )
 
 
-class CheckpointRunner(PortableRunner):
+class CheckpointRunner(ShardedRunner):
     """A runner that believes no checkpoint more than it has to.
 
     Files are checked for being whole, no code in them is run, the config in

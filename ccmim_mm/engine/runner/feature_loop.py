@@ -14,6 +14,7 @@ from ...evaluation import Rows, alpha_req, finite_rows, rankme, undisturbed
 from ...models import features_of
 from ..points import remember
 from .loader_workers import batches_of
+from .sharded_runner import whole_model
 
 #: The label of a picture without one, and of one that could not be read.
 NO_LABEL, UNREADABLE = -1, -2
@@ -34,7 +35,7 @@ class FeatureLoop(BaseLoop):
         call_hook = self.runner.call_hook
         call_hook(f'before_{self.stage}')
         call_hook(f'before_{self.stage}_epoch')
-        with undisturbed(self.runner.model):
+        with whole_model(self.runner), undisturbed(self.runner.model):
             metrics = [self.measure()]
             broadcast_object_list(metrics)
         if metrics[0]:
