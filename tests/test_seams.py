@@ -87,7 +87,9 @@ def test_a_stock_method_trains_is_judged_and_resumes(picture_folder, tmp_path):
     points = straight.message_hub.runtime_info['frozen_features']
     assert [point['iter'] for point in points] == [0, 3, 6]
     # A ResNet gives one map, so one feature.
-    assert points[0].keys() == {'iter', 'knn_mean', 'linear_mean'}
+    assert points[0].keys() == {
+        *('iter', 'knn_mean', 'linear_mean', 'rankme_mean', 'alpha_mean')
+    }
     analysis = straight.message_hub.runtime_info['mask_analysis']
     assert analysis[0].keys() == {'iter', 'std_mean', 'rank_mean'}
     assert (tmp_path / 'straight/curves.png').exists()
