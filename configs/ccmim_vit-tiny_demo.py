@@ -29,7 +29,7 @@ model = dict(
     ),
     head=dict(patch_size=8),
     # Among 16 scenes colour alone solves the alignment, and at the release's
-    # weight of 0.1 the features forget the shapes for it.
+    # weight of 0.1 the features forgot shapes for it.
     align_head=dict(
         loss_weight=0.01,
         projector=dict(in_channels=128, hid_channels=128, out_channels=64),
