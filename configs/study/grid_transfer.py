@@ -59,17 +59,17 @@ transfers = dict(
         figures=top1,
     ),
     pets_label_maps=dict(
-        config='configs/study/upernet_vit-tiny_pets.py',
+        config='configs/study/segmentation/upernet_vit-tiny_pets.py',
         data='pets_dense',
         figures={'mIoU': ('mIoU', 1.0)},
     ),
     pets_masks=dict(
-        config='configs/study/mask-rcnn_vit-tiny_pets.py',
+        config='configs/study/detection/mask-rcnn_vit-tiny_pets.py',
         data='pets_dense',
         figures={**boxes, **masks},
     ),
     cells=dict(
-        config='configs/study/faster-rcnn_vit-tiny_cells.py',
+        config='configs/study/detection/faster-rcnn_vit-tiny_cells.py',
         data='cells',
         figures=boxes,
     ),

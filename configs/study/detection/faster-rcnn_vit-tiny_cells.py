@@ -1,5 +1,5 @@
 # Boxes of blood cells, at 160 pixels: 6 epochs of 26 steps.
-_base_ = '../detection/faster-rcnn_vit-tiny_demo.py'
+_base_ = '../../detection/faster-rcnn_vit-tiny_demo.py'
 
 data_root = 'data/study/cells'
 image_size = (160, 160)

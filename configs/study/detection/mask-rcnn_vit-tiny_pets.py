@@ -1,5 +1,5 @@
 # Boxes and masks of three breeds of pet, at 96 pixels: 3 epochs of 60 steps.
-_base_ = '../detection/mask-rcnn_vit-tiny_demo.py'
+_base_ = '../../detection/mask-rcnn_vit-tiny_demo.py'
 
 data_root = 'data/study/pets_dense'
 max_epochs = 3

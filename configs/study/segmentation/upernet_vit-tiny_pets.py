@@ -1,5 +1,5 @@
 # Label maps of three breeds of pet, at 96 pixels.
-_base_ = '../segmentation/upernet_vit-tiny_demo.py'
+_base_ = '../../segmentation/upernet_vit-tiny_demo.py'
 
 data_root = 'data/study/pets_dense'
 classes = ['background', 'Abyssinian', 'Bengal', 'american_bulldog']
