@@ -14,7 +14,10 @@ transfers = dict(
     # The encoder's last norm, on the map of the last layer.
     final_norm=dict(_common, options={'model.backbone.final_norm': True}),
     # A new norm on every map that is handed on.
-    norms=dict(_common, config='configs/study/segmentation/upernet_norms_vit-tiny_pets.py'),
+    norms=dict(
+        _common,
+        config='configs/study/segmentation/upernet_norms_vit-tiny_pets.py',
+    ),
     # The last layer's map, four times.
     last_layer=dict(
         _common, options={'model.backbone.out_indices': [3, 3, 3, 3]}
