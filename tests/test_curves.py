@@ -125,6 +125,8 @@ def test_mistakes_are_told(tmp_path, monkeypatch):
     (tmp_path / 'empty').mkdir()
     assert 'no log of a training' in refused(tmp_path / 'empty', '--out', out)
     assert 'given twice' in refused(run, run, '--out', out)
+    many = [a_run(tmp_path / f'run_{i}') for i in range(11)]
+    assert '11 runs, and 10 colours' in refused(*many, '--out', out)
     (tmp_path / 'out.png').write_text('mine')
     assert 'left untouched' in refused(run, '--out', out)
     assert (tmp_path / 'out.png').read_text() == 'mine'

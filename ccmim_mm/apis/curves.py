@@ -15,6 +15,8 @@ from ..models import PretrainMethod
 from ..visualization import History, plot_curves, training_rows
 
 Axis = Literal['iterations', 'minutes']
+#: Runs in a picture: the colours of matplotlib's cycle.
+MOST = 10
 
 
 def draw_curves(
@@ -34,13 +36,19 @@ def draw_curves(
         FileNotFoundError: If a folder is missing, or has no log of a
             training.
         FileExistsError: If the file exists.
-        ValueError: If a folder is given twice, holds no config or several,
-            or its ``summary.json`` is damaged.
+        ValueError: If a folder is given twice, or more than ``MOST`` are; if
+            one holds no config or several, no durations for minutes, or a
+            damaged ``summary.json``.
     """
     check_output(out_file)
     places = [Path(place).resolve() for place in work_dirs]
     if len({*places}) < len(places):
         raise ValueError('a run is given twice: name each once')
+    if len(places) > MOST:
+        raise ValueError(
+            f'{len(places)} runs, and {MOST} colours tell runs apart: draw '
+            'them in several pictures'
+        )
     runs = {
         name: read_history(place, over)
         for name, place in zip(_names(places), places, strict=True)
@@ -63,7 +71,13 @@ def read_history(work_dir: Path, over: Axis = 'iterations') -> History:
         )
     points = _evaluations(work_dir)
     if over == 'minutes':
-        unit = median(row['time'] for row in rows if 'time' in row) / 60
+        times = [row['time'] for row in rows if 'time' in row]
+        if not times:
+            raise ValueError(
+                f'{printable(work_dir)} has logged no durations: draw it over '
+                'iterations'
+            )
+        unit = median(times) / 60
         rows, points = (
             [dict(point, iter=point['iter'] * unit) for point in part]
             for part in (rows, points)

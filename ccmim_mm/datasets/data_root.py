@@ -116,8 +116,9 @@ def apply_data_root(cfg: Config) -> None:
     """Give every data set without a ``data_root`` that of the config.
 
     Where annotations or folders are not at the place that the config names,
-    the usual layouts are looked for. Without labels the evaluation of a
-    pre-training is switched off, and one line says so.
+    the usual layouts are looked for. Without labels a
+    pre-training is judged by its features' spectrum alone, and one line says
+    so. Folders of tar shards are read as such, which a line says too.
 
     Args:
         cfg: The config, changed in place.

@@ -86,6 +86,7 @@ def _list_cached(root: Path, cache: Path) -> Listing:
             f'{", in its shards" if shards else ""}: looked for '
             f'{", ".join(SUFFIXES + ARRAYS)}, in any case, at any depth, '
             'hidden files aside'
+            f'{_tars_beside(root) if not shards else ""}'
         )
     return listing
 
@@ -181,3 +182,14 @@ def _save(cache: Path, listing: Listing) -> None:
         write_atomic(content.getvalue(), cache)
     except OSError:
         return
+
+
+def _tars_beside(root: str | Path) -> str:
+    """That tars lie there, if some do, and why they are not read."""
+    tars = [*Path(root).glob('*.tar')]
+    if not tars:
+        return ''
+    return (
+        f'; the {len(tars)} *.tar there are read if they lie without folders '
+        'and pictures beside them'
+    )

@@ -1,7 +1,5 @@
 """A folder of tar shards as a dataset."""
 
-from typing import Any
-
 from mmengine.registry import DATASETS
 
 from ..files import printable
@@ -20,8 +18,7 @@ class PictureTars(PictureFolder):
     number of a picture is the rank of its name over all shards, so that a
     folder and its shards train to the same bits.
 
-    Args:
-        options: Of the parent.
+    Takes the parent's arguments.
 
     Raises:
         FileNotFoundError: As the parent; or if there are no shards.
@@ -30,9 +27,6 @@ class PictureTars(PictureFolder):
     """
 
     listing: TarListing
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
 
     def full_init(self) -> None:
         """Index the shards, once."""

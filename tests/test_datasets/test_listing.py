@@ -242,3 +242,11 @@ def test_a_names_file_has_a_name_a_line(tmp_path):
         named(root, b'only.jpg\na/2.jpg\nnone.jpg')
     with pytest.raises(ValueError, match='names no pictures'):
         named(root, b'\n')
+
+
+def test_tars_that_are_not_read_are_told_of(tmp_path):
+    """A folder beside them makes it a folder of pictures."""
+    (tmp_path / 'logs').mkdir()
+    (tmp_path / 'a.tar').touch()
+    with pytest.raises(FileNotFoundError, match='1 .*tar there are read if'):
+        list_pictures(tmp_path)

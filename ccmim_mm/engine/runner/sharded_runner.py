@@ -194,7 +194,8 @@ class ShardedRunner(PortableRunner):
 
 def whole_model(runner: Any) -> Any:
     """:meth:`ShardedRunner.whole_model`, of any runner."""
-    return getattr(runner, 'whole_model', nullcontext)()
+    known = isinstance(runner, ShardedRunner)
+    return runner.whole_model() if known else nullcontext()
 
 
 def _full(part: torch.Tensor) -> torch.Tensor:
