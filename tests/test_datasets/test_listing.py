@@ -248,5 +248,5 @@ def test_tars_that_are_not_read_are_told_of(tmp_path):
     """A folder beside them makes it a folder of pictures."""
     (tmp_path / 'logs').mkdir()
     (tmp_path / 'a.tar').touch()
-    with pytest.raises(FileNotFoundError, match='1 .*tar there are read if'):
+    with pytest.raises(FileNotFoundError, match=r'1 .*tar there are read if'):
         list_pictures(tmp_path)
