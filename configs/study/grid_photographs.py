@@ -9,9 +9,9 @@ datasets = dict(
     )
 )
 
-# To every run: pictures are loaded by the process that trains.
+# To every run; the number of workers changes no bit.
 options = {
-    'train_dataloader.num_workers': 0,
+    'train_dataloader.num_workers': 2,
     'optim_wrapper.precision': 'fp32',
 }
 

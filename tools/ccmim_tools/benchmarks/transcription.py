@@ -25,9 +25,9 @@ class PlainAttention(nn.Module):
         batch, length, width = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.heads, -1)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
-        logits = query @ key.transpose(2, 3) / (width // self.heads) ** 0.5
-        attention = logits.softmax(dim=3)
-        row = attention.mean(dim=1)[:, 0, 1:]
+        scale = (width // self.heads) ** -0.5
+        attention = (query @ key.transpose(2, 3) * scale).softmax(dim=3)
+        row = attention[:, :, 0, 1:].mean(dim=1)
         mixed = (attention @ value).transpose(1, 2)
         return self.proj(mixed.reshape(batch, length, width)), row
 
