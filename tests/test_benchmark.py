@@ -12,6 +12,8 @@ from mmengine.config import ConfigDict
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from ccmim_mm.engine.hooks.compile_layers_hook import compile_layers
+from ccmim_tools.benchmarks import commands
 from ccmim_tools.benchmarks.contenders import NAMES, build_contender
 from ccmim_tools.benchmarks.flops import step_flops
 from ccmim_tools.benchmarks.timing import alternate, metered, now
@@ -22,7 +24,8 @@ main = runpy.run_path(str(ROOT / 'tools/benchmark.py'))['main']
 
 
 @pytest.fixture(autouse=True)
-def _scope_and_logging():
+def _scope_and_logging(monkeypatch):
+    monkeypatch.setitem(commands.SIDES, 'cpu', 64)
     yield
     # The tool silences it.
     logging.disable(logging.NOTSET)
@@ -189,6 +192,24 @@ def test_compare(tmp_path, capsys):
     assert rows['mae', 'bf16']['time / mae'] == 1
     assert rows['ccmim', 'fp32']['share of matmul'] > 0
     assert result['setting']['date'] in capsys.readouterr().out
+
+
+def test_compare_with_compiled_layers(tmp_path, monkeypatch):
+    compiled = []
+
+    def in_eager_mode(model):
+        compiled.append(model)
+        compile_layers(model, backend='eager')
+
+    monkeypatch.setattr(commands, 'compile_layers', in_eager_mode)
+    options = '--no-memory', '--compiled', '--precision', 'bf16'
+    rows = figures(tmp_path, 'compare', *options)['compare']['rows']
+    names = {row['contender'] for row in rows} - {'matmul'}
+    assert names == {*NAMES, *(f'{n}_compiled' for n in NAMES)} - {
+        'plain',
+        'plain_compiled',
+    }
+    assert len(compiled) == len(NAMES) - 1
 
 
 def test_step_and_data(tmp_path, picture_folder):

@@ -30,6 +30,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     compare.add_argument('--precision', nargs='+', default=['fp32', 'bf16'])
     compare.add_argument('--no-memory', action='store_true')
+    compare.add_argument(
+        '--compiled', action='store_true', help='also with compiled layers'
+    )
     data = commands.add_parser(
         'data', parents=[common], help='the pipeline, against bare decoding'
     )

@@ -1,11 +1,14 @@
 """torch.compile, layer by layer."""
 
+from collections.abc import Callable
+
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.registry import HOOKS
 from mmpretrain.models.backbones.vision_transformer import (
     TransformerEncoderLayer,
 )
+from torch import nn
 
 
 @HOOKS.register_module()
@@ -29,6 +32,18 @@ class CompileLayersHook(Hook):
     def before_train(self, runner) -> None:
         """Compile at the first call of each layer."""
         print_log('Compiling: the first steps take minutes', 'current')
-        for module in runner.model.modules():
-            if isinstance(module, TransformerEncoderLayer):
-                module.compile(backend=self.backend, dynamic=False)
+        compile_layers(runner.model, self.backend)
+
+
+def compile_layers(
+    model: nn.Module, backend: str | Callable = 'inductor'
+) -> None:
+    """Have every transformer layer of a model compiled at its first call.
+
+    Args:
+        model: Changed in place.
+        backend: ``torch.compile``'s backend.
+    """
+    for module in model.modules():
+        if isinstance(module, TransformerEncoderLayer):
+            module.compile(backend=backend, dynamic=False)

@@ -6,8 +6,10 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ccmim_mm.engine.hooks.compile_layers_hook import compile_layers
+
 from . import growth as growing
-from .contenders import NAMES, build_contender
+from .contenders import NAMES, Contender, build_contender
 from .data import DataRates, listing_cost
 from .flops import step_flops
 from .memory import peak_mib
@@ -18,6 +20,9 @@ from .timing import alternate, matmul_task, median_ratio, metered, now
 #: Side of the square matrices that the machine's rate is measured with: big
 #: enough to fill the device.
 SIDES = dict(cpu=2048, cuda=8192)
+
+#: What the name of a contender with compiled layers ends in.
+COMPILED = '_compiled'
 
 
 def _setting(args: argparse.Namespace, cfg: Config) -> dict[str, Any]:
@@ -30,6 +35,27 @@ def _setting(args: argparse.Namespace, cfg: Config) -> dict[str, Any]:
     )
 
 
+def _contenders(
+    args: argparse.Namespace, cfg: Config, precision: str
+) -> dict[str, Contender]:
+    """Those of a precision, by name, and those that are compiled."""
+    size = (cfg.model, args.batch_size, args.device, precision)
+    built = {
+        name: build_contender(name, *size)
+        for name in NAMES
+        # The release computes in fp32 and nothing else.
+        if name != 'plain' or precision == 'fp32'
+    }
+    if args.compiled:
+        for name in [*built]:
+            # The release compiles nothing.
+            if name != 'plain':
+                compiled = build_contender(name, *size)
+                compile_layers(compiled.model)
+                built[f'{name}{COMPILED}'] = compiled
+    return built
+
+
 def compare(args: argparse.Namespace, cfg: Config) -> None:
     """All contenders in turns, with what they use of the machine."""
     device, batch = args.device, args.batch_size
@@ -37,15 +63,10 @@ def compare(args: argparse.Namespace, cfg: Config) -> None:
     tasks, all_flops = {}, {}
     flops = {name: step_flops(name, cfg.model)['step'] for name in NAMES}
     for precision in args.precision:
-        built = {
-            name: build_contender(name, cfg.model, batch, device, precision)
-            for name in NAMES
-            # The release computes in fp32 and nothing else.
-            if name != 'plain' or precision == 'fp32'
-        }
-        for name, contender in built.items():
+        for name, contender in _contenders(args, cfg, precision).items():
             tasks[f'{name} {precision}'] = contender.step
-            all_flops[f'{name} {precision}'] = flops[name] * batch
+            count = flops[name.removesuffix(COMPILED)]
+            all_flops[f'{name} {precision}'] = count * batch
         key = f'matmul {precision}'
         tasks[key] = matmul_task(device, precision, side)
         all_flops[key] = 2 * side**3
@@ -75,7 +96,7 @@ def compare(args: argparse.Namespace, cfg: Config) -> None:
         if name == 'matmul':
             row = {k: v for k, v in row.items() if '/ ' not in k}
             row['pictures/s'] = None
-        elif not args.no_memory:
+        elif name in NAMES and not args.no_memory:
             row['peak MiB'] = peak_mib(
                 name, cfg.model, batch, device, precision
             )
