@@ -1,0 +1,1 @@
+"""What a training step would need, without making one: ``ccmim plan``."""

@@ -1,0 +1,257 @@
+"""Training steps of fake tensors, which have sizes and no values."""
+
+import copy
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import numpy as np
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import MessageHub
+from mmengine.model import revert_sync_batchnorm
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS
+from mmpretrain.models import VisionTransformer
+from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from ccmim_mm.models.algorithms.base import PretrainMethod
+from ccmim_mm.models.teachers import frozen_teacher
+from ccmim_mm.models.teachers.encoder import Weights
+
+from ..benchmarks.flops import PICTURES
+from ..benchmarks.methods import input_size, with_teacher
+from .live import LiveStorages
+
+# Its package has a function of that name.
+_LOADING = import_module('ccmim_mm.checkpoints.load')
+
+
+class Trace(NamedTuple):
+    """Bytes of one process through a step, of the settled state.
+
+    Attributes:
+        batch: Pictures.
+        weights: Of parameters that are trained; their gradients are as many.
+        frozen: Of all else that lives from step to step: buffers, averages
+            of encoders, teachers.
+        optimizer: Of the optimizer's state.
+        moments: ``(N, 2)``, activations and gradients alive after each
+            operation that made a storage. Autocast's copies of weights, the
+            batch and what the backward pass makes are activations.
+    """
+
+    batch: int
+    weights: int
+    frozen: int
+    optimizer: int
+    moments: np.ndarray
+
+
+class FakeStep:
+    """A method, its optimizer and any batch, on a CPU and of no memory.
+
+    Autograd wants a GPU for gradients of fake CUDA tensors, so these are a
+    CPU's; a forward pass keeps the same bytes on either. Precision ``auto``
+    is bf16, attention the fused kernel's. Gradients are not clipped, which
+    would make norms alone.
+
+    Args:
+        cfg: A pre-training config. A teacher is the usual one of its width,
+            of random weights, whatever file it names.
+        checkpointing: Recompute activations wherever the method can; False
+            nowhere.
+
+    Raises:
+        ValueError: If it is no pre-training config of this project, its
+            optimizer wrapper wants a GPU, or nobody knows how large the
+            teacher is.
+    """
+
+    def __init__(self, cfg: Config, checkpointing: bool = False) -> None:
+        cfg = copy.deepcopy(cfg)
+        wrapper = _wrapper(cfg.optim_wrapper)
+        self.bf16 = wrapper.get('precision') == 'bf16'
+        # From the second pass on, gradients are there already.
+        self.accumulates = wrapper.pop('accumulative_counts', 1) > 1
+        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self.live = LiveStorages()
+        # What mmpretrain's average of MoCo v3 asks for.
+        MessageHub.get_current_instance().update_info('max_iters', 1000)
+        with self.mode, self.live:
+            self.model: Any = _build(cfg)
+            can = [m for m in self.model.modules() if hasattr(m, 'with_cp')]
+            self.can_checkpoint = bool(can)
+            for module in can:
+                module.with_cp = checkpointing
+            self.live.name_all('frozen')
+            trained = [p for p in self.model.parameters() if p.requires_grad]
+            self.live.name(trained, 'weights')
+            self.optimizer = build_optim_wrapper(self.model, wrapper)
+        for parameter in trained:
+            parameter.register_post_accumulate_grad_hook(self._name_gradient)
+        backbone = cfg.model.backbone
+        size = getattr(self.model.backbone, 'img_size', None)
+        self._picture = (
+            backbone.get('in_channels', 3),
+            *(size if size else (input_size(cfg),) * 2),
+        )
+        # The optimizer's state comes with the first step.
+        self._settled = False
+
+    def trace(self, batch: int) -> Trace:
+        """One step of so many pictures.
+
+        Raises:
+            ValueError: If the method cannot learn from such a batch.
+        """
+        self.model.check_batch(batch)
+        with self.mode, self.live:
+            if not self._settled:
+                self._step(batch)
+                self._settled = True
+            self.live.restart()
+            self._step(batch)
+        held = self.live.bytes
+        return Trace(
+            batch,
+            held['weights'],
+            held['frozen'],
+            held['optimizer'],
+            np.array(self.live.moments),
+        )
+
+    def flops(self) -> float:
+        """FLOPs of a picture, forward and backward; a multiply-add is two."""
+        with (
+            self.mode,
+            # The counter does not know the fused attention of a CPU.
+            sdpa_kernel(SDPBackend.MATH),
+            FlopCounterMode(display=False) as counter,
+        ):
+            self._loss(self._inputs(PICTURES)).backward()
+        self.optimizer.zero_grad()
+        return counter.get_total_flops() / PICTURES
+
+    def _step(self, batch: int) -> None:
+        inputs = self._inputs(batch)
+        with self.optimizer.optim_context(self.model):
+            loss = self._loss(inputs)
+        self.optimizer.backward(loss)
+        self.optimizer.step()
+        if not self.accumulates:
+            self.optimizer.zero_grad()
+        for state in self.optimizer.optimizer.state.values():
+            tensors = [v for v in state.values() if isinstance(v, Tensor)]
+            self.live.name(tensors, 'optimizer')
+
+    def _loss(self, inputs: Any) -> Tensor:
+        for module in self.model.modules():
+            for name, buffer in [*module.named_buffers(recurse=False)]:
+                if buffer.numel() == 1 and not buffer.is_floating_point():
+                    # A counter, whose value a method may ask for: that of
+                    # a tensor just made from a number is known.
+                    zero = torch.tensor(0, dtype=buffer.dtype)
+                    setattr(module, name, zero.reshape(buffer.shape))
+        losses = self.model(inputs, [], mode='loss')
+        return self.model.parse_losses(losses)[0]
+
+    def _inputs(self, batch: int) -> Any:
+        views = [
+            torch.empty(batch, *self._picture)
+            for _ in range(self.model.views)
+        ]
+        return views if len(views) > 1 else views[0]
+
+    def _name_gradient(self, parameter: Tensor) -> None:
+        if parameter.grad is not None:
+            self.live.name([parameter.grad], 'gradients')
+
+
+def _wrapper(wrapper: ConfigDict) -> ConfigDict:
+    """The optimizer wrapper as a GPU with bf16 has it.
+
+    Raises:
+        ValueError: If it cannot be built without one.
+    """
+    kind = str(wrapper.get('type', 'OptimWrapper')).rpartition('.')[2]
+    if kind not in ('OptimWrapper', 'FiniteOptimWrapper'):
+        raise ValueError(
+            f'optim_wrapper.type={kind} wants a GPU to be built: plan with '
+            '--cfg-options optim_wrapper.type=FiniteOptimWrapper'
+        )
+    wrapper.pop('clip_grad', None)
+    if kind == 'FiniteOptimWrapper' and (
+        wrapper.get('precision', 'auto') == 'auto'
+    ):
+        wrapper.precision = 'bf16'
+    return wrapper
+
+
+def _build(cfg: Config) -> PretrainMethod:
+    """The method with its teacher, of random weights and no file."""
+    model = copy.deepcopy(cfg.model)
+    teacher = model.get('teacher')
+    if teacher is not None and teacher.get('kind') not in ('pixel', 'hog'):
+        teacher.update(checkpoint=None)
+        if teacher.type == 'MAETeacher':
+            # As if it were read, see below.
+            teacher.checkpoint = 'of the size of the student'
+        else:
+            model = with_teacher(model, Path())
+    with (
+        # Averages of encoders begin as copies, which torch makes of values.
+        mock.patch.object(Tensor, '__deepcopy__', _copy),
+        # A ResNet asks these for their values.
+        mock.patch.object(torch, 'linspace', _known_linspace),
+    ):
+        built = MODELS.build(
+            model, default_args=dict(data_preprocessor=cfg.data_preprocessor)
+        )
+    if not isinstance(built, PretrainMethod):
+        raise ValueError(
+            f'{type(built).__name__} is no pre-training method of this '
+            'project: give a config as ccmim_vit-b'
+        )
+    with (
+        mock.patch.object(
+            frozen_teacher, 'read_weights', lambda *_: _own_weights(built)
+        ),
+        # There are no values to be drawn, digested, looked at or copied.
+        mock.patch.object(VisionTransformer, 'init_weights', lambda _: None),
+        mock.patch.object(Weights, 'digest', lambda *_: bytes(32)),
+        mock.patch.object(_LOADING, 'load', lambda *_, **__: 'sizes alone'),
+    ):
+        built.before_training()
+    if teacher is not None and teacher.type == 'MAETeacher':
+        # The file's, which init_weights() lets go.
+        built.teacher.weights = None
+    return revert_sync_batchnorm(built).train()
+
+
+def _copy(tensor: Tensor, memo: dict) -> Tensor:
+    if id(tensor) not in memo:
+        made = tensor.detach().clone()
+        if isinstance(tensor, nn.Parameter):
+            made = nn.Parameter(made, tensor.requires_grad)
+        memo[id(tensor)] = made
+    return memo[id(tensor)]
+
+
+def _known_linspace(start: float, end: float, steps: int) -> list[Tensor]:
+    """Numbers whose values are known: each is made of one."""
+    return [torch.tensor(x) for x in np.linspace(start, end, steps)]
+
+
+def _own_weights(student: Any) -> Weights:
+    """A MAE as large as an i-MAE, by the names of a MAE's checkpoint."""
+    state = {
+        name.replace('embed_dom.', 'neck.decoder_embed.'): value
+        for name, value in student.state_dict().items()
+    }
+    heads = student.backbone.layers[0].attn.num_heads
+    return Weights(state, {'backbone.layers.0.attn': heads}, 'project')
