@@ -18,6 +18,7 @@ COMMANDS = {
     'convert': ('convert_checkpoint', "from and to other projects' files"),
     'export': ('export', 'an encoder for transformers, timm, ONNX, torch'),
     'study': ('study', 'run and report method x data set x seed'),
+    'plan': ('plan', 'memory, batch and hours of a training, without a GPU'),
     'bench': ('benchmark', 'measure a step, its parts and its data'),
     'doctor': ('doctor', 'what is wrong with this environment, and the cure'),
 }

@@ -162,8 +162,7 @@ class FakeStep:
 
     def _inputs(self, batch: int) -> Any:
         views = [
-            torch.empty(batch, *self._picture)
-            for _ in range(self.model.views)
+            torch.empty(batch, *self._picture) for _ in range(self.model.views)
         ]
         return views if len(views) > 1 else views[0]
 

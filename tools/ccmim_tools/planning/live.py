@@ -53,9 +53,7 @@ class LiveStorages(TorchDispatchMode):
             if isinstance(leaf, Tensor)
         ]
         if any(made):
-            self.moments.append(
-                (self.bytes[UNNAMED], self.bytes['gradients'])
-            )
+            self.moments.append((self.bytes[UNNAMED], self.bytes['gradients']))
         return out
 
     def name(self, tensors: Iterable[Tensor], kind: str) -> None:

@@ -1,6 +1,6 @@
 """Peak memory of a process by way of training, and what fits."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -95,7 +95,7 @@ def gathered_bytes(model: nn.Module) -> int:
     return 2 * root + 5 * max(sizes, default=0)
 
 
-def _bytes(parameters) -> int:
+def _bytes(parameters: Iterable[nn.Parameter]) -> int:
     return sum(p.numel() * p.element_size() for p in parameters)
 
 
@@ -104,9 +104,8 @@ def largest_batch(
 ) -> tuple[int, float] | None:
     """The most pictures of which a step fits, and its peak in bytes.
 
-    Every moment's bytes are drawn through the two nearest traces as a line,
-    the largest batch under them is run, and so on until it fits and the line
-    says that one more would not.
+    A line for every moment, through two traces, says how many; so many are
+    run, and the lines through that say whether it is to be more or fewer.
 
     Args:
         way: How.
@@ -120,21 +119,18 @@ def largest_batch(
     Raises:
         ArithmeticError: If no run agrees with its line.
     """
-    valid = _validity(step)
+    at = None
     for _ in range(_TRIES):
-        near = sorted(traces)[-2:]
-        guess = guessed = _fitting(way, traces, memory)
-        while guess > 1 and not valid(guess):
+        guess = _fitting(way, traces, memory, at)
+        while guess > 1 and not _is_valid(step, guess):
             guess -= 1
         if guess < 2:
             return None
+        if guess == at:
+            return guess, way.peak(traces[guess])
         if guess not in traces:
             traces[guess] = step.trace(guess)
-        peak = way.peak(traces[guess])
-        # Lines through it from now on.
-        again = _fitting(way, traces, memory, guess)
-        if peak <= memory and (again == guessed or guess in near[:0]):
-            return guess, peak
+        at = guess
     raise ArithmeticError(
         'the peak does not grow as a line with the batch: ask for single '
         'ones with --batch-size'
@@ -166,14 +162,10 @@ def _fitting(
     return int(np.clip(np.floor(most.min()), 0, MOST))
 
 
-def _validity(step: FakeStep) -> Callable[[int], bool]:
+def _is_valid(step: FakeStep, batch: int) -> bool:
     """Whether the method can learn from so many pictures."""
-
-    def valid(batch: int) -> bool:
-        try:
-            step.model.check_batch(batch)
-        except ValueError:
-            return False
-        return True
-
-    return valid
+    try:
+        step.model.check_batch(batch)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,111 @@
+"""What a pre-training needs of GPUs, planned without one.
+
+A step of fake tensors, which have sizes and no values, is followed from
+allocation to release: memory by way of training and batch, the largest batch
+that fits, FLOPs and hours. What an allocator, a CUDA context and kernels take
+for themselves is not in it.
+"""
+
+import argparse
+import logging
+
+from .command_line import (
+    CONFIG_HELP,
+    add_overrides,
+    choose_device,
+    fail,
+    read_overrides,
+    refuse_missing,
+)
+from .config_names import find_config
+
+#: Pictures of ImageNet's training set.
+IMAGENET = 1_281_167
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line (``sys.argv`` by default)."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', help=CONFIG_HELP)
+    for name, kind, text in (
+        ('gpu-memory', float, 'GiB of a GPU, to find what fits: 24 80'),
+        ('batch-size', int, "pictures of a process (the config's)"),
+        ('ranks', int, 'tell what collectives move among so many: 8 64'),
+    ):
+        parser.add_argument(
+            f'--{name}', type=kind, nargs='+', default=[], help=text
+        )
+    for name, kind, default, text in (
+        ('gpus', int, 8, 'processes'),
+        ('tflops', float, None, 'peak of a GPU at the precision, to tell '
+         'hours: 10^12 FLOPs a second, by its data sheet'),
+        ('utilisation', float, 0.4, 'share of the peak that is reached'),
+        ('pictures', int, IMAGENET, 'of an epoch'),
+    ):  # fmt: skip
+        parser.add_argument(f'--{name}', type=kind, default=default, help=text)
+    add_overrides(parser)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command and print its tables."""
+    args = parse_args(argv)
+    _check(args)
+    try:
+        path = find_config(args.config)
+    except OSError as error:
+        fail(error)
+    # Fake tensors are a CPU's, whatever is here.
+    choose_device('cpu')
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    import ccmim_mm  # noqa: F401 - registers the modules
+
+    try:
+        from .planning.tables import Asked, tables
+    except ModuleNotFoundError as error:
+        refuse_missing(error, 'study')
+
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(read_overrides(args.cfg_options) or {})
+    logging.disable(logging.WARNING)
+    init_default_scope('mmpretrain')
+    asked = Asked(
+        gpus=args.gpus,
+        memory=args.gpu_memory,
+        batches=args.batch_size or [cfg.train_dataloader.batch_size],
+        pictures=args.pictures,
+        tflops=args.tflops,
+        utilisation=args.utilisation,
+        ranks=args.ranks,
+    )
+    try:
+        for text in tables(cfg, asked):
+            print(f'{text}\n', flush=True)
+    except ValueError as error:
+        fail(error)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot be meant."""
+    for name in ('gpu_memory', 'batch_size', 'ranks', 'gpus', 'pictures'):
+        values = getattr(args, name)
+        for value in values if isinstance(values, list) else [values]:
+            if not value > 0:
+                option = name.replace('_', '-')
+                fail(f'--{option} is {value}: give more than 0')
+    if args.tflops is not None and not args.tflops > 0:
+        fail(f'--tflops is {args.tflops}: give more than 0')
+    if not 0 < args.utilisation <= 1:
+        fail(f'--utilisation is {args.utilisation}: give a share, as 0.4')
+    for text in args.cfg_options or ():
+        if '=' not in text:
+            fail(f'--cfg-options {text}: write KEY=VALUE')
+
+
+if __name__ == '__main__':
+    main()
