@@ -1,0 +1,230 @@
+"""``ccmim plan``: fake steps against real ones, formulas against hands."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+from torch._subclasses import FakeTensorMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.profiler import profile
+
+from ccmim_tools import plan
+from ccmim_tools.benchmarks.methods import MethodStep, method_cost
+from ccmim_tools.planning import ways
+from ccmim_tools.planning.fake_step import FakeStep, Trace
+from ccmim_tools.planning.laws import traffic
+from ccmim_tools.planning.live import BLOCK, LiveStorages
+from ccmim_tools.planning.ways import Way
+
+DEMO = 'ccmim_vit-tiny_demo'
+
+
+@pytest.fixture(autouse=True)
+def _scope_and_logging():
+    init_default_scope('mmpretrain')
+    yield
+    # The tool silences it.
+    logging.disable(logging.NOTSET)
+
+
+def config(name, **options):
+    cfg = Config.fromfile(ROOT / f'configs/{name}.py')
+    cfg.merge_from_dict(options)
+    return cfg
+
+
+def real_peak(cfg, batch, passes, folder):
+    """Bytes that the CPU's allocator had out at most, by its own events.
+
+    Of a build and so many passes; the profiler sees every allocation and release,
+    those within kernels as well.
+    """
+    path = folder / 'trace.json'
+    with profile(profile_memory=True) as recorded:
+        method = MethodStep(cfg, batch, 'cpu')
+        for _ in range(passes):
+            method.step()
+    recorded.export_chrome_trace(str(path))
+    events = [
+        event
+        for event in json.loads(path.read_text())['traceEvents']
+        if event.get('name') == '[memory]'
+    ]
+    events.sort(key=lambda event: event['ts'])
+    steps = [event['args']['Bytes'] for event in events]
+    return np.cumsum(steps).max()
+
+
+def test_storages_are_counted_while_they_live():
+    with LiveStorages() as live:
+        first = torch.ones(BLOCK)
+        view = first[1:]
+        assert live.bytes['activations'] == 4 * BLOCK
+        live.name([first], 'weights')
+        second = view + 1
+        assert live.bytes == {'weights': 4 * BLOCK, 'activations': 4 * BLOCK}
+        del first, second
+        assert live.bytes['activations'] == 0
+        assert live.bytes['weights'] == 4 * BLOCK
+        del view
+    assert live.bytes.total() == 0
+    assert live.moments == [(4 * BLOCK, 0), (4 * BLOCK, 0)]
+
+
+def both(name, batch, passes, folder):
+    cfg = config(name)
+    cfg.optim_wrapper.update(precision='fp32', accumulative_counts=passes)
+    planned = Way('one').peak(FakeStep(cfg).trace(batch))
+    return planned, real_peak(cfg, batch, 2 * passes, folder)
+
+
+@pytest.mark.parametrize('batch, passes', [(16, 1), (64, 1), (16, 2)])
+def test_the_demo_against_the_allocator(batch, passes, tmp_path):
+    planned, real = both(DEMO, batch, passes, tmp_path)
+    assert planned == pytest.approx(real, rel=0.15)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('batch', [4, 8])
+def test_vit_s_against_the_allocator(batch, tmp_path):
+    planned, real = both('ccmim_vit-s', batch, 1, tmp_path)
+    assert planned == pytest.approx(real, rel=0.15)
+
+
+@pytest.mark.parametrize('name', [DEMO, 'mae_vit-tiny_demo'])
+def test_a_forward_pass_keeps_as_much_on_a_gpu(name, monkeypatch):
+    """In bf16, under the one attention kernel that needs no GPU to be asked.
+
+    Autograd goes no further with fake CUDA tensors where there is no GPU.
+    """
+    never = 'torch.cuda.amp.common.amp_definitely_not_available'
+    monkeypatch.setattr(never, lambda: False)
+    monkeypatch.setattr('torch.cuda.is_bf16_supported', lambda *_: True)
+    cfg = config(name)
+    kept = {}
+    for device in ('cpu', 'cuda'):
+        with (
+            FakeTensorMode(allow_non_fake_inputs=True),
+            sdpa_kernel(SDPBackend.MATH),
+            LiveStorages() as live,
+            torch.device(device),
+        ):
+            model = MODELS.build(cfg.model).train()
+            live.name_all('weights')
+            with torch.autocast(device, dtype=torch.bfloat16):
+                losses = model.loss(torch.empty(8, 3, 64, 64), [])
+            kept[device] = live.bytes['activations']
+        assert 'loss_rec' in losses
+    assert kept['cpu'] == pytest.approx(kept['cuda'], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        *('imae_vit-tiny_demo', 'maskdistill_vit-tiny_demo'),
+        *('mimco_vit-tiny_demo', 'mocov3_vit-tiny_demo'),
+        *('simclr_vit-tiny_demo', 'densecl_resnet18_demo'),
+    ],
+)
+def test_every_method_has_a_plan(name):
+    step = FakeStep(config(name))
+    trace = step.trace(16)
+    trained = [p for p in step.model.parameters() if p.requires_grad]
+    weights = sum(4 * p.numel() for p in trained)
+    # Each rounded up to blocks.
+    assert 0 <= trace.weights - weights < BLOCK * len(trained)
+    states = 1 if 'densecl' in name else 2
+    assert trace.optimizer >= states * weights
+    assert trace.moments[:, 0].max() > 16 * 4 * 3 * 64 * 64
+    has_second = name.startswith(('maskdistill', 'mimco', 'imae', 'moco'))
+    assert (trace.frozen > weights / 2) == (has_second or 'dense' in name)
+
+
+def test_flops_are_those_of_real_tensors():
+    cfg = config(DEMO)
+    assert FakeStep(cfg).flops() == pytest.approx(
+        method_cost(cfg)['step'] * 1e9
+    )
+
+
+def test_checkpointing_saves_activations_and_costs_flops():
+    stored, computed = FakeStep(config(DEMO)), FakeStep(config(DEMO), True)
+    assert computed.flops() > stored.flops()
+    first, second = (s.trace(32).moments[:, 0] for s in (stored, computed))
+    assert second.max() < first.max()
+
+
+def test_ways_by_hand():
+    moments = np.array([[100, 0], [80, 40]])
+    trace = Trace(2, weights=40, frozen=7, optimizer=80, moments=moments)
+    assert ways.ddp(1).peak(trace) == 40 + 80 + 7 + 120
+    assert ways.ddp(8).peak(trace) == 40 + 80 + 7 + 40 + 120
+    # Gradients lie in the buckets.
+    assert ways.ddp(8, as_view=True).peak(trace) == 40 + 80 + 7 + 40 + 100
+    sharded = Way('FSDP2', ranks=8, gathered=5)
+    assert sharded.peak(trace) == 5 + 15 + 7 + 5 + 100 - 5
+    model = nn.Sequential(
+        nn.Linear(2, 3), nn.ModuleList([nn.Linear(4, 4), nn.Linear(1, 1)])
+    )
+    assert ways.gathered_bytes(model) == 4 * (2 * (6 + 3) + 5 * (16 + 4))
+
+
+def test_the_largest_batch_fits_and_one_more_does_not():
+    step, way, memory = FakeStep(config(DEMO)), ways.ddp(8), 2.0**28
+    traces = {batch: step.trace(batch) for batch in (8, 16)}
+    batch, peak = ways.largest_batch(way, step, traces, memory)
+    assert peak == way.peak(step.trace(batch)) <= memory
+    assert way.peak(step.trace(batch + 1)) > memory
+    assert ways.largest_batch(way, step, traces, 2.0**24) is None
+
+
+def test_traffic_by_hand():
+    """1,000 weights of 4 bytes; 16 keys of 32 numbers."""
+    moved = traffic(4000, ranks=8, batch=16, width=32)
+    assert moved.ddp == 2 * 7 / 8 * 4000 == 7000
+    assert moved.fsdp == 3 * 7 / 8 * 4000 == 10_500
+    assert moved.keys == 7 * 16 * 32 * 4 == 14_336
+    assert traffic(4000, ranks=1, batch=16, width=32) == (0, 0, 0)
+
+
+def test_the_command(capsys):
+    options = ['--gpu-memory', '1', '--batch-size', '8', '--tflops', '100']
+    plan.main(['simclr_vit-tiny_demo', *options, '--ranks', '8'])
+    out = capsys.readouterr().out
+    for said in ('bf16', '8 processes', 'no activation checkpointing'):
+        assert said in out
+    for column in ('peak in 1', 'hours an epoch', 'FSDP2, MB'):
+        assert column in out
+
+
+@pytest.mark.parametrize(
+    'arguments, error',
+    [
+        (['ccmim_vit-bb'], 'did you mean ccmim_vit-b'),
+        ([DEMO, '--gpus', '0'], '--gpus is 0: give more than 0'),
+        ([DEMO, '--utilisation', '40'], 'give a share, as 0.4'),
+        ([DEMO, '--cfg-options', 'x'], 'write KEY=VALUE'),
+        ([DEMO, '--batch-size', '1'], 'batch_size to 2 or more'),
+        (['classification/vit-b_finetune_own'], 'no pre-training method'),
+        (
+            [
+                *('maskdistill_vit-tiny_demo', '--cfg-options'),
+                'model.head.out_channels=100',
+            ],
+            'set model.teacher.random',
+        ),
+        (
+            [DEMO, '--cfg-options', 'optim_wrapper.type=AmpOptimWrapper'],
+            'optim_wrapper.type=FiniteOptimWrapper',
+        ),
+    ],
+)
+def test_what_cannot_be_planned(arguments, error):
+    with pytest.raises(SystemExit, match=error):
+        plan.main(arguments)
