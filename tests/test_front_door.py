@@ -139,6 +139,7 @@ def test_mistakes_cost_no_import_of_torch(arguments, message):
     [
         (['study', 'report', 'configs/study/grid_tiny.py'], 'scipy'),
         (['bench', 'step'], 'pandas'),
+        (['plan', 'ccmim_vit-s'], 'pandas'),
     ],
 )
 def test_what_brings_a_missing_package(
@@ -146,7 +147,12 @@ def test_what_brings_a_missing_package(
 ):
     """Of an install without the extra."""
     for name in [*sys.modules]:
-        if name.startswith(('ccmim_tools.studies', 'ccmim_tools.benchmarks')):
+        if name.startswith(
+            tuple(
+                f'ccmim_tools.{part}'
+                for part in ('studies', 'benchmarks', 'planning')
+            )
+        ):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.chdir(ROOT)

@@ -1,5 +1,6 @@
 """``ccmim plan``: fake steps against real ones, formulas against hands."""
 
+import gc
 import json
 import logging
 
@@ -42,9 +43,11 @@ def config(name, **options):
 def real_peak(cfg, batch, passes, folder):
     """Bytes that the CPU's allocator had out at most, by its own events.
 
-    Of a build and so many passes; the profiler sees every allocation and release,
-    those within kernels as well.
+    Of a build and so many passes; the profiler sees every allocation and
+    release, those within kernels as well.
     """
+    # What goes meanwhile, of before, would count as less than nothing.
+    gc.collect()
     path = folder / 'trace.json'
     with profile(profile_memory=True) as recorded:
         method = MethodStep(cfg, batch, 'cpu')
