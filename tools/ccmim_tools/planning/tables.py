@@ -131,7 +131,10 @@ def _largest(
     try:
         found = largest_batch(way, step, traces, memory * GIB)
     except ArithmeticError as error:
-        return {f'batch in {memory:g} GiB': str(error), 'its peak': None}
+        return {
+            f'batch in {memory:g} GiB': str(error),
+            f'peak in {memory:g}': None,
+        }
     batch, peak = found or ('none', None)
     return {
         f'batch in {memory:g} GiB': batch,
