@@ -1,6 +1,7 @@
 """Training steps of fake tensors, which have sizes and no values."""
 
 import copy
+import gc
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,6 +115,8 @@ class FakeStep:
             if not self._settled:
                 self._step(batch)
                 self._settled = True
+            # What is garbage already would go at any moment of the step.
+            gc.collect()
             self.live.restart()
             self._step(batch)
         held = self.live.bytes
