@@ -115,10 +115,14 @@ class FakeStep:
             if not self._settled:
                 self._step(batch)
                 self._settled = True
-            # What is garbage already would go at any moment of the step.
+            # Garbage would go at any moment of the step.
             gc.collect()
-            self.live.restart()
-            self._step(batch)
+            gc.disable()
+            try:
+                self.live.restart()
+                self._step(batch)
+            finally:
+                gc.enable()
         held = self.live.bytes
         return Trace(
             batch,

@@ -123,18 +123,7 @@ def _parts(way: Way, trace: Trace) -> dict[str, Any]:
 def _largest(
     way: Way, step: FakeStep, traces: dict[int, Trace], memory: float
 ) -> dict[str, Any]:
-    if len(traces) == 1:
-        # Half of it, or twice as much: what divides a queue still does.
-        (batch,) = traces
-        other = batch // 2 if batch >= 4 else 2 * batch
-        traces[other] = step.trace(other)
-    try:
-        found = largest_batch(way, step, traces, memory * GIB)
-    except ArithmeticError as error:
-        return {
-            f'batch in {memory:g} GiB': str(error),
-            f'peak in {memory:g}': None,
-        }
+    found = largest_batch(way, step, traces, memory * GIB)
     batch, peak = found or ('none', None)
     return {
         f'batch in {memory:g} GiB': batch,

@@ -10,8 +10,8 @@ from .fake_step import FakeStep, Trace
 
 #: No batch above is looked for, in pictures.
 MOST = 2**17
-#: Fake runs at batches that were found, before the largest is given up.
-_TRIES = 6
+#: Fake runs to find the largest batch, at most.
+_TRIES = 10
 
 
 class Way(NamedTuple):
@@ -104,66 +104,60 @@ def largest_batch(
 ) -> tuple[int, float] | None:
     """The most pictures of which a step fits, and its peak in bytes.
 
-    A line for every moment, through two traces, says how many; so many are
-    run, and the lines through that say whether it is to be more or fewer.
+    Between the largest batch that was run and fits and the smallest that
+    does not, a line through the peaks of both says which is run next; peaks
+    grow a little faster than lines, so it falls short and never over.
 
     Args:
         way: How.
         step: The method.
-        traces: Of at least two batches; what is run is added.
+        traces: Of at least one batch; what is run is added.
         memory: In bytes.
 
     Returns:
-        None if not even two pictures fit.
-
-    Raises:
-        ArithmeticError: If no run agrees with its line.
+        None if not even the smallest batch that the method takes fits. After
+        ten runs the largest that fits so far, which may be a few short.
     """
-    at = None
     for _ in range(_TRIES):
-        guess = _fitting(way, traces, memory, at)
-        while guess > 1 and not _is_valid(step, guess):
+        peaks = {batch: way.peak(trace) for batch, trace in traces.items()}
+        fits = max((b for b, p in peaks.items() if p <= memory), default=0)
+        over = min((b for b, p in peaks.items() if p > memory), default=MOST)
+        guess = _between(peaks, fits, over, way, traces, memory)
+        while guess > fits and not _is_valid(step, guess):
             guess -= 1
-        if guess < 2:
-            return None
-        if guess == at:
-            return guess, way.peak(traces[guess])
-        if guess not in traces:
-            traces[guess] = step.trace(guess)
-        at = guess
-    fits = [b for b, trace in traces.items() if way.peak(trace) <= memory]
-    if fits:
-        # Perhaps not the largest, but run.
-        return max(fits), way.peak(traces[max(fits)])
-    raise ArithmeticError(
-        'the peak does not grow as a line with the batch: ask for single '
-        'ones with --batch-size'
-    )
+        if guess <= fits:
+            break
+        traces[guess] = step.trace(guess)
+    peaks = {batch: way.peak(trace) for batch, trace in traces.items()}
+    fits = max((b for b, p in peaks.items() if p <= memory), default=0)
+    return (fits, peaks[fits]) if fits else None
 
 
-def _fitting(
+def _between(
+    peaks: dict[int, float],
+    fits: int,
+    over: int,
     way: Way,
     traces: dict[int, Trace],
     memory: float,
-    at: int | None = None,
 ) -> int:
-    """The largest batch below a line for every moment; 0 if there is none."""
-    by_distance = sorted(traces, key=lambda b: abs(b - (at or max(traces))))
-    low, high = sorted(by_distance[:2])
-    first, second = traces[low], traces[high]
-    if len(first.moments) != len(second.moments):
-        raise ArithmeticError(
-            f'a step of {low} and one of {high} pictures are not alike: ask '
-            'for single batches with --batch-size'
-        )
-    start = way.alive(first.moments)
-    slope = (way.alive(second.moments) - start) / (high - low)
-    room = memory - way.held(first)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        most = np.where(slope > 0, low + (room - start) / slope, MOST)
-    if (start[slope <= 0] > room).any():
-        return 0
-    return int(np.clip(np.floor(most.min()), 0, MOST))
+    """The batch to run next, between ``fits`` and ``over``, or ``fits``."""
+    if over - fits <= 1:
+        return fits
+    held = way.held(traces[min(traces)])
+    # Of no pictures the step has what is held; of more than were run the
+    # line through the last goes on.
+    low, at_low = (fits, peaks[fits]) if fits else (0, held)
+    if over < MOST:
+        high, at_high = over, peaks[over]
+    else:
+        smaller = [b for b in peaks if b < low]
+        high, at_high = low, at_low
+        low = max(smaller, default=0)
+        at_low = peaks.get(low, held)
+    slope = (at_high - at_low) / (high - low)
+    guess = low + int((memory - at_low) / slope)
+    return min(max(guess, fits + 1), over - 1)
 
 
 def _is_valid(step: FakeStep, batch: int) -> bool:
