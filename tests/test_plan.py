@@ -21,6 +21,7 @@ from ccmim_tools.planning import ways
 from ccmim_tools.planning.fake_step import FakeStep, Trace
 from ccmim_tools.planning.laws import traffic
 from ccmim_tools.planning.live import BLOCK, LiveStorages
+from ccmim_tools.planning.search import largest_batch
 from ccmim_tools.planning.ways import Way
 
 DEMO = 'ccmim_vit-tiny_demo'
@@ -181,10 +182,10 @@ def test_ways_by_hand():
 def test_the_largest_batch_fits_and_one_more_does_not():
     step, way, memory = FakeStep(config(DEMO)), ways.ddp(8), 2.0**28
     traces = {batch: step.trace(batch) for batch in (8, 16)}
-    batch, peak = ways.largest_batch(way, step, traces, memory)
+    batch, peak = largest_batch(way, step, traces, memory)
     assert peak == way.peak(step.trace(batch)) <= memory
     assert way.peak(step.trace(batch + 1)) > memory
-    assert ways.largest_batch(way, step, traces, 2.0**24) is None
+    assert largest_batch(way, step, traces, 2.0**24) is None
 
 
 def test_traffic_by_hand():

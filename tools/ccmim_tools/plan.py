@@ -3,11 +3,12 @@
 A step of fake tensors, which have sizes and no values, is followed from
 allocation to release: memory by way of training and batch, the largest batch
 that fits, FLOPs and hours. What an allocator, a CUDA context and kernels take
-for themselves is not in it.
+for themselves is not in it. --check sets the plan beside real steps.
 """
 
 import argparse
 import logging
+import os
 
 from .command_line import (
     CONFIG_HELP,
@@ -46,6 +47,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         ('pictures', int, IMAGENET, 'of an epoch'),
     ):  # fmt: skip
         parser.add_argument(f'--{name}', type=kind, default=default, help=text)
+    parser.add_argument(
+        '--check',
+        action='store_true',
+        help='run steps of each --batch-size here, on the GPU or else the '
+        'CPU, in one process, and print planned and measured peak alone',
+    )
     add_overrides(parser)
     return parser.parse_args(argv)
 
@@ -58,6 +65,7 @@ def main(argv: list[str] | None = None) -> None:
         path = find_config(args.config)
     except OSError as error:
         fail(error)
+    gpus = os.environ.get('CUDA_VISIBLE_DEVICES')
     # Fake tensors are a CPU's, whatever is here.
     choose_device('cpu')
     from mmengine.config import Config
@@ -66,6 +74,7 @@ def main(argv: list[str] | None = None) -> None:
     import ccmim_mm  # noqa: F401 - registers the modules
 
     try:
+        from .planning.check import check
         from .planning.tables import Asked, tables
     except ModuleNotFoundError as error:
         refuse_missing(error, 'study')
@@ -83,8 +92,11 @@ def main(argv: list[str] | None = None) -> None:
         utilisation=args.utilisation,
         ranks=args.ranks,
     )
+    found = tables(cfg, asked)
+    if args.check:
+        found = check(cfg, asked.batches, gpus)
     try:
-        for text in tables(cfg, asked):
+        for text in found:
             print(f'{text}\n', flush=True)
     except ValueError as error:
         fail(error)

@@ -2,34 +2,22 @@
 
 import copy
 import gc
-from importlib import import_module
-from pathlib import Path
 from typing import Any, NamedTuple
-from unittest import mock
 
 import numpy as np
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.logging import MessageHub
-from mmengine.model import revert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import MODELS
-from mmpretrain.models import VisionTransformer
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from ccmim_mm.models.algorithms.base import PretrainMethod
-from ccmim_mm.models.teachers import frozen_teacher
-from ccmim_mm.models.teachers.encoder import Weights
-
 from ..benchmarks.flops import PICTURES
-from ..benchmarks.methods import input_size, with_teacher
+from ..benchmarks.methods import input_size
+from .fake_method import build_method, gpu_wrapper
 from .live import LiveStorages
-
-# Its package has a function of that name.
-_LOADING = import_module('ccmim_mm.checkpoints.load')
 
 
 class Trace(NamedTuple):
@@ -65,7 +53,7 @@ class FakeStep:
         cfg: A pre-training config. A teacher is the usual one of its width,
             of random weights, whatever file it names.
         checkpointing: Recompute activations wherever the method can; False
-            nowhere.
+            nowhere, None as the config says.
 
     Raises:
         ValueError: If it is no pre-training config of this project, its
@@ -73,9 +61,9 @@ class FakeStep:
             teacher is.
     """
 
-    def __init__(self, cfg: Config, checkpointing: bool = False) -> None:
+    def __init__(self, cfg: Config, checkpointing: bool | None = None) -> None:
         cfg = copy.deepcopy(cfg)
-        wrapper = _wrapper(cfg.optim_wrapper)
+        wrapper = gpu_wrapper(cfg.optim_wrapper)
         self.bf16 = wrapper.get('precision') == 'bf16'
         # From the second pass on, gradients are there already.
         self.accumulates = wrapper.pop('accumulative_counts', 1) > 1
@@ -84,10 +72,10 @@ class FakeStep:
         # What mmpretrain's average of MoCo v3 asks for.
         MessageHub.get_current_instance().update_info('max_iters', 1000)
         with self.mode, self.live:
-            self.model: Any = _build(cfg)
+            self.model: Any = build_method(cfg)
             can = [m for m in self.model.modules() if hasattr(m, 'with_cp')]
             self.can_checkpoint = bool(can)
-            for module in can:
+            for module in can if checkpointing is not None else ():
                 module.with_cp = checkpointing
             self.live.name_all('frozen')
             trained = [p for p in self.model.parameters() if p.requires_grad]
@@ -176,88 +164,3 @@ class FakeStep:
     def _name_gradient(self, parameter: Tensor) -> None:
         if parameter.grad is not None:
             self.live.name([parameter.grad], 'gradients')
-
-
-def _wrapper(wrapper: ConfigDict) -> ConfigDict:
-    """The optimizer wrapper as a GPU with bf16 has it.
-
-    Raises:
-        ValueError: If it cannot be built without one.
-    """
-    kind = str(wrapper.get('type', 'OptimWrapper')).rpartition('.')[2]
-    if kind not in ('OptimWrapper', 'FiniteOptimWrapper'):
-        raise ValueError(
-            f'optim_wrapper.type={kind} wants a GPU to be built: plan with '
-            '--cfg-options optim_wrapper.type=FiniteOptimWrapper'
-        )
-    wrapper.pop('clip_grad', None)
-    if kind == 'FiniteOptimWrapper' and (
-        wrapper.get('precision', 'auto') == 'auto'
-    ):
-        wrapper.precision = 'bf16'
-    return wrapper
-
-
-def _build(cfg: Config) -> PretrainMethod:
-    """The method with its teacher, of random weights and no file."""
-    model = copy.deepcopy(cfg.model)
-    teacher = model.get('teacher')
-    if teacher is not None and teacher.get('kind') not in ('pixel', 'hog'):
-        teacher.update(checkpoint=None)
-        if teacher.type == 'MAETeacher':
-            # As if it were read, see below.
-            teacher.checkpoint = 'of the size of the student'
-        else:
-            model = with_teacher(model, Path())
-    with (
-        # Averages of encoders begin as copies, which torch makes of values.
-        mock.patch.object(Tensor, '__deepcopy__', _copy),
-        # A ResNet asks these for their values.
-        mock.patch.object(torch, 'linspace', _known_linspace),
-    ):
-        built = MODELS.build(
-            model, default_args=dict(data_preprocessor=cfg.data_preprocessor)
-        )
-    if not isinstance(built, PretrainMethod):
-        raise ValueError(
-            f'{type(built).__name__} is no pre-training method of this '
-            'project: give a config as ccmim_vit-b'
-        )
-    with (
-        mock.patch.object(
-            frozen_teacher, 'read_weights', lambda *_: _own_weights(built)
-        ),
-        # There are no values to be drawn, digested, looked at or copied.
-        mock.patch.object(VisionTransformer, 'init_weights', lambda _: None),
-        mock.patch.object(Weights, 'digest', lambda *_: bytes(32)),
-        mock.patch.object(_LOADING, 'load', lambda *_, **__: 'sizes alone'),
-    ):
-        built.before_training()
-    if teacher is not None and teacher.type == 'MAETeacher':
-        # The file's, which init_weights() lets go.
-        built.teacher.weights = None
-    return revert_sync_batchnorm(built).train()
-
-
-def _copy(tensor: Tensor, memo: dict) -> Tensor:
-    if id(tensor) not in memo:
-        made = tensor.detach().clone()
-        if isinstance(tensor, nn.Parameter):
-            made = nn.Parameter(made, tensor.requires_grad)
-        memo[id(tensor)] = made
-    return memo[id(tensor)]
-
-
-def _known_linspace(start: float, end: float, steps: int) -> list[Tensor]:
-    """Numbers whose values are known: each is made of one."""
-    return [torch.tensor(x) for x in np.linspace(start, end, steps)]
-
-
-def _own_weights(student: Any) -> Weights:
-    """A MAE as large as an i-MAE, by the names of a MAE's checkpoint."""
-    state = {
-        name.replace('embed_dom.', 'neck.decoder_embed.'): value
-        for name, value in student.state_dict().items()
-    }
-    heads = student.backbone.layers[0].attn.num_heads
-    return Weights(state, {'backbone.layers.0.attn': heads}, 'project')

@@ -8,7 +8,8 @@ from mmengine.config import Config
 from ..benchmarks.report import table
 from .fake_step import FakeStep, Trace
 from .laws import traffic
-from .ways import Way, ddp, fsdp, largest_batch
+from .search import largest_batch
+from .ways import Way, ddp, fsdp
 
 GIB = 2**30
 
@@ -45,7 +46,7 @@ def tables(cfg: Config, asked: Asked) -> Iterator[str]:
     Raises:
         ValueError: See :class:`FakeStep` and :meth:`FakeStep.trace`.
     """
-    step = FakeStep(cfg)
+    step = FakeStep(cfg, checkpointing=False)
     yield _head(cfg, step, asked)
     steps = {'': step}
     if step.can_checkpoint:
@@ -100,16 +101,16 @@ def _ways(
     wrapper = cfg.get('model_wrapper_cfg') or {}
     way = ddp(gpus, bool(wrapper.get('gradient_as_bucket_view')))
     yield way._replace(name=way.name + suffix)
-    if gpus > 1:
-        way = fsdp(gpus, step.model)
-        yield way._replace(name=way.name + suffix)
+    shards = fsdp(gpus, step.model, step.accumulates) if gpus > 1 else None
+    if shards:
+        yield shards._replace(name=shards.name + suffix)
 
 
 def _parts(way: Way, trace: Trace) -> dict[str, Any]:
     share = trace.weights / way.ranks
     parts = {
         'parameters': share + trace.frozen,
-        'gradients': share if way.gradients else 0,
+        'gradients': way.gradients * trace.weights,
         'buckets': way.buckets * trace.weights,
         'optimizer': trace.optimizer / way.ranks,
         'gathered': way.gathered,

@@ -1,0 +1,142 @@
+"""Planned peaks beside those of real steps, on the device at hand."""
+
+import copy
+import logging
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+from unittest import mock
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+import ccmim_mm  # noqa: F401 - registers the modules
+
+from ..benchmarks.memory import resident_mib
+from ..benchmarks.methods import MethodStep
+from ..benchmarks.report import table
+from .fake_step import FakeStep
+from .ways import ddp
+
+#: Optimizer steps that are measured; the optimizer's state comes with the
+#: first.
+STEPS = 3
+
+
+class Measured(NamedTuple):
+    """Of real steps of one process.
+
+    Attributes:
+        device: Its name.
+        bf16: Whether the forward pass ran under autocast.
+        peak: MiB: what torch's allocator had out at most on a GPU, else what
+            the process's resident memory grew by; None if there was too
+            little.
+        reserved: MiB that the allocator took from a GPU at most; None on a
+            CPU.
+    """
+
+    device: str
+    bf16: bool
+    peak: float | None
+    reserved: float | None
+
+
+def check(
+    cfg: Config, batches: Sequence[int], gpus: str | None
+) -> Iterator[str]:
+    """A line on the device, then a table.
+
+    Args:
+        cfg: A pre-training config, whose steps one process takes as it says.
+        batches: Pictures of a pass.
+        gpus: ``CUDA_VISIBLE_DEVICES`` of the steps; None is unset.
+
+    Raises:
+        ValueError: See :class:`FakeStep` and :meth:`FakeStep.trace`.
+    """
+    steps: dict[bool, FakeStep] = {}
+    rows: list[dict[str, Any]] = []
+    for batch in batches:
+        real = measure(cfg, batch, gpus)
+        if real.bf16 not in steps:
+            precision = 'bf16' if real.bf16 else 'fp32'
+            own = copy.deepcopy(cfg)
+            if 'Finite' in own.optim_wrapper.get('type', ''):
+                own.optim_wrapper.precision = precision
+            steps[real.bf16] = FakeStep(own)
+            yield (
+                f'One process on {real.device}, {precision}, {STEPS} steps. '
+                + (
+                    "Measured is the resident memory's growth."
+                    if real.reserved is None
+                    else 'Measured is what the allocator had out at most.'
+                )
+            )
+        planned = ddp(1).peak(steps[real.bf16].trace(batch)) / 2**20
+        row = {
+            'batch': batch,
+            'planned, MiB': planned,
+            'measured, MiB': real.peak or 'too little memory',
+            'planned / measured': real.peak and planned / real.peak,
+        }
+        if real.reserved is not None:
+            row['reserved, MiB'] = real.reserved
+        rows.append(row)
+    yield table(rows)
+
+
+def measure(cfg: Config, batch: int, gpus: str | None) -> Measured:
+    """Real steps in a fresh process.
+
+    Args:
+        cfg: See :func:`check`.
+        batch: See there.
+        gpus: See there.
+
+    Raises:
+        ValueError: If the method cannot learn from such a batch.
+    """
+    # This process has hidden the GPUs from itself.
+    with mock.patch.dict(os.environ):
+        os.environ.pop('CUDA_VISIBLE_DEVICES', None)
+        if gpus is not None:
+            os.environ['CUDA_VISIBLE_DEVICES'] = gpus
+        with multiprocessing.get_context('spawn').Pool(1) as pool:
+            return pool.apply(real_steps, (cfg, batch))
+
+
+def real_steps(cfg: Config, batch: int) -> Measured:
+    """The peak of this process, which has done nothing before.
+
+    Args:
+        cfg: See :func:`check`.
+        batch: See there.
+
+    Raises:
+        ValueError: If the method cannot learn from such a batch.
+    """
+    logging.disable(logging.WARNING)
+    init_default_scope('mmpretrain')
+    gpu = torch.cuda.is_available()
+    bf16 = gpu and torch.cuda.is_bf16_supported()
+    before = resident_mib('VmRSS')
+    passes = STEPS * cfg.optim_wrapper.get('accumulative_counts', 1)
+    peak = None
+    try:
+        method = MethodStep(cfg, batch, 'cuda' if gpu else 'cpu')
+        method.model.check_batch(batch)
+        bf16 = getattr(method.optimizer, 'bf16', False)
+        for _ in range(passes):
+            method.step()
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    except torch.OutOfMemoryError:
+        # The row says so; of a smaller batch there may be a figure.
+        pass
+    if not gpu:
+        grown = resident_mib('VmHWM') - before
+        return Measured('a CPU', bf16, grown, None)
+    reserved = torch.cuda.max_memory_reserved() / 2**20
+    return Measured(torch.cuda.get_device_name(), bf16, peak, reserved)
