@@ -72,7 +72,7 @@ def _guess(
     most = over - 1
     if len(below) == 2:
         most = min(most, _allowed(alive, *below, left))
-    if most <= fits or over == MOST and len(below) == 2:
+    if most <= fits or (over == MOST and len(below) == 2):
         return max(most, fits)
     pair = [b for b in ran if b in (fits, over)]
     if len(pair) == 1:

@@ -71,7 +71,8 @@ def fsdp(gpus: int, model: nn.Module, accumulates: bool) -> Way | None:
         accumulates: Whether a step has several passes, whose gradients are
             summed up whole before they are reduced.
     """
-    if not any(isinstance(m, TransformerEncoderLayer) for m in model.modules()):
+    kinds = {type(module) for module in model.modules()}
+    if not any(issubclass(kind, TransformerEncoderLayer) for kind in kinds):
         return None
     return Way(
         'FSDP2',
