@@ -8,7 +8,7 @@ from .ways import Way
 #: No batch above is looked for, in pictures.
 MOST = 2**17
 #: Fake runs to find the largest batch, at most.
-_TRIES = 10
+_TRIES = 12
 
 
 def largest_batch(
@@ -28,7 +28,7 @@ def largest_batch(
 
     Returns:
         None if not even the smallest batch that the method takes fits. After
-        ten runs the largest that fits so far, which may be a few short.
+        twelve runs the largest that fits so far, which may be a few short.
     """
     for _ in range(_TRIES):
         fits, over = _bounds(way, traces, memory)
@@ -78,7 +78,9 @@ def _guess(
     if len(pair) == 1:
         pair = [b for b in ran if b >= pair[0]][:2]
     guess = _allowed(alive, pair[0] if pair[1:] else 0, pair[-1], left)
-    return min(max(guess, fits + 1), most)
+    guess = min(max(guess, fits + 1), most)
+    # The truth is between these two where both are known.
+    return (guess + most) // 2 if len(below) == 2 else guess
 
 
 def _allowed(
@@ -100,7 +102,8 @@ def _allowed(
     grows = slopes > 0
     if not grows.any():
         return MOST
-    return high + int(np.floor(((left - second) / slopes)[grows].min()))
+    more = (left - second[grows]) / slopes[grows]
+    return high + int(np.floor(more.min()))
 
 
 def _is_valid(step: FakeStep, batch: int) -> bool:
