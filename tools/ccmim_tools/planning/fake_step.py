@@ -73,14 +73,14 @@ class FakeStep:
         MessageHub.get_current_instance().update_info('max_iters', 1000)
         with self.mode, self.live:
             self.model: Any = build_method(cfg)
-            can = [m for m in self.model.modules() if hasattr(m, 'with_cp')]
-            self.can_checkpoint = bool(can)
-            for module in can if checkpointing is not None else ():
-                module.with_cp = checkpointing
             self.live.name_all('frozen')
             trained = [p for p in self.model.parameters() if p.requires_grad]
             self.live.name(trained, 'weights')
             self.optimizer = build_optim_wrapper(self.model, wrapper)
+        self._can = [m for m in self.model.modules() if hasattr(m, 'with_cp')]
+        self.can_checkpoint = bool(self._can)
+        if checkpointing is not None:
+            self.recompute(checkpointing)
         for parameter in trained:
             parameter.register_post_accumulate_grad_hook(self._name_gradient)
         backbone = cfg.model.backbone
@@ -91,6 +91,11 @@ class FakeStep:
         )
         # The optimizer's state comes with the first step.
         self._settled = False
+
+    def recompute(self, checkpointing: bool) -> None:
+        """Recompute activations wherever the method can, or nowhere."""
+        for module in self._can:
+            module.with_cp = checkpointing
 
     def trace(self, batch: int) -> Trace:
         """One step of so many pictures.

@@ -48,22 +48,23 @@ def tables(cfg: Config, asked: Asked) -> Iterator[str]:
     """
     step = FakeStep(cfg, checkpointing=False)
     yield _head(cfg, step, asked)
-    steps = {'': step}
+    suffixes = {'': False}
     if step.can_checkpoint:
-        steps[', checkpointing'] = FakeStep(cfg, checkpointing=True)
+        suffixes[', checkpointing'] = True
     peaks: list[dict[str, Any]] = []
     most: list[dict[str, Any]] = []
     weights = 0
-    for suffix, one in steps.items():
-        traces = {batch: one.trace(batch) for batch in asked.batches}
-        flops = one.flops()
-        for way in _ways(cfg, one, asked.gpus, suffix):
+    for suffix, checkpointing in suffixes.items():
+        step.recompute(checkpointing)
+        traces = {batch: step.trace(batch) for batch in asked.batches}
+        flops = step.flops()
+        for way in _ways(cfg, step, asked.gpus, suffix):
             peaks += [_parts(way, traces[batch]) for batch in asked.batches]
             row = dict(
                 way=way.name, **{'GFLOP a picture': flops / 1e9}
             ) | _hours(flops, asked)
             for memory in asked.memory:
-                row |= _largest(way, one, traces, memory)
+                row |= _largest(way, step, traces, memory)
             most.append(row)
         weights = next(iter(traces.values())).weights
     yield table(peaks)
