@@ -156,11 +156,21 @@ def test_flops_are_those_of_real_tensors():
     )
 
 
+def test_counting_flops_leaves_the_state_of_a_step():
+    """Of accumulated gradients, which are there from the beginning."""
+    step = FakeStep(config(DEMO, **{'optim_wrapper.accumulative_counts': 2}))
+    before = step.trace(8)
+    assert (before.moments[:, 1] >= before.weights).all()
+    step.flops()
+    assert (step.trace(8).moments == before.moments).all()
+
+
 def test_checkpointing_saves_activations_and_costs_flops():
-    stored, computed = FakeStep(config(DEMO)), FakeStep(config(DEMO), True)
-    assert computed.flops() > stored.flops()
-    first, second = (s.trace(32).moments[:, 0] for s in (stored, computed))
-    assert second.max() < first.max()
+    step = FakeStep(config(DEMO), checkpointing=False)
+    stored, flops = step.trace(32).moments[:, 0], step.flops()
+    step.recompute(True)
+    assert step.flops() > flops
+    assert step.trace(32).moments[:, 0].max() < stored.max()
 
 
 def test_ways_by_hand():

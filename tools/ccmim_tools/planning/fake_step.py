@@ -127,6 +127,8 @@ class FakeStep:
 
     def flops(self) -> float:
         """FLOPs of a picture, forward and backward; a multiply-add is two."""
+        kept = [(p, p.grad) for p in self.model.parameters()]
+        self.optimizer.zero_grad()
         with (
             self.mode,
             # The counter does not know the fused attention of a CPU.
@@ -134,7 +136,9 @@ class FakeStep:
             FlopCounterMode(display=False) as counter,
         ):
             self._loss(self._inputs(PICTURES)).backward()
-        self.optimizer.zero_grad()
+        # Those that accumulate are there when the next step begins.
+        for parameter, gradient in kept:
+            parameter.grad = gradient
         return counter.get_total_flops() / PICTURES
 
     def _step(self, batch: int) -> None:
