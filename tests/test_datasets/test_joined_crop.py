@@ -64,9 +64,7 @@ def by_hand(path, seed):
     np.random.seed(seed)
     crop = RandomResizedCrop((24, 32), (0.2, 1.0))
     top, left, height, width = crop.rand_crop_params(whole)
-    part = np.ascontiguousarray(
-        whole[top : top + height, left : left + width]
-    )
+    part = np.ascontiguousarray(whole[top : top + height, left : left + width])
     image = Image.fromarray(part).resize((32, 24), Image.Resampling.BICUBIC)
     return whole.shape[:2], np.asarray(image)
 

@@ -1,6 +1,7 @@
 """Resizing to two sides, of any channels, and of thin pictures cheaply."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import mmcv
 import numpy as np
@@ -164,9 +165,9 @@ class LoadedCrop:
         return f'{self.load}\n    {self.crop}'
 
 
-def joined(transforms: list[Callable]) -> list[Callable]:
+def joined(transforms: list[Any]) -> list[Any]:
     """Transforms, neighbours that make up a :class:`LoadedCrop` joined."""
-    found: list[Callable] = []
+    found: list[Any] = []
     for transform in transforms:
         if (
             found
