@@ -10,6 +10,7 @@ from mmengine.registry import DATASETS
 from ..files import printable
 from .layouts import Split, folder_of
 from .listing import list_pictures
+from .transforms.resizing import joined
 from .walk import Listing
 
 
@@ -82,6 +83,7 @@ class PictureFolder(BaseDataset):
             test_mode=test_mode,
             serialize_data=False,
         )
+        self.pipeline.transforms = joined(self.pipeline.transforms)
 
     def full_init(self) -> None:
         """List the folder, once."""

@@ -34,30 +34,43 @@ class SampleKey:
 
 
 @contextmanager
-def seeded(*entropy: int) -> Iterator[None]:
-    """Seed random, numpy and torch (CPU), and restore them afterwards.
+def kept() -> Iterator[None]:
+    """Restore random, numpy and torch (CPU) afterwards.
 
     A loader's worker draws from them for nothing else, so there, where it
     counts, restoring is spared.
+    """
+    if get_worker_info() is not None:
+        yield
+        return
+    python, torch_state = random.getstate(), torch.get_rng_state()
+    numpy_state = np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        torch.set_rng_state(torch_state)
+        np.random.set_state(numpy_state)
+
+
+def seed_all(*entropy: int) -> None:
+    """Seed random, numpy and torch (CPU).
 
     Args:
         entropy: Non-negative integers; each combination seeds differently.
     """
-    worker = get_worker_info() is not None
-    if not worker:
-        python, torch_state = random.getstate(), torch.get_rng_state()
-        numpy_state = np.random.get_state()
     words = np.random.SeedSequence(entropy).generate_state(4)
     random.seed(int(words[0]))
     np.random.seed(words[1:3])
     torch.default_generator.manual_seed(int(words[3]))
-    try:
+
+
+@contextmanager
+def seeded(*entropy: int) -> Iterator[None]:
+    """:func:`seed_all`, and restore them as :func:`kept` does."""
+    with kept():
+        seed_all(*entropy)
         yield
-    finally:
-        if not worker:
-            random.setstate(python)
-            torch.set_rng_state(torch_state)
-            np.random.set_state(numpy_state)
 
 
 @DATASETS.register_module()
@@ -104,11 +117,28 @@ class Seeded(Dataset):
         """
         if not isinstance(key, SampleKey):
             return self.dataset[key]
+        with kept():
+            return self._read(key)
+
+    def __getitems__(self, keys: list[SampleKey] | list[int]) -> list[dict]:
+        """The packed samples of a batch, which torch's loader asks for.
+
+        Raises:
+            UnreadablePictureError: As for one.
+        """
+        ours = [key for key in keys if isinstance(key, SampleKey)]
+        if len(ours) < len(keys):
+            return [self[key] for key in keys]
+        # Once: numpy's state alone takes as long as half a small picture.
+        with kept():
+            return [self._read(key) for key in ours]
+
+    def _read(self, key: SampleKey) -> dict:
         unreadable: list[str] = []
         for index in (key.index, *key.backups):
+            seed_all(key.seed, key.epoch, index)
             try:
-                with seeded(key.seed, key.epoch, index):
-                    sample = self.dataset[index]
+                sample = self.dataset[index]
             except UnreadablePictureError as error:
                 unreadable.append(str(error))
                 continue

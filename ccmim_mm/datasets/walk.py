@@ -1,5 +1,6 @@
 """What is in a folder of pictures, and what only looks like it."""
 
+import functools
 import heapq
 import os
 from collections.abc import Iterable
@@ -69,7 +70,7 @@ class Listing:
 
     def path(self, root: str | Path, index: int) -> str:
         """What to open for picture ``index``, in ``[0, len)``."""
-        return str(Path(root, self[index]))
+        return os.path.join(_plain(root), self[index])
 
     def physical(self) -> np.ndarray:
         """The pictures in the order that they may lie on the disk, ``(n,)``.
@@ -77,6 +78,12 @@ class Listing:
         Of files that is not known: the order of their names.
         """
         return np.arange(len(self))
+
+
+@functools.lru_cache
+def _plain(root: str | Path) -> str:
+    """A folder as pathlib writes it, which for every picture is slow."""
+    return '' if (text := str(Path(root))) == '.' else text
 
 
 def sorted_classes(found: list[str]) -> tuple[list[str], np.ndarray]:

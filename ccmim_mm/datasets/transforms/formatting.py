@@ -1,6 +1,9 @@
 """Packing pictures for masked methods."""
 
+from typing import Any
+
 import numpy as np
+import torch
 from mmengine.registry import TRANSFORMS
 from mmpretrain.datasets import PackInputs
 
@@ -36,6 +39,14 @@ class PackMaskedInputs(PackInputs):
             bits = np.random.randint(0, 1 << 24, self.num_patches)
             results['mask_noise'] = (bits * 2.0**-24).astype(np.float32)
         return super().transform(results)
+
+    @staticmethod
+    def format_input(input_: Any) -> Any:
+        """The parent's, channels first by numpy, which torch is slower at."""
+        if isinstance(input_, np.ndarray) and input_.ndim == 3:
+            planes = np.ascontiguousarray(input_.transpose(2, 0, 1))
+            return torch.from_numpy(planes)
+        return PackInputs.format_input(input_)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(num_patches={self.num_patches})'

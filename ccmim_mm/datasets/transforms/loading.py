@@ -11,7 +11,7 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 from mmengine.registry import TRANSFORMS
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from ...files import printable
 from .depth import (
@@ -173,31 +173,44 @@ class LoadUprightImage(LoadImageFromFile):
         """
         if 'img' in results:
             return results
-        path, data = results['img_path'], b''
+        image = self.open(results['img_path'])
+        results['img'] = img = mmcv.rgb2bgr(np.asarray(image))
+        results['img_shape'] = results['ori_shape'] = img.shape[:2]
+        return results
+
+    def open(self, path: str) -> Image.Image:
+        """The picture in a file as :func:`to_rgb` has it.
+
+        Raises:
+            UnreadablePictureError: If the file is missing or no whole picture.
+        """
+        data = b''
         try:
             data = read_file(path, self.backend_args)
             with Image.open(io.BytesIO(data)) as image:
-                img = to_bgr(image)
+                return to_rgb(image)
         # Decoders raise nearly anything on broken data (struct.error,
         # ValueError, SyntaxError, DecompressionBombError, ...).
         except Exception as error:
             raise unreadable(path, error, many_channels(data)) from error
-        results['img'] = img
-        results['img_shape'] = results['ori_shape'] = img.shape[:2]
-        return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(backend_args={self.backend_args})'
 
 
 def to_bgr(image: Image.Image) -> np.ndarray:
+    """What :func:`to_rgb` makes of a picture: ``(H, W, 3)``, BGR, uint8."""
+    return mmcv.rgb2bgr(np.asarray(to_rgb(image)))
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
     """A picture of any mode, upright, as it looks on white.
 
     Args:
         image: As opened: Pillow cuts 16-bit colours when it loads them.
 
     Returns:
-        ``(H, W, 3)``, BGR, uint8.
+        RGB, its pixels loaded; ``image`` itself where that is so.
 
     Raises:
         ValueError: If its values are not finite, or OSError, SyntaxError and
@@ -208,11 +221,14 @@ def to_bgr(image: Image.Image) -> np.ndarray:
     elif is_deep_grey(image):
         image = read_deep_grey(image)
     else:
-        image = ImageOps.exif_transpose(image)
+        image.load()
+        # Else exif_transpose copies what it need not turn.
+        if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            image = ImageOps.exif_transpose(image)
     if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or (
         'transparency' in image.info
     ):
         image = image.convert('RGBA')
         white = Image.new('RGBA', image.size, 'white')
         image = Image.alpha_composite(white, image)
-    return mmcv.rgb2bgr(np.asarray(image.convert('RGB')))
+    return image if image.mode == 'RGB' else image.convert('RGB')

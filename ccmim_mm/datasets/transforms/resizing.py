@@ -1,14 +1,17 @@
 """Resizing to two sides, of any channels, and of thin pictures cheaply."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import mmcv
 import numpy as np
+from mmcv.image.geometric import pillow_interp_codes
 from mmengine.registry import TRANSFORMS
 from mmpretrain.datasets.transforms import RandomResizedCrop, ResizeEdge
 from PIL import Image
 
 from ...grids import Size, as_pair
+from .loading import LoadUprightImage
 
 _RESAMPLE = dict(
     nearest=Image.Resampling.NEAREST,
@@ -119,6 +122,65 @@ class ChannelsResizedCrop(RandomResizedCrop):
         results['img'] = resize(picture, (rows, columns), self.interpolation)
         results['img_shape'] = results['img'].shape[:2]
         return results
+
+
+class LoadedCrop:
+    """``LoadUprightImage`` and mmpretrain's ``RandomResizedCrop`` at once.
+
+    To the bit what the two do; the whole picture stays Pillow's, of which
+    the crop alone becomes an array.
+
+    Args:
+        load: The one.
+        crop: The other, its backend Pillow.
+    """
+
+    def __init__(
+        self, load: LoadUprightImage, crop: RandomResizedCrop
+    ) -> None:
+        self.load, self.crop = load, crop
+        self.size = tuple(crop.scale[::-1])
+        self.filter = pillow_interp_codes[crop.interpolation]
+
+    def __call__(self, results: dict) -> dict:
+        """Load ``results['img_path']``, crop and resize.
+
+        Raises:
+            UnreadablePictureError: If the file is missing or no whole picture.
+        """
+        if 'img' in results:
+            return self.crop(results)
+        image = self.load.open(results['img_path'])
+        results['ori_shape'] = image.height, image.width
+        # The crop asks for no more than the shape.
+        shape = np.empty((image.height, image.width, 0))
+        top, left, height, width = self.crop.rand_crop_params(shape)
+        image = image.crop((left, top, left + width, top + height))
+        image = image.resize(self.size, self.filter)
+        results['img'] = mmcv.rgb2bgr(np.asarray(image))
+        results['img_shape'] = results['img'].shape
+        return results
+
+    def __repr__(self) -> str:
+        return f'{self.load}\n    {self.crop}'
+
+
+def joined(transforms: list[Any]) -> list[Any]:
+    """Transforms, neighbours that make up a :class:`LoadedCrop` joined."""
+    found: list[Any] = []
+    for transform in transforms:
+        if (
+            found
+            # What is derived from them may do anything else.
+            and type(found[-1]) is LoadUprightImage
+            and type(transform) is RandomResizedCrop
+            and transform.backend == 'pillow'
+            and transform.interpolation in pillow_interp_codes
+        ):
+            found[-1] = LoadedCrop(found[-1], transform)
+        else:
+            found.append(transform)
+    return found
 
 
 def resize(

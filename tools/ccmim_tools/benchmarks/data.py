@@ -66,10 +66,12 @@ class DataRates:
             dataset.get_data_info(i)['img_path'] for i in range(len(dataset))
         ]
         count = max(workers, 1)
+        transforms = dataset.dataset.pipeline.transforms
+        # A dataset joins the crop to the loading.
         (crop,) = (
-            t
-            for t in dataset.dataset.pipeline.transforms
-            if hasattr(t, 'crop_ratio_range')
+            crop
+            for crop in (getattr(t, 'crop', t) for t in transforms)
+            if hasattr(crop, 'crop_ratio_range')
         )
         self.shares = [
             (paths[i::count], crop.scale[0], sum(crop.crop_ratio_range) / 2)
