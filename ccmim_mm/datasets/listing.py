@@ -147,6 +147,8 @@ def _load(cache: Path, root: str | Path = '') -> Listing | None:
                         root=str(data['root']),
                         versions=data['versions'].tolist(),
                     )
+                    if len(more['label_ends']) != len(listing):
+                        return None
                     listing = RemoteListing(*parts, **places, **more)
                 else:
                     where = os.path.abspath(root)

@@ -10,6 +10,7 @@ from mmengine.registry import DATASETS
 from ..files import printable
 from .layouts import Split, folder_of
 from .listing import list_pictures
+from .remote_urls import is_remote
 from .walk import Listing
 
 
@@ -24,8 +25,8 @@ class PictureFolder(BaseDataset):
     that forked workers share, not as a Python object each.
 
     Args:
-        data_root: The folder; None is the ``data_root`` of the config, which
-            the runner fills in.
+        data_root: The folder, or the URL of shards; None is the
+            ``data_root`` of the config, which the runner fills in.
         pipeline: Transforms, from loading to packing.
         split: ``train`` or ``val`` of a folder that is laid out like
             ImageNet; one without them is its own split, unless labels are
@@ -82,6 +83,11 @@ class PictureFolder(BaseDataset):
             test_mode=test_mode,
             serialize_data=False,
         )
+
+    def _join_prefix(self) -> None:
+        # Of a URL, mmengine's file backends know no way to do it.
+        if not is_remote(self.data_root):
+            super()._join_prefix()
 
     def full_init(self) -> None:
         """List the folder, once."""
