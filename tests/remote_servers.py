@@ -7,7 +7,6 @@ from threading import Thread
 from urllib.parse import unquote
 
 import fsspec
-from moto.server import ThreadedMotoServer
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.utils import send_file
 from werkzeug.wrappers import Request, Response
@@ -27,11 +26,12 @@ class FolderServer:
             request and response, None for nothing; as long as there are any.
         fetched: How often bytes from 0 on of each name were asked for.
         queries: The queries that came.
+        users: Who said to ask.
     """
 
     def __init__(self, root):
         self.root, self.faults = root, []
-        self.fetched, self.queries = Counter(), []
+        self.fetched, self.queries, self.users = Counter(), [], []
         self.server = make_server(
             '127.0.0.1', 0, self.answer, threaded=True, request_handler=_Quiet
         )
@@ -41,6 +41,7 @@ class FolderServer:
         request = Request(environ)
         name = unquote(request.path).lstrip('/')
         self.queries.append(request.query_string.decode())
+        self.users.append(request.authorization and request.authorization.username)
         path = self.root / name
         if not path.is_file():
             response = Response('none', 404)
@@ -82,7 +83,9 @@ def status(code):
 def serve(root):
     """A :class:`FolderServer` of a folder."""
     server = FolderServer(root)
-    thread = Thread(target=server.server.serve_forever, args=(0.02,), daemon=True)
+    thread = Thread(
+        target=server.server.serve_forever, args=(0.02,), daemon=True
+    )
     thread.start()
     try:
         yield server
@@ -95,6 +98,9 @@ def serve(root):
 @contextmanager
 def bucket(root, monkeypatch, name='pictures'):
     """A folder's files in a bucket of moto's S3; the URL of their folder."""
+    # Not above: it takes seconds, and HTTP alone does without.
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer('127.0.0.1', 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -118,7 +118,9 @@ def _remote_layout(root: str) -> DataLayout:
             reason = f'{folder} has none in shards'
             return DataLayout(splits['train'], None, reason)
     val = splits.get('val')
-    return DataLayout(splits['train'], val, '' if val else f'no val/ in {root}')
+    return DataLayout(
+        splits['train'], val, '' if val else f'no val/ in {root}'
+    )
 
 
 def has_class_folders(folder: Path) -> bool:
@@ -155,9 +157,7 @@ def class_folders(root: str | Path, split: Split) -> Path | str:
     return folder
 
 
-def folder_of(
-    root: str | Path, split: Split, with_label: bool
-) -> Path | str:
+def folder_of(root: str | Path, split: Split, with_label: bool) -> Path | str:
     """The folder of a split's pictures, which without labels may be the root.
 
     Args:

@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine import dist
@@ -137,22 +138,10 @@ def _load(cache: Path, root: str | Path = '') -> Listing | None:
             )
             listing = Listing(*parts)
             if _OF_TARS[0] in data:
-                places = {name: data[name] for name in _OF_TARS}
-                whole = {len(places[name]) for name in _OF_TARS}
-                if whole != {len(listing)}:
+                tars = _tars(data, parts, root)
+                if tars is None:
                     return None
-                if _OF_REMOTE[0] in data:
-                    more = {name: data[name] for name in _OF_REMOTE}
-                    more |= dict(
-                        root=str(data['root']),
-                        versions=data['versions'].tolist(),
-                    )
-                    if len(more['label_ends']) != len(listing):
-                        return None
-                    listing = RemoteListing(*parts, **places, **more)
-                else:
-                    where = os.path.abspath(root)
-                    listing = TarListing(*parts, root=where, **places)
+                listing = tars
             stays = all(
                 _stays_inside(data[names], data[ends])
                 for names, ends in (
@@ -164,6 +153,26 @@ def _load(cache: Path, root: str | Path = '') -> Listing | None:
     except Exception:
         return None
     return listing if stays else None
+
+
+def _tars(data: Any, parts: tuple, root: str | Path) -> TarListing | None:
+    """A cached listing of tars; None if its columns do not fit.
+
+    Args:
+        data: The cached arrays.
+        parts: What any listing has.
+        root: The folder; a URL's is in the cache.
+    """
+    remote = _OF_REMOTE[0] in data
+    columns = (*_OF_TARS, 'label_ends') if remote else _OF_TARS
+    places = {name: data[name] for name in columns}
+    if {len(column) for column in places.values()} != {len(parts[1])}:
+        return None
+    if not remote:
+        return TarListing(*parts, root=os.path.abspath(root), **places)
+    places |= {name: data[name] for name in _OF_REMOTE}
+    versions, where = data['versions'].tolist(), str(data['root'])
+    return RemoteListing(*parts, root=where, versions=versions, **places)
 
 
 def _stays_inside(names: np.ndarray, ends: np.ndarray) -> bool:

@@ -9,9 +9,9 @@ import numpy as np
 from mmengine.logging import print_log
 
 from .remote_reading import announce, read_part
-from .remote_roots import shards_of
-from .remote_store import Shard, small_file
-from .remote_urls import shown
+from .remote_roots import names_in, shards_of
+from .remote_store import Shard, facts, small_file
+from .remote_urls import parse_root, shown
 from .shard_cache import ShardCache, shard_cache
 from .tar_index import TarIndex, index_open_tar
 from .tar_listing import CLASSES_FILE, MOST_LABEL, TarListing, label_in_json
@@ -97,8 +97,11 @@ def scan_remote(
     names, sentences, places = found.sorted(root, folders)
     kinds, at = places['label_kinds'], places['label_offsets']
     rows = zip(kinds, places['shard'], at, strict=True)
-    texts, ends = join(
-        [labels.get((p, start), b'') if kind else b'' for kind, p, start in rows]
+    label_texts, label_ends = join(
+        [
+            labels.get((p, start), b'') if kind else b''
+            for kind, p, start in rows
+        ]
     )
     return RemoteListing(
         *join(names),
@@ -109,8 +112,8 @@ def scan_remote(
         **places,
         shard_sizes=np.array([s.size for s in shards], np.int64),
         versions=[s.version for s in shards],
-        label_texts=texts,
-        label_ends=ends,
+        label_texts=label_texts,
+        label_ends=label_ends,
     )
 
 
@@ -171,7 +174,8 @@ def remote_has_labels(root: str, most: int) -> bool:
         root: The URL of a split.
         most: How many members.
     """
-    base, shards = shards_of(root)
-    listing = scan_remote(base, shards[:1], most)
+    base = parse_root(root).base
+    first = facts(f'{base}/{names_in(root)[0]}')
+    listing = scan_remote(base, [first], most)
     rows = range(len(listing))
     return bool(rows) and all(listing.class_of(r) is not None for r in rows)

@@ -86,7 +86,9 @@ def facts(url: str) -> Shard:
 def _shard(url: str, info: dict) -> Shard:
     size = info.get('size')
     if size is None:
-        raise ShardError(f'{shown(url)}: the store does not say how long it is')
+        raise ShardError(
+            f'{shown(url)}: the store does not say how long it is'
+        )
     told = (str(info[key]) for key in _VERSIONS if info.get(key))
     return Shard(url, int(size), next(told, '').strip('"'))
 
@@ -96,7 +98,7 @@ def entries(url: str) -> tuple[list[str], dict[str, Shard]]:
 
     A folder that is missing has neither, as most stores know no empty ones.
     """
-    found = ask(
+    found: list[dict] = ask(
         url, lambda store: store.ls(_address(url), detail=True), missing=[]
     )
     folders, shards = [], {}
@@ -138,7 +140,7 @@ def block(shard: Shard, start: int, size: int) -> bytes:
         if len(data) != size:
             check_unchanged(shard, store)
             if len(data) == shard.size:
-                raise _Final('the server gives whole files and no ranges')
+                raise _FinalError('the server gives whole files and no ranges')
             raise OSError(
                 f'{len(data)} of {size} bytes from byte {start} came'
             )
@@ -161,7 +163,7 @@ def check_unchanged(shard: Shard, store: Any) -> None:
         )
 
 
-class _Final(Exception):
+class _FinalError(Exception):
     """What asking again does not mend."""
 
 
@@ -216,7 +218,7 @@ def _refusal(error: Exception) -> str | None:
             f'the store refuses these credentials, or there are none '
             f'({_said(error)}): see how fsspec is given those of its protocol'
         )
-    final = isinstance(error, _Final | ImportError)
+    final = isinstance(error, _FinalError | ImportError)
     if final or (status and 400 <= status < 500 and status not in (408, 429)):
         return _said(error)
     return None

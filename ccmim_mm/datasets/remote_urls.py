@@ -56,7 +56,9 @@ class RemoteRoot(NamedTuple):
 def is_remote(root: object) -> bool:
     """Whether a data root or a shard's path is fetched from elsewhere."""
     found = _SCHEME.match(str(root))
-    return bool(found) and found[1].lower() not in ('tar', 'file', 'local')
+    if found is None:
+        return False
+    return found[1].lower() not in ('tar', 'file', 'local')
 
 
 def protocol_of(url: str) -> str:

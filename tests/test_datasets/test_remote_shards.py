@@ -1,4 +1,4 @@
-"""Shards over HTTP: the same pictures, a cache that keeps its bound, faults."""
+"""Shards over HTTP: the same pictures, a bound that is kept, faults."""
 
 import multiprocessing
 import os
@@ -6,9 +6,9 @@ import pickle
 import random
 import sys
 
-import fsspec
 import numpy as np
 import pytest
+from fsspec.registry import _registry
 from hostile_tars import shard
 from mmengine import fileio
 from mmengine.config import Config
@@ -123,9 +123,16 @@ def test_samples_of_two_epochs_are_the_same_to_the_bit(workers, server):
     sizes = [p.stat().st_size for p in server.root.glob('train/*.tar')]
     os.environ[shard_cache.SIZE] = str(2 * max(sizes))
     remote = Seeded(opened(pattern(server), pipeline=PIPELINE))
-    keys = [SampleKey(0, e, i) for e in (0, 1) for i in EpochOrder(remote)(0, e).tolist()]
+    keys = [
+        SampleKey(0, e, i)
+        for e in (0, 1)
+        for i in EpochOrder(remote)(0, e).tolist()
+    ]
     loader = DataLoader(
-        remote, None, sampler=keys, num_workers=workers,
+        remote,
+        None,
+        sampler=keys,
+        num_workers=workers,
         multiprocessing_context='fork' if workers else None,
     )
     for key, sample in zip(keys, loader, strict=True):
@@ -248,9 +255,7 @@ def test_a_server_that_gives_half(small, tmp_path):
     assert fileio.get(path) == b'\1' * 700
 
 
-def test_no_other_picture_is_taken_for_one_that_does_not_come(
-    small, tmp_path
-):
+def test_no_other_picture_is_taken_for_one_that_does_not_come(small, tmp_path):
     data = Seeded(opened(f'{small.url}/a.tar', pipeline=PIPELINE))
     for path in (tmp_path / 'cache').glob('*.tar'):
         path.unlink()
@@ -324,9 +329,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(small, tmp_path, monkeypatch):
     assert len(list_pictures(f'{small.url}/a.tar')) == 2
 
 
-def test_a_full_shuffle_through_a_small_cache_is_warned_of(
-    small, monkeypatch
-):
+def test_a_full_shuffle_through_a_small_cache_is_warned_of(small, monkeypatch):
     (small.root / 'all.txt').write_text('a.tar\nb.tar\n')
     data = opened(f'{small.url}/all.txt')
     said = []
@@ -342,7 +345,13 @@ def test_a_full_shuffle_through_a_small_cache_is_warned_of(
 
 HOSTILE = [
     *('http://other/x.tar', '//other/x.tar', '/etc/x.tar', '../x.tar'),
-    *('a/../../x.tar', 'file:///x.tar', 'x.tar?sig=1', 'x.tar#y', '%2e%2e/x.tar'),
+    *(
+        'a/../../x.tar',
+        'file:///x.tar',
+        'x.tar?sig=1',
+        'x.tar#y',
+        '%2e%2e/x.tar',
+    ),
     *('.x.tar', 'x.txt', 'x', 'a\\x.tar', 'x\0.tar', 's3://b/x.tar', '-x.tar'),
     *('~/x.tar', '$HOME/x.tar', 'a//x.tar'),
 ]
@@ -382,7 +391,9 @@ def test_passwords_are_refused_before_they_are_written(root):
     assert 'hunter2' not in str(error.value)
 
 
-def test_a_signature_goes_along_and_is_never_said(small, tmp_path, monkeypatch):
+def test_a_signature_goes_along_and_is_never_said(
+    small, tmp_path, monkeypatch
+):
     monkeypatch.setenv('CCMIM_URL_QUERY', 'sig=hunter2')
     listing = list_pictures(f'{small.url}/a.tar')
     assert set(small.queries) == {'sig=hunter2'}
@@ -403,9 +414,18 @@ def test_a_signature_goes_along_and_is_never_said(small, tmp_path, monkeypatch):
     assert 'hunter2' not in str(error.value)
 
 
+def test_a_password_comes_from_netrc(small, tmp_path, monkeypatch):
+    netrc = tmp_path / 'netrc'
+    netrc.write_text('machine 127.0.0.1 login me password hunter2')
+    netrc.chmod(0o600)
+    monkeypatch.setenv('NETRC', str(netrc))
+    list_pictures(f'{small.url}/a.tar')
+    assert set(small.users) == {'me'}
+
+
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, 's3fs', None)
-    monkeypatch.delitem(fsspec.registry._registry, 's3', raising=False)
+    monkeypatch.delitem(_registry, 's3', raising=False)
     with pytest.raises(ImportError, match=r"pip install 'ccmim-mm\[remote\]'"):
         list_pictures('s3://bucket/folder')
     with pytest.raises(ValueError, match='Protocol not known'):

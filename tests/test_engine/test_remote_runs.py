@@ -1,4 +1,4 @@
-"""Runs on shards in S3 and over HTTP: the bits of the same shards on a disk."""
+"""Runs on shards in S3 and over HTTP: the bits of those on a disk."""
 
 import os
 
@@ -26,9 +26,8 @@ def shards(picture_folder, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def s3(shards):
-    with pytest.MonkeyPatch.context() as patch:
-        with bucket(shards, patch) as url:
-            yield url
+    with pytest.MonkeyPatch.context() as patch, bucket(shards, patch) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)
@@ -47,30 +46,19 @@ def of_disk(shards, tmp_path_factory):
     return weights(run(shards, tmp_path_factory.mktemp('disk')))
 
 
-@pytest.mark.parametrize('workers', [0, 2])
-def test_shards_in_s3_train_to_the_bits_of_those_on_a_disk(
-    workers, s3, of_disk, tmp_path
-):
-    runner = run(s3, tmp_path / 'run', workers)
-    data = runner.train_dataloader.dataset.dataset
-    assert isinstance(data, PictureTars) and data.data_root == f'{s3}/train'
-    assert same(weights(runner), of_disk)
-    assert runner.iter == 6
-    for path in tmp_path.rglob('*'):
-        if path.is_file():
-            assert b'secret-of-the-test' not in path.read_bytes(), path
-
-
-def test_a_run_that_stopped_goes_on_to_the_bit_elsewhere(
+def test_a_run_of_s3_stops_and_goes_on_to_the_bit_over_http(
     s3, shards, of_disk, tmp_path
 ):
-    """Begun in S3, gone on over HTTP."""
-    assert run(s3, tmp_path, 0, (1, False)) is None
+    assert run(s3, tmp_path / 'run', 1, (4, False)) is None
     count = len(list(shards.glob('train/*.tar')))
     with serve(shards) as server:
         url = f'{server.url}/train/shard-{{00000..{count - 1:05d}}}.tar'
-        resumed = run(url, tmp_path, 2, NEVER, resume='auto')
-    assert same(weights(resumed), of_disk)
+        resumed = run(url, tmp_path / 'run', 0, NEVER, resume='auto')
+        assert server.fetched.total() > count
+    assert resumed.iter == 6 and same(weights(resumed), of_disk)
+    for path in tmp_path.rglob('*'):
+        if path.is_file():
+            assert b'secret-of-the-test' not in path.read_bytes(), path
 
 
 def test_cache_settings_of_a_config(s3, tmp_path):
