@@ -41,7 +41,8 @@ class FolderServer:
         request = Request(environ)
         name = unquote(request.path).lstrip('/')
         self.queries.append(request.query_string.decode())
-        self.users.append(request.authorization and request.authorization.username)
+        told = request.authorization
+        self.users.append(told and told.username)
         path = self.root / name
         if not path.is_file():
             response = Response('none', 404)

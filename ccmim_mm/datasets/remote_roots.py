@@ -58,8 +58,9 @@ def names_in(root: str) -> list[str]:
         names = [url.removeprefix(base) for url in expand(place.url)]
     if not names:
         raise FileNotFoundError(
-            f'no shards in {shown(root)}: *.tar is looked for, as ccmim pack '
-            'writes them; single pictures are read from a disk alone'
+            f'no shards in {shown(root)}, or no such bucket: *.tar is looked '
+            'for, as ccmim pack writes them; single pictures are read from a '
+            'disk alone'
         )
     return sorted(names, key=str.encode)
 

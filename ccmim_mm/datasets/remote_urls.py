@@ -104,7 +104,7 @@ def parse_root(root: str) -> RemoteRoot:
     if protocol_of(url) in HTTP:
         raise ValueError(
             f'{shown(url)}: HTTP lists no folders: name shards, as '
-            f'{shown(url)}/shard-{{00000..00146}}.tar, or a text file beside '
+            f"'{shown(url)}/shard-{{00000..00146}}.tar', or a .txt beside "
             'them that has their names, one a line'
         )
     return RemoteRoot(url, 'folder')

@@ -50,8 +50,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     found.add_argument(
         '--data',
         help='the data folder, or the URL of tar shards. Pre-training takes '
-        'pictures, nested or flat, and with train/ and val/ class folders the labels serve the '
-        'evaluation; the other tasks take the layouts that the docs name',
+        'pictures, nested or flat, and with train/ and val/ class folders the '
+        'labels serve the evaluation; the other tasks take the layouts that '
+        'the docs name',
     )
     found.add_argument(
         '--device',
