@@ -53,7 +53,7 @@ class Shard(NamedTuple):
 
 
 def filesystem(url: str) -> Any:
-    """Fsspec's of a URL, one a process.
+    """The file system of a URL, one a process.
 
     Raises:
         ImportError: If its package is missing.

@@ -132,9 +132,10 @@ class LoadReadableImage(LoadImageFromFile):
             )
         # Decoders raise nearly anything.
         except Exception as error:
+            failure = unreadable(path, error)
             if self.ignore_empty:
                 return None
-            raise unreadable(path, error) from error
+            raise failure from error
         results['img'] = img.astype(np.float32) if self.to_float32 else img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
