@@ -22,6 +22,10 @@ _VERSIONS = (
     *('Last-Modified', 'last_modified', 'mtime', 'created'),
 )
 _CREDENTIALS = ('NoCredentialsError', 'PartialCredentialsError')
+#: File systems of this process and of those it was forked from. fsspec lets go
+#: of the latter, and their sessions would be closed here: on event loops whose
+#: epoll is the parent's too, which then waits for ever.
+_kept: dict[int, Any] = {}
 _EXTRA = "pip install 'ccmim-mm[remote]'"
 
 
@@ -67,7 +71,9 @@ def filesystem(url: str) -> Any:
         # Has passwords read from ~/.netrc.
         options['client_kwargs'] = {'trust_env': True, **own}
     try:
-        return fsspec.filesystem(protocol, **options)
+        store = fsspec.filesystem(protocol, **options)
+        _kept[id(store)] = store
+        return store
     except ImportError as error:
         raise ImportError(
             f'{protocol}:// needs a package ({error}): {_EXTRA} brings those '
