@@ -17,7 +17,8 @@ _READ = {
     *('activation_checkpointing', 'compile', 'custom_imports'),
     *('efficient_conv_bn_eval', 'find_unused_parameters'),
     *('model_wrapper_cfg', 'runner_type', 'sync_bn'),
-    *('allow_partial', 'classes', 'data_root', 'pretrained'),
+    *('allow_partial', 'cache_dir', 'cache_size', 'classes'),
+    *('data_root', 'pretrained'),
     *('trust_checkpoint', 'tta_model', 'tta_pipeline'),
 }
 _HOOKS = {

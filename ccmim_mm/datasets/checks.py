@@ -8,6 +8,7 @@ from PIL import Image
 from .label_map_dataset import pair_label_maps
 from .listing import list_pictures
 from .problems import problems_of, refuse
+from .remote_urls import is_remote
 
 #: Label maps mark with it what is neither learned nor judged.
 IGNORED = 255
@@ -115,7 +116,9 @@ def check_class_folders(train: str | Path, val: str | Path) -> list[str]:
     classes = []
     for folder in (train, val):
         found, _ = list_pictures(folder).classes()
-        folders = {p.name for p in Path(folder).iterdir() if p.is_dir()}
+        # Shards have none that could be empty.
+        beside = () if is_remote(folder) else Path(folder).iterdir()
+        folders = {p.name for p in beside if p.is_dir()}
         empty = sorted(f for f in folders - set(found) if f[0] != '.')
         refuse(
             folder,

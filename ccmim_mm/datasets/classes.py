@@ -205,10 +205,10 @@ def _splits(cfg: Config) -> list[str]:
     return [s for s in SPLITS if cfg.get(f'{s}_dataloader') is not None]
 
 
-def _class_folders(dataset: ConfigDict) -> Path:
+def _class_folders(dataset: ConfigDict) -> Path | str:
     split = dataset.get('split')
     root = dataset.data_root
-    return class_folders(root, split) if split else Path(root)
+    return class_folders(root, split) if split else root
 
 
 def find_dicts(part: object, key: str) -> Iterator[ConfigDict]:

@@ -15,6 +15,8 @@ from .layouts import (
     find_layout,
     folder_of,
 )
+from .remote_urls import is_remote, parse_root
+from .shard_cache import use_cache
 from .tar_scan import shards_in
 
 #: What a data set is annotated with.
@@ -118,7 +120,8 @@ def apply_data_root(cfg: Config) -> None:
     Where annotations or folders are not at the place that the config names,
     the usual layouts are looked for. Without labels a
     pre-training is judged by its features' spectrum alone, and one line says
-    so. Folders of tar shards are read as such, which a line says too.
+    so. Folders of tar shards are read as such, which a line says too. Shards
+    at a URL are kept in ``cache_dir``, ``cache_size`` bytes at most.
 
     Args:
         cfg: The config, changed in place.
@@ -126,10 +129,15 @@ def apply_data_root(cfg: Config) -> None:
     Raises:
         FileNotFoundError: If there is no such folder, or it lacks what the
             config's task needs.
+        ValueError: If it is a URL with a password.
     """
     root = cfg.get('data_root')
+    use_cache(cfg.get('cache_dir'), cfg.get('cache_size'))
     if root is None:
         return
+    if is_remote(root):
+        # Before it is written anywhere.
+        parse_root(root)
     _switch_evaluation(cfg, root)
     for dataset, split, stage in parts(cfg):
         if dataset.get('data_root') is None:
@@ -164,10 +172,12 @@ def _tell_tars_from_folders(cfg: Config) -> None:
         )
 
 
-def of_split(dataset: ConfigDict) -> Path | None:
+def of_split(dataset: ConfigDict) -> Path | str | None:
     """The folder that a config of :data:`FOLDERS` reads, if there is one."""
     split, root = dataset.get('split'), dataset.data_root
     try:
+        if split is None and is_remote(root):
+            return root
         if split is None:
             return Path(root) if Path(root).is_dir() else None
         return folder_of(root, split, bool(dataset.get('with_label')))
@@ -183,7 +193,7 @@ def _settle(dataset: ConfigDict, root: str, split: Split) -> None:
         _find_coco(dataset, root, split)
     elif kind == 'label_maps':
         _find_label_maps(dataset, root, split)
-    elif dataset.get('names_file'):
+    elif dataset.get('names_file') and not is_remote(root):
         dataset.names_file = str(Path(root, dataset.names_file))
 
 

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .tar_scan import has_labels, shards_in
+from .remote_listing import remote_has_labels
+from .remote_roots import splits_of
+from .remote_urls import is_remote
+from .tar_scan import PEEK, has_labels, shards_in
 from .walk import kind_of_entry, pictures_of
 
 Split = Literal['train', 'val']
@@ -35,13 +38,13 @@ class DataLayout(NamedTuple):
     """Where the pictures lie.
 
     Attributes:
-        train: Folder to train on.
+        train: Folder to train on; a string is a URL.
         val: Folder to evaluate on; None if there are no labels.
         reason: Why there is none.
     """
 
-    train: Path
-    val: Path | None
+    train: Path | str
+    val: Path | str | None
     reason: str = ''
 
 
@@ -84,6 +87,8 @@ def find_layout(root: str | Path) -> DataLayout:
     Raises:
         FileNotFoundError: If there is no such folder.
     """
+    if is_remote(root):
+        return _remote_layout(str(root))
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(
@@ -104,6 +109,20 @@ def find_layout(root: str | Path) -> DataLayout:
     return DataLayout(train, val)
 
 
+def _remote_layout(root: str) -> DataLayout:
+    splits = splits_of(root)
+    if 'train' not in splits:
+        return DataLayout(root, None, f'no train/ and val/ in {root}')
+    for folder in splits.values():
+        if not remote_has_labels(folder, PEEK):
+            reason = f'{folder} has none in shards'
+            return DataLayout(splits['train'], None, reason)
+    val = splits.get('val')
+    return DataLayout(
+        splits['train'], val, '' if val else f'no val/ in {root}'
+    )
+
+
 def has_class_folders(folder: Path) -> bool:
     """Whether a folder holds folders and no pictures of its own."""
     with os.scandir(folder) as entries:
@@ -111,7 +130,7 @@ def has_class_folders(folder: Path) -> bool:
     return 'folder' in kinds and 'picture' not in kinds
 
 
-def class_folders(root: str | Path, split: Split) -> Path:
+def class_folders(root: str | Path, split: Split) -> Path | str:
     """The folder of a split's class folders.
 
     Args:
@@ -121,6 +140,14 @@ def class_folders(root: str | Path, split: Split) -> Path:
     Raises:
         FileNotFoundError: If there is none.
     """
+    if is_remote(root):
+        splits = splits_of(str(root))
+        if split not in splits:
+            raise FileNotFoundError(
+                f'no {split}/ in {root}: labelled shards are looked for as '
+                'train/*.tar and val/*.tar'
+            )
+        return splits[split]
     folder = _folder(root) / split
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -130,7 +157,7 @@ def class_folders(root: str | Path, split: Split) -> Path:
     return folder
 
 
-def folder_of(root: str | Path, split: Split, with_label: bool) -> Path:
+def folder_of(root: str | Path, split: Split, with_label: bool) -> Path | str:
     """The folder of a split's pictures, which without labels may be the root.
 
     Args:
@@ -197,6 +224,11 @@ def find_label_maps(root: str | Path, split: Split) -> LabelMapSplit:
 
 
 def _folder(root: str | Path) -> Path:
+    if is_remote(root):
+        raise ValueError(
+            f'{root}: pictures with boxes or label maps are read from a disk: '
+            'give --data a folder'
+        )
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(

@@ -6,12 +6,15 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine import dist
 from mmengine.logging import print_log
 
 from ..files import printable, write_atomic
+from .remote_listing import RemoteListing, list_remote
+from .remote_urls import is_remote
 from .tar_listing import TarListing
 from .tar_scan import scan_shards, shards_in
 from .walk import ARRAYS, SUFFIXES, Listing, join, scan, stamp
@@ -24,6 +27,8 @@ _OF_TARS = (
     *('shard', 'offsets', 'sizes'),
     *('label_kinds', 'label_offsets', 'label_sizes'),
 )
+# And one of tars on the network.
+_OF_REMOTE = ('shard_sizes', 'label_texts', 'label_ends')
 
 
 def list_pictures(root: str | Path, cache_dir: str | None = None) -> Listing:
@@ -49,8 +54,8 @@ def list_pictures(root: str | Path, cache_dir: str | None = None) -> Listing:
     result: list = [None]
     if dist.is_main_process():
         try:
-            result[0] = _list_cached(Path(root), _cache_file(root, cache_dir))
-        except (OSError, ValueError) as error:
+            result[0] = _list_cached(root, _cache_file(root, cache_dir))
+        except (OSError, ValueError, ImportError) as error:
             # Hand it over, or the other ranks would wait forever.
             result[0] = error
     dist.broadcast_object_list(result)
@@ -59,8 +64,31 @@ def list_pictures(root: str | Path, cache_dir: str | None = None) -> Listing:
     return result[0]
 
 
-def _list_cached(root: Path, cache: Path) -> Listing:
+def _list_cached(root: str | Path, cache: Path) -> Listing:
     """The cached listing if it still holds, else a fresh one."""
+    if is_remote(root):
+        known = _load(cache)
+        listing: Listing = list_remote(str(root), known)
+        if listing is not known:
+            _save(cache, listing)
+    else:
+        listing = _list_local(Path(root), cache)
+    for sentence in listing.left_out:
+        text = f'{printable(root)}: {sentence}'
+        print_log(text, 'current', logging.WARNING)
+    if not len(listing):
+        shards = isinstance(listing, TarListing)
+        raise FileNotFoundError(
+            f'no pictures below {printable(root)}'
+            f'{", in its shards" if shards else ""}: looked for '
+            f'{", ".join(SUFFIXES + ARRAYS)}, in any case, at any depth, '
+            'hidden files aside'
+            f'{_tars_beside(root) if not shards else ""}'
+        )
+    return listing
+
+
+def _list_local(root: Path, cache: Path) -> Listing:
     if not root.is_dir():
         raise FileNotFoundError(
             f'no folder {printable(root)}: give --data the folder of your '
@@ -77,17 +105,6 @@ def _list_cached(root: Path, cache: Path) -> Listing:
         newest = listing.stamps[:, :2].max() * 1e-9
         if time.time() - newest > _SETTLED:
             _save(cache, listing)
-    for sentence in listing.left_out:
-        text = f'{printable(root)}: {sentence}'
-        print_log(text, 'current', logging.WARNING)
-    if not len(listing):
-        raise FileNotFoundError(
-            f'no pictures below {printable(root)}'
-            f'{", in its shards" if shards else ""}: looked for '
-            f'{", ".join(SUFFIXES + ARRAYS)}, in any case, at any depth, '
-            'hidden files aside'
-            f'{_tars_beside(root) if not shards else ""}'
-        )
     return listing
 
 
@@ -103,7 +120,8 @@ def _is_current(root: Path, listing: Listing) -> bool:
 def _cache_file(root: str | Path, cache_dir: str | None) -> Path:
     home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     folder = Path(cache_dir or Path(home, 'ccmim_mm', 'listings'))
-    key = hashlib.sha256(os.fsencode(Path(root).resolve())).hexdigest()
+    where = str(root) if is_remote(root) else Path(root).resolve()
+    key = hashlib.sha256(os.fsencode(where)).hexdigest()
     return folder / f'{key[:24]}.npz'
 
 
@@ -120,12 +138,10 @@ def _load(cache: Path, root: str | Path = '') -> Listing | None:
             )
             listing = Listing(*parts)
             if _OF_TARS[0] in data:
-                places = {name: data[name] for name in _OF_TARS}
-                whole = {len(places[name]) for name in _OF_TARS}
-                if whole != {len(listing)}:
+                tars = _tars(data, parts, root)
+                if tars is None:
                     return None
-                where = os.path.abspath(root)
-                listing = TarListing(*parts, root=where, **places)
+                listing = tars
             stays = all(
                 _stays_inside(data[names], data[ends])
                 for names, ends in (
@@ -137,6 +153,26 @@ def _load(cache: Path, root: str | Path = '') -> Listing | None:
     except Exception:
         return None
     return listing if stays else None
+
+
+def _tars(data: Any, parts: tuple, root: str | Path) -> TarListing | None:
+    """A cached listing of tars; None if its columns do not fit.
+
+    Args:
+        data: The cached arrays.
+        parts: What any listing has.
+        root: The folder; a URL's is in the cache.
+    """
+    remote = _OF_REMOTE[0] in data
+    columns = (*_OF_TARS, 'label_ends') if remote else _OF_TARS
+    places = {name: data[name] for name in columns}
+    if {len(column) for column in places.values()} != {len(parts[1])}:
+        return None
+    if not remote:
+        return TarListing(*parts, root=os.path.abspath(root), **places)
+    places |= {name: data[name] for name in _OF_REMOTE}
+    versions, where = data['versions'].tolist(), str(data['root'])
+    return RemoteListing(*parts, root=where, versions=versions, **places)
 
 
 def _stays_inside(names: np.ndarray, ends: np.ndarray) -> bool:
@@ -168,6 +204,12 @@ def _save(cache: Path, listing: Listing) -> None:
     content = io.BytesIO()
     tars = isinstance(listing, TarListing)
     places = {n: getattr(listing, n) for n in _OF_TARS} if tars else {}
+    if isinstance(listing, RemoteListing):
+        places |= {n: getattr(listing, n) for n in _OF_REMOTE}
+        places |= dict(
+            root=np.str_(listing.root),
+            versions=np.array(listing.versions, np.str_),
+        )
     np.savez(
         content,
         names=listing.names,

@@ -12,7 +12,9 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from .picture_folder import PictureFolder
+from .remote_listing import RemoteListing
 from .seeded import Seeded
+from .shard_cache import shard_cache
 
 Shuffle = bool | Literal['blocks']
 #: Neighbours that tell whether pictures lie sorted by class.
@@ -120,6 +122,8 @@ class EpochOrder:
                 f'blocks of {block_size}, {window} at a time, on a disk '
                 f'{digest.hexdigest()}'
             )
+        elif shuffle:
+            _warn_if_fetched_often(dataset)
         if shares is not None:
             self.name += f'shares {", ".join(map(str, shares))}'
 
@@ -182,6 +186,32 @@ def _parts(dataset: Any, shares: list[float]) -> list[tuple[int, int]]:
         )
     pairs = zip(sizes, shares, strict=True)
     return [(size, max(1, round(size * share))) for size, share in pairs]
+
+
+def _warn_if_fetched_often(dataset: Any) -> None:
+    """Warn of shards that are fetched anew for nearly every picture."""
+    total = _remote_bytes(dataset)
+    if total and total > (held := shard_cache().size):
+        print_log(
+            f'{total / 1e9:.2f} GB of shards are read in a full shuffle '
+            f'through a cache of {held / 1e9:.2f} GB, so that most pictures '
+            'wait for a whole shard: set cache_size to hold them all, or '
+            "the sampler's shuffle=blocks with blocks of about a shard",
+            'current',
+            logging.WARNING,
+        )
+
+
+def _remote_bytes(dataset: Any) -> int:
+    """Bytes of a data set's shards on the network."""
+    if isinstance(dataset, ConcatDataset):
+        return sum(map(_remote_bytes, dataset.datasets))
+    if isinstance(dataset, Seeded | RepeatDataset):
+        return _remote_bytes(dataset.dataset)
+    listing = getattr(dataset, 'listing', None)
+    if isinstance(listing, RemoteListing):
+        return int(listing.shard_sizes.sum())
+    return 0
 
 
 def _warn_if_sorted(dataset: Any, physical: np.ndarray) -> None:

@@ -10,6 +10,7 @@ from mmengine.registry import DATASETS
 from ..files import printable
 from .layouts import Split, folder_of
 from .listing import list_pictures
+from .remote_urls import is_remote
 from .transforms.resizing import joined
 from .walk import Listing
 
@@ -25,8 +26,8 @@ class PictureFolder(BaseDataset):
     that forked workers share, not as a Python object each.
 
     Args:
-        data_root: The folder; None is the ``data_root`` of the config, which
-            the runner fills in.
+        data_root: The folder, or the URL of shards; None is the
+            ``data_root`` of the config, which the runner fills in.
         pipeline: Transforms, from loading to packing.
         split: ``train`` or ``val`` of a folder that is laid out like
             ImageNet; one without them is its own split, unless labels are
@@ -84,6 +85,11 @@ class PictureFolder(BaseDataset):
             serialize_data=False,
         )
         self.pipeline.transforms = joined(self.pipeline.transforms)
+
+    def _join_prefix(self) -> None:
+        # Of a URL, mmengine's file backends know no way to do it.
+        if not is_remote(self.data_root):
+            super()._join_prefix()
 
     def full_init(self) -> None:
         """List the folder, once."""

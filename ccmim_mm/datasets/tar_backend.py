@@ -12,6 +12,10 @@ from pathlib import Path
 
 from mmengine.fileio import BaseStorageBackend, register_backend
 
+from ..files import printable
+from .remote_reading import read_part, read_remote
+from .remote_store import ShardError
+from .remote_urls import is_remote
 from .transforms.loading import MAX_BYTES
 
 PREFIX = 'tar://'
@@ -100,27 +104,21 @@ def read_at(path: str, offset: int, size: int) -> bytes:
     """A part of a file, which is kept open.
 
     Args:
-        path: The file.
+        path: The file, or the URL of a shard, which is fetched.
         offset: In bytes.
         size: In bytes.
 
     Raises:
         OSError: If it cannot be read, or ends before.
     """
+    if is_remote(path):
+        return read_remote(path, offset, size)
     global _pool
     if _pool.process != os.getpid():
         # A fork's: another thread may have held its lock.
         _pool = _Pool()
     file = _pool.file(path)
-    parts, left = [], size
-    while left:
-        # Linux reads 2 GiB at most at once.
-        part = os.pread(file.descriptor, left, offset)
-        if not part:
-            raise OSError(f'the tar ends {left} bytes too early')
-        parts.append(part)
-        offset, left = offset + len(part), left - len(part)
-    return parts[0] if len(parts) == 1 else b''.join(parts)
+    return read_part(file.descriptor, offset, size)
 
 
 class TarBackend(BaseStorageBackend):
@@ -131,14 +129,18 @@ class TarBackend(BaseStorageBackend):
 
         Raises:
             OSError: If it cannot be read, or has more than ``MAX_BYTES``.
+            ShardError: If its shard cannot be fetched.
             ValueError: If the path is none of a member.
         """
-        shard, _, offset, size = split_path(str(filepath))
+        shard, name, offset, size = split_path(str(filepath))
         if size > MAX_BYTES:
             raise OSError(
                 f'{size} bytes, more than the {MAX_BYTES} of a picture'
             )
-        return read_at(shard, offset, size)
+        try:
+            return read_at(shard, offset, size)
+        except ShardError as error:
+            raise type(error)(f'{printable(name)} of {error}') from None
 
     def get_text(self, filepath: str | Path, encoding: str = 'utf-8') -> str:
         """A member's content as text."""

@@ -55,16 +55,29 @@ def index_tar(path: str | Path, most: int | None = None) -> TarIndex:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        state = os.fstat(descriptor)
-        if not stat.S_ISREG(state.st_mode):
-            raise ValueError(f'{printable(path)} is no regular file; {FIX}')
-        scan = Scan(descriptor, state.st_size)
-        try:
-            scan.run(most)
-        except DamageError as error:
-            raise ValueError(f'{printable(path)}: {error}') from None
+        return index_open_tar(descriptor, printable(path), most)
     finally:
         os.close(descriptor)
+
+
+def index_open_tar(
+    descriptor: int, name: str, most: int | None = None
+) -> TarIndex:
+    """As :func:`index_tar`, of a file that is open.
+
+    Args:
+        descriptor: The file.
+        name: What errors call it.
+        most: Stop after so many members; None lists all.
+    """
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode):
+        raise ValueError(f'{name} is no regular file; {FIX}')
+    scan = Scan(descriptor, state.st_size)
+    try:
+        scan.run(most)
+    except DamageError as error:
+        raise ValueError(f'{name}: {error}') from None
     return TarIndex(
         *join(scan.names),
         np.array(scan.offsets, np.int64),

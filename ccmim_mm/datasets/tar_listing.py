@@ -21,7 +21,7 @@ LABELS = {b'cls': 1, b'json': 2}
 #: Keys of a label in a member's JSON, the first that is there.
 _KEYS = ('label', 'cls', 'class')
 #: A label of more bytes is none. Chosen here.
-_MOST_LABEL = 1 << 20
+MOST_LABEL = 1 << 20
 
 
 @dataclass(kw_only=True)
@@ -103,7 +103,7 @@ class TarListing(Listing):
         if (self.label_kinds == LABELS[b'cls']).any():
             return LABELS[b'cls']
         rows = np.flatnonzero(self.label_kinds)
-        if len(rows) and _of_json(self._content(rows[0])) is not None:
+        if len(rows) and label_in_json(self._content(rows[0])) is not None:
             return LABELS[b'json']
         return 0
 
@@ -115,11 +115,14 @@ class TarListing(Listing):
 
     def _content(self, row: int) -> bytes:
         size = int(self.label_sizes[row])
-        if size > _MOST_LABEL:
+        if size > MOST_LABEL:
             raise ValueError(
                 f'{self._name(row)}: its label has {size} bytes: none is as '
                 'long, write a number or a name'
             )
+        return self._label_bytes(row, size)
+
+    def _label_bytes(self, row: int, size: int) -> bytes:
         shard, place = self._shard(row), int(self.label_offsets[row])
         return read_at(shard, place, size)
 
@@ -132,7 +135,7 @@ class TarListing(Listing):
         content = self._content(row)
         label: int | str | None
         if self.label_kinds[row] == LABELS[b'json']:
-            label = _of_json(content)
+            label = label_in_json(content)
         else:
             label = content.strip().decode(errors='surrogateescape')
             if label.removeprefix('-').isdecimal():
@@ -146,11 +149,11 @@ class TarListing(Listing):
         return label  # type: ignore[return-value]
 
     def _class_names(self, present: list[int]) -> list[str]:
-        path = Path(self.root, CLASSES_FILE)
-        if not path.is_file():
+        text, path = self._classes_file()
+        if text is None:
             return [str(number) for number in present]
         try:
-            names = json.loads(path.read_text('utf-8'))
+            names = json.loads(text)
             return [str(names[number]) for number in present]
         except (ValueError, LookupError, TypeError) as error:
             raise ValueError(
@@ -158,8 +161,13 @@ class TarListing(Listing):
                 f'({error}): write a list of them, or remove it'
             ) from None
 
+    def _classes_file(self) -> tuple[bytes | None, str]:
+        """What it has, None if there is none; and where it is."""
+        path = Path(self.root, CLASSES_FILE)
+        return path.read_bytes() if path.is_file() else None, str(path)
 
-def _of_json(content: bytes) -> int | str | None:
+
+def label_in_json(content: bytes) -> int | str | None:
     """The label in a member's JSON; None if there is none."""
     try:
         told = json.loads(content)

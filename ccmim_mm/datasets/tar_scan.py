@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ..files import printable
+from .remote_roots import names_in
+from .remote_urls import is_remote
 from .tar_index import TarIndex, index_tar
 from .tar_listing import LABELS, TarListing
 from .walk import ARRAYS, SUFFIXES, join, kind_of_entry, stamp
 
 #: Members of the first shard that tell whether there are labels.
-_PEEK = 64
+PEEK = 64
 _LABEL_SUFFIXES = tuple(b'.' + suffix for suffix in LABELS)
 _PICTURE_SUFFIXES = tuple(
     tuple(map(str.encode, suffixes)) for suffixes in (SUFFIXES, ARRAYS)
@@ -25,8 +27,11 @@ def shards_in(root: str | Path) -> list[str]:
     """The tars of a folder that holds nothing else to train on, sorted.
 
     One that holds a picture or a folder, hidden ones aside, is a folder of
-    pictures, whatever tars lie in it.
+    pictures, whatever tars lie in it. Of a URL, the shards that it stands
+    for.
     """
+    if is_remote(root):
+        return names_in(str(root))
     shards = []
     with os.scandir(root) as entries:
         for entry in entries:
@@ -39,7 +44,7 @@ def shards_in(root: str | Path) -> list[str]:
 
 def has_labels(root: str | Path) -> bool:
     """Whether the first members of a folder's shards have labels."""
-    listing = scan_shards(root, shards_in(root)[:1], _PEEK)
+    listing = scan_shards(root, shards_in(root)[:1], PEEK)
     if not len(listing):
         return False
     names = range(len(listing))
@@ -63,47 +68,86 @@ def scan_shards(
     root = os.path.abspath(root)
     folders = ['', *shards]
     stamps = [stamp(os.stat(os.path.join(root, f))) for f in folders]
-    left_out: Counter[str] = Counter()
-    firsts: dict[str, str] = {}
-    found: list[_Pictures] = []
+    found = Gathered()
     for place, shard in enumerate(shards, 1):
-        index = index_tar(os.path.join(root, shard), most)
-        more = dict(index.left_out)
-        if index.cut_off:
-            more['that are cut off with their shard'] = (1, '')
-        found += _pictures_of(index, place, more)
-        for what, (count, name) in more.items():
-            left_out[what] += count
-            firsts.setdefault(what, f'{shard}: {name}'.removesuffix(': '))
-    sentences = [
-        f'left out {count} members {what}, first {printable(firsts[what])}'
-        for what, count in left_out.items()
-    ]
-    arrays = [part for part in found if part.arrays]
-    pictures = [part for part in found if not part.arrays]
-    if pictures and arrays:
-        count = sum(len(part.names) for part in arrays)
-        sentences.append(f'left out {count} arrays, which lie beside pictures')
-    names = [name for part in pictures or arrays for name in part.names]
-    table = np.concatenate(
-        [np.empty((6, 0), np.int64), *(p.table for p in pictures or arrays)], 1
-    )
-    order = sorted(range(len(names)), key=names.__getitem__)
-    names, table = [names[row] for row in order], table[:, order]
-    _refuse_shared(root, folders, names, table[0])
+        found.add(index_tar(os.path.join(root, shard), most), place, shard)
+    names, sentences, places = found.sorted(root, folders)
     return TarListing(
         *join(names),
         folders,
         np.array(stamps, np.int64),
         sentences,
         root=root,
-        shard=table[0].astype(np.int32),
-        offsets=table[1],
-        sizes=table[2],
-        label_kinds=table[3].astype(np.int8),
-        label_offsets=table[4],
-        label_sizes=table[5],
+        **places,
     )
+
+
+class Gathered:
+    """Pictures of shards, which are added one after the other."""
+
+    def __init__(self) -> None:
+        self.left_out: Counter[str] = Counter()
+        self.firsts: dict[str, str] = {}
+        self.found: list[_Pictures] = []
+
+    def add(self, index: TarIndex, place: int, shard: str) -> None:
+        """Take the pictures of a shard.
+
+        Args:
+            index: Its members.
+            place: Its place among the folders of the listing.
+            shard: Its file name.
+        """
+        more = dict(index.left_out)
+        if index.cut_off:
+            more['that are cut off with their shard'] = (1, '')
+        self.found += _pictures_of(index, place, more)
+        for what, (count, name) in more.items():
+            self.left_out[what] += count
+            first = f'{shard}: {name}'.removesuffix(': ')
+            self.firsts.setdefault(what, first)
+
+    def sorted(
+        self, root: str, folders: list[str]
+    ) -> tuple[list[bytes], list[str], dict[str, np.ndarray]]:
+        """Names, what was left out, and the columns of a listing.
+
+        Args:
+            root: The shards' folder.
+            folders: It and its shards, see :class:`TarListing`.
+
+        Raises:
+            ValueError: If two shards have a picture of one name.
+        """
+        sentences = [
+            f'left out {count} members {what}, first '
+            f'{printable(self.firsts[what])}'
+            for what, count in self.left_out.items()
+        ]
+        arrays = [part for part in self.found if part.arrays]
+        pictures = [part for part in self.found if not part.arrays]
+        if pictures and arrays:
+            count = sum(len(part.names) for part in arrays)
+            sentences.append(
+                f'left out {count} arrays, which lie beside pictures'
+            )
+        kept = pictures or arrays
+        names = [name for part in kept for name in part.names]
+        table = np.concatenate(
+            [np.empty((6, 0), np.int64), *(part.table for part in kept)], 1
+        )
+        order = sorted(range(len(names)), key=names.__getitem__)
+        names, table = [names[row] for row in order], table[:, order]
+        _refuse_shared(root, folders, names, table[0])
+        places = dict(
+            shard=table[0].astype(np.int32),
+            offsets=table[1],
+            sizes=table[2],
+            label_kinds=table[3].astype(np.int8),
+            label_offsets=table[4],
+            label_sizes=table[5],
+        )
+        return names, sentences, places
 
 
 class _Pictures(NamedTuple):

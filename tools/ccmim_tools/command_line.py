@@ -49,9 +49,10 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     found.add_argument('--work-dir', help='where logs and checkpoints go')
     found.add_argument(
         '--data',
-        help='the data folder. Pre-training takes pictures, nested or flat, '
-        'and with train/ and val/ class folders the labels serve the '
-        'evaluation; the other tasks take the layouts that the docs name',
+        help='the data folder, or the URL of tar shards. Pre-training takes '
+        'pictures, nested or flat, and with train/ and val/ class folders the '
+        'labels serve the evaluation; the other tasks take the layouts that '
+        'the docs name',
     )
     found.add_argument(
         '--device',
@@ -146,7 +147,7 @@ def settle(args: argparse.Namespace, paths: Iterable[str] = ()) -> None:
         args.config = find_config(args.config)
     except OSError as error:
         fail(error)
-    if args.data is not None and not Path(args.data).is_dir():
+    if args.data is not None and not is_there(args.data):
         fail(f'no folder {args.data}: give the folder of your data')
     for name in paths:
         path = getattr(args, name)
@@ -158,6 +159,11 @@ def settle(args: argparse.Namespace, paths: Iterable[str] = ()) -> None:
     choose_device(args.device)
     del args.device
     args.cfg_options = read_overrides(args.cfg_options)
+
+
+def is_there(data: str) -> bool:
+    """Whether there is such a folder; of a URL it is asked later."""
+    return '://' in data or Path(data).is_dir()
 
 
 def check_checkpoint(path: str | Path) -> None:

@@ -8,7 +8,7 @@ The file needs no network and no server.
 import argparse
 from pathlib import Path
 
-from .command_line import check_checkpoint, choose_device, fail
+from .command_line import check_checkpoint, choose_device, fail, is_there
 from .config_names import find_config
 
 
@@ -66,7 +66,7 @@ def main() -> None:
     checkpoints = [args.checkpoint, *args.compare]
     for checkpoint in checkpoints:
         check_checkpoint(checkpoint)
-    if not Path(args.data).is_dir():
+    if not is_there(args.data):
         fail(f'no folder {args.data}: give the folder of your pictures')
     if Path(args.out).exists():
         fail(f'{args.out} exists: name another --out')

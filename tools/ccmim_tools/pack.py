@@ -6,30 +6,19 @@ one class.
 """
 
 import argparse
-import re
 import signal
 import sys
 from pathlib import Path
 
 from .command_line import fail
 
-_UNITS = {
-    '': 1,
-    **{f'{unit}B': 1000**i for i, unit in enumerate('KMGT', 1)},
-    **{f'{unit}iB': 1024**i for i, unit in enumerate('KMGT', 1)},
-}
-
 
 def size(text: str) -> int:
-    """Bytes of ``1GB``, ``512MiB`` or ``1000000``.
+    """See :func:`size_of`."""
+    # Not above: it brings torch along, which a line of help can do without.
+    from ccmim_mm.datasets.sizes import size_of
 
-    Raises:
-        ValueError: If it is none of these.
-    """
-    found = re.fullmatch(r'(\d+) ?([KMGT]?i?B?)', text)
-    if not found or found[2] not in _UNITS or not int(found[1]):
-        raise ValueError(text)
-    return int(found[1]) * _UNITS[found[2]]
+    return size_of(text)
 
 
 def parse_args() -> argparse.Namespace:

@@ -14,6 +14,7 @@ from mmengine.registry import TRANSFORMS
 from PIL import ExifTags, Image, ImageOps
 
 from ...files import printable
+from ..remote_store import ShardError
 from .depth import (
     is_deep_colour,
     is_deep_grey,
@@ -52,7 +53,14 @@ class UnreadablePictureError(OSError):
 def unreadable(
     path: str, error: Exception, hint: str = ''
 ) -> UnreadablePictureError:
-    """What a decoder said about a file, the same every time."""
+    """What a decoder said about a file, the same every time.
+
+    Raises:
+        ShardError: If it is that: a store that does not answer is no fault
+            of the picture, and another one in its place would be other bits.
+    """
+    if isinstance(error, ShardError):
+        raise error
     # Pillow names its buffer by an address that changes.
     text = re.sub(r' <_io\.BytesIO object at 0x\w+>', '', str(error))
     return UnreadablePictureError(
@@ -124,9 +132,10 @@ class LoadReadableImage(LoadImageFromFile):
             )
         # Decoders raise nearly anything.
         except Exception as error:
+            failure = unreadable(path, error)
             if self.ignore_empty:
                 return None
-            raise unreadable(path, error) from error
+            raise failure from error
         results['img'] = img.astype(np.float32) if self.to_float32 else img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results

@@ -1,0 +1,181 @@
+"""The pictures of shards on the network."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from mmengine.logging import print_log
+
+from .remote_reading import announce, read_part
+from .remote_roots import names_in, shards_of
+from .remote_store import Shard, facts, small_file
+from .remote_urls import parse_root, shown
+from .shard_cache import ShardCache, shard_cache
+from .tar_index import TarIndex, index_open_tar
+from .tar_listing import CLASSES_FILE, MOST_LABEL, TarListing, label_in_json
+from .tar_scan import Gathered
+from .walk import Listing, join
+
+#: Shards that are fetched at a time to be listed. Chosen here.
+_AT_A_TIME = 4
+
+
+@dataclass(kw_only=True)
+class RemoteListing(TarListing):
+    """A listing of shards that are fetched when they are read.
+
+    Labels are kept: shards need not be there for them.
+
+    Attributes:
+        shard_sizes: ``(k,)`` int64, of all shards, in bytes.
+        versions: See :class:`Shard`.
+        label_texts: What the labels' members have, one after the other,
+            uint8.
+        label_ends: ``(n,)`` int64, where each picture's ends.
+    """
+
+    shard_sizes: np.ndarray
+    versions: list[str]
+    label_texts: np.ndarray
+    label_ends: np.ndarray
+
+    def __post_init__(self) -> None:
+        announce(self.shards())
+
+    def __setstate__(self, state: dict) -> None:
+        # In a process that was spawned, or another rank.
+        vars(self).update(state)
+        announce(self.shards())
+
+    def shards(self) -> list[Shard]:
+        """The shards, as they were when they were listed."""
+        urls = [f'{self.root}/{name}' for name in self.folders[1:]]
+        sizes = self.shard_sizes.tolist()
+        return [*map(Shard, urls, sizes, self.versions)]
+
+    def _label_bytes(self, row: int, size: int) -> bytes:
+        start = self.label_ends[row - 1] if row else 0
+        return self.label_texts[start : self.label_ends[row]].tobytes()
+
+    def _classes_file(self) -> tuple[bytes | None, str]:
+        url = f'{self.shards()[0].url.rpartition("/")[0]}/{CLASSES_FILE}'
+        return small_file(url, missing=None), url
+
+
+def scan_remote(
+    root: str, shards: list[Shard], most: int | None = None
+) -> RemoteListing:
+    """Fetch shards into the cache, and list their pictures there.
+
+    Members lie between their headers, a request each: reading a shard as a
+    whole is faster than asking for its headers, and has it there.
+
+    Args:
+        root: The URL that the shards' names are relative to.
+        shards: The shards, sorted.
+        most: Look at so many members of a shard; None looks at all.
+
+    Raises:
+        OSError: If one cannot be fetched.
+        ValueError: If the cache is smaller than one, a shard is damaged, or
+            two have a member of one name.
+    """
+    cache = shard_cache()
+    cache.check(shards)
+    folders = ['', *(s.url.removeprefix(f'{root}/') for s in shards)]
+    found, labels = Gathered(), dict[tuple[int, int], bytes]()
+    pool = ThreadPoolExecutor(_AT_A_TIME)
+    try:
+        indices = pool.map(lambda shard: _index(cache, shard, most), shards)
+        for place, (index, texts) in enumerate(indices, 1):
+            found.add(index, place, folders[place])
+            labels |= {(place, start): t for start, t in texts.items()}
+    finally:
+        pool.shutdown(cancel_futures=True)
+    names, sentences, places = found.sorted(root, folders)
+    kinds, at = places['label_kinds'], places['label_offsets']
+    rows = zip(kinds, places['shard'], at, strict=True)
+    label_texts, label_ends = join(
+        [
+            labels.get((p, start), b'') if kind else b''
+            for kind, p, start in rows
+        ]
+    )
+    return RemoteListing(
+        *join(names),
+        folders,
+        np.zeros((len(folders), 3), np.int64),
+        sentences,
+        root=root,
+        **places,
+        shard_sizes=np.array([s.size for s in shards], np.int64),
+        versions=[s.version for s in shards],
+        label_texts=label_texts,
+        label_ends=label_ends,
+    )
+
+
+def _index(
+    cache: ShardCache, shard: Shard, most: int | None
+) -> tuple[TarIndex, dict[int, bytes]]:
+    """A shard's members, and by their places what the labels have."""
+    texts = {}
+    with cache.reading(shard) as descriptor:
+        index = index_open_tar(descriptor, shown(shard.url), most)
+        raw, ends = index.names.tobytes(), index.ends.tolist()
+        for row, (start, end) in enumerate(pairwise([0, *ends])):
+            name = raw[start:end]
+            if name.endswith((b'.cls', b'.json')):
+                place = int(index.offsets[row])
+                # What is longer is no label, and said where one is wanted.
+                size = min(int(index.sizes[row]), MOST_LABEL)
+                text = read_part(descriptor, place, size)
+                texts[place] = text if name[-4:] == b'.cls' else _short(text)
+    return index, texts
+
+
+def _short(content: bytes) -> bytes:
+    """Of a JSON the label alone: others tell long stories."""
+    label = label_in_json(content)
+    return b'{}' if label is None else json.dumps(dict(label=label)).encode()
+
+
+def list_remote(root: str, known: Listing | None) -> RemoteListing:
+    """List the shards that a URL stands for.
+
+    Args:
+        root: The URL.
+        known: A listing that serves if the shards are those that it has.
+
+    Raises:
+        FileNotFoundError: If there are no shards, or one is missing.
+        OSError: If the store does not answer.
+        ValueError: As :func:`scan_remote`, or for a URL that cannot be.
+    """
+    base, shards = shards_of(root)
+    shard_cache().check(shards)
+    if isinstance(known, RemoteListing) and known.shards() == shards:
+        announce(shards)
+        return known
+    total = sum(shard.size for shard in shards)
+    print_log(
+        f'{shown(root)}: {len(shards):,} shards, {total / 1e9:.2f} GB, are '
+        'fetched to be listed; the list is kept'
+    )
+    return scan_remote(base, shards)
+
+
+def remote_has_labels(root: str, most: int) -> bool:
+    """Whether the first members of a root's first shard have labels.
+
+    Args:
+        root: The URL of a split.
+        most: How many members.
+    """
+    base = parse_root(root).base
+    first = facts(f'{base}/{names_in(root)[0]}')
+    listing = scan_remote(base, [first], most)
+    rows = range(len(listing))
+    return bool(rows) and all(listing.class_of(r) is not None for r in rows)

@@ -1,0 +1,59 @@
+"""Reading members of shards that are fetched."""
+
+import os
+from functools import lru_cache
+
+from .remote_store import Shard, facts
+from .shard_cache import shard_cache
+
+#: Shards of the listings that this process reads from, by their URLs.
+_listed: dict[str, Shard] = {}
+
+
+def announce(shards: list[Shard]) -> None:
+    """Have what is read from shards be what was listed, or be refused."""
+    _listed.update((shard.url, shard) for shard in shards)
+
+
+def read_remote(url: str, offset: int, size: int) -> bytes:
+    """A part of a shard on the network, through the cache.
+
+    Args:
+        url: The shard's.
+        offset: In bytes.
+        size: In bytes.
+
+    Raises:
+        OSError: If it ends before.
+        ShardError: If it cannot be fetched.
+    """
+    # A path from a log may be read without any listing.
+    shard = _listed.get(url) or _facts(url)
+    with shard_cache().reading(shard) as descriptor:
+        return read_part(descriptor, offset, size)
+
+
+# One question a process.
+_facts = lru_cache(maxsize=None)(facts)
+
+
+def read_part(descriptor: int, offset: int, size: int) -> bytes:
+    """A part of an open tar.
+
+    Args:
+        descriptor: The file.
+        offset: In bytes.
+        size: In bytes.
+
+    Raises:
+        OSError: If it cannot be read, or ends before.
+    """
+    parts, left = [], size
+    while left:
+        # Linux reads 2 GiB at most at once.
+        part = os.pread(descriptor, left, offset)
+        if not part:
+            raise OSError(f'the tar ends {left} bytes too early')
+        parts.append(part)
+        offset, left = offset + len(part), left - len(part)
+    return parts[0] if len(parts) == 1 else b''.join(parts)
