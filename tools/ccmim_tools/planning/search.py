@@ -71,7 +71,8 @@ def _guess(
     below = [b for b in ran if b <= fits][-2:]
     most = over - 1
     if len(below) == 2:
-        most = min(most, _allowed(alive, *below, left))
+        low, high = below
+        most = min(most, _allowed(alive, low, high, left))
     if most <= fits or (over == MOST and len(below) == 2):
         return max(most, fits)
     pair = [b for b in ran if b in (fits, over)]
