@@ -1,20 +1,25 @@
 """Planned peaks beside those of real steps, on the device at hand."""
 
 import copy
+import gc
+import json
 import logging
 import multiprocessing
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from torch.profiler import profile
 
 import ccmim_mm  # noqa: F401 - registers the modules
 
-from ..benchmarks.memory import resident_mib
 from ..benchmarks.methods import MethodStep
 from ..benchmarks.report import table
 from .fake_step import FakeStep
@@ -31,9 +36,8 @@ class Measured(NamedTuple):
     Attributes:
         device: Its name.
         bf16: Whether the forward pass ran under autocast.
-        peak: MiB: what torch's allocator had out at most on a GPU, else what
-            the process's resident memory grew by; None if there was too
-            little.
+        peak: MiB that torch's allocator had out at most; None if there was
+            too little.
         reserved: MiB that the allocator took from a GPU at most; None on a
             CPU.
     """
@@ -102,7 +106,7 @@ def measure(cfg: Config, batch: int, gpus: str | None) -> Measured:
 
 
 def real_steps(cfg: Config, batch: int) -> Measured:
-    """The peak of this process, which has done nothing before.
+    """The peak of some steps, of a process that has done nothing before.
 
     Args:
         cfg: See :func:`check`.
@@ -115,23 +119,57 @@ def real_steps(cfg: Config, batch: int) -> Measured:
     init_default_scope('mmpretrain')
     gpu = torch.cuda.is_available()
     bf16 = gpu and torch.cuda.is_bf16_supported()
-    before = resident_mib('VmRSS')
     # A third pass of a step finds the same memory as a second.
     passes = min(2, cfg.optim_wrapper.get('accumulative_counts', 1))
     cfg.optim_wrapper.accumulative_counts = passes
+    if not gpu:
+        bf16 = cfg.optim_wrapper.get('precision') == 'bf16'
+        most = cpu_peak(cfg, batch, STEPS * passes) / 2**20
+        return Measured('a CPU', bf16, most, None)
     fits = True
     try:
-        method = MethodStep(cfg, batch, 'cuda' if gpu else 'cpu')
-        method.model.check_batch(batch)
+        method = _steps(cfg, batch, STEPS * passes, 'cuda')
         bf16 = getattr(method.optimizer, 'bf16', False)
-        for _ in range(STEPS * passes):
-            method.step()
     except torch.OutOfMemoryError:
         # The row says so; of a smaller batch there may be a figure.
         fits = False
-    if not gpu:
-        grown = resident_mib('VmHWM') - before
-        return Measured('a CPU', bf16, grown, None)
     peak = torch.cuda.max_memory_allocated() / 2**20 if fits else None
     reserved = torch.cuda.max_memory_reserved() / 2**20
     return Measured(torch.cuda.get_device_name(), bf16, peak, reserved)
+
+
+def cpu_peak(cfg: Config, batch: int, passes: int) -> int:
+    """Bytes that the CPU's allocator had out at most, by its own events.
+
+    The profiler sees every allocation and release, also within kernels.
+
+    Args:
+        cfg: Of a method, which is built within.
+        batch: Pictures of a pass.
+        passes: That are made.
+
+    Raises:
+        ValueError: If the method cannot learn from such a batch.
+    """
+    # What goes meanwhile, of before, would count as less than nothing.
+    gc.collect()
+    with profile(profile_memory=True, acc_events=True) as recorded:
+        _steps(cfg, batch, passes, 'cpu')
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'trace.json'
+        recorded.export_chrome_trace(str(path))
+        events = [
+            event
+            for event in json.loads(path.read_text())['traceEvents']
+            if event.get('name') == '[memory]'
+        ]
+    events.sort(key=lambda event: event['ts'])
+    return int(np.cumsum([e['args']['Bytes'] for e in events]).max())
+
+
+def _steps(cfg: Config, batch: int, passes: int, device: str) -> MethodStep:
+    method = MethodStep(cfg, batch, device)
+    method.model.check_batch(batch)
+    for _ in range(passes):
+        method.step()
+    return method
