@@ -1,6 +1,8 @@
 """``ccmim plan``: fake steps against real ones."""
 
 import logging
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -172,6 +174,18 @@ def test_the_plan_beside_real_steps(capsys):
     assert batch == 64
     assert ratio == pytest.approx(planned / measured, rel=0.01)
     assert 0.85 < ratio < 1.15
+
+
+def _killed(cfg, batch):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_steps_that_the_kernel_ends_are_a_row(monkeypatch, capsys):
+    monkeypatch.setattr('ccmim_tools.planning.check.real_steps', _killed)
+    plan.main([DEMO, '--batch-size', '64', '--check'])
+    row = capsys.readouterr().out.strip().splitlines()[-1]
+    assert 'too little memory' in row
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import multiprocessing
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -101,8 +103,13 @@ def measure(cfg: Config, batch: int, gpus: str | None) -> Measured:
         os.environ.pop('CUDA_VISIBLE_DEVICES', None)
         if gpus is not None:
             os.environ['CUDA_VISIBLE_DEVICES'] = gpus
-        with multiprocessing.get_context('spawn').Pool(1) as pool:
-            return pool.apply(real_steps, (cfg, batch))
+        spawn = multiprocessing.get_context('spawn')
+        with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+            try:
+                return pool.submit(real_steps, cfg, batch).result()
+            except BrokenProcessPool:
+                # As the kernel ends one that asks for too much.
+                return Measured('a CPU', False, None, None)
 
 
 def real_steps(cfg: Config, batch: int) -> Measured:

@@ -156,5 +156,6 @@ def _laws(cfg: Config, weights: int, asked: Asked) -> str:
             }
         )
     said = f'A rank sends in a step of {batch} pictures'
-    keys = f', keys {width} wide' if width else ', no alignment'
+    # What other methods gather is not counted.
+    keys = f', keys {width} wide' if width else ', no keys of an alignment'
     return f'{said}{keys}:\n\n{table(rows)}'
