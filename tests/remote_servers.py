@@ -24,13 +24,14 @@ class FolderServer:
         url: Where it is.
         faults: What becomes of the next requests for content: functions of
             request and response, None for nothing; as long as there are any.
+        all_faults: The same for any request, those for headers too.
         fetched: How often bytes from 0 on of each name were asked for.
         queries: The queries that came.
         users: Who said to ask.
     """
 
     def __init__(self, root):
-        self.root, self.faults = root, []
+        self.root, self.faults, self.all_faults = root, [], []
         self.fetched, self.queries, self.users = Counter(), [], []
         self.server = make_server(
             '127.0.0.1', 0, self.answer, threaded=True, request_handler=_Quiet
@@ -44,7 +45,9 @@ class FolderServer:
         told = request.authorization
         self.users.append(told and told.username)
         path = self.root / name
-        if not path.is_file():
+        if self.all_faults:
+            response = self.all_faults.pop(0)(request, None)
+        elif not path.is_file():
             response = Response('none', 404)
         else:
             response = send_file(path, environ, conditional=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from mmengine import dist
 from mmengine.logging import print_log
 
 from .remote_reading import announce, read_part
@@ -162,9 +163,20 @@ def list_remote(root: str, known: Listing | None) -> RemoteListing:
     total = sum(shard.size for shard in shards)
     print_log(
         f'{shown(root)}: {len(shards):,} shards, {total / 1e9:.2f} GB, are '
-        'fetched to be listed; the list is kept'
+        f'fetched to be listed; the list is kept{_others_wait(root)}'
     )
     return scan_remote(base, shards)
+
+
+def _others_wait(root: str) -> str:
+    if dist.get_world_size() == 1:
+        return ''
+    return (
+        '. The other ranks wait, env_cfg.dist_cfg.timeout seconds at most: '
+        'raise it if that is too short, or list them in one process before, '
+        "by ccmim_mm.datasets.listing.list_pictures('"
+        f"{shown(root)}')"
+    )
 
 
 def remote_has_labels(root: str, most: int) -> bool:

@@ -1,10 +1,13 @@
 """Reading members of shards that are fetched."""
 
 import os
+from contextlib import ExitStack
 from functools import lru_cache
 
-from .remote_store import Shard, facts
-from .shard_cache import shard_cache
+from ..files import printable
+from .remote_store import Shard, ShardError, facts
+from .remote_urls import shown
+from .shard_cache import cache_folder, shard_cache
 
 #: Shards of the listings that this process reads from, by their URLs.
 _listed: dict[str, Shard] = {}
@@ -25,12 +28,33 @@ def read_remote(url: str, offset: int, size: int) -> bytes:
 
     Raises:
         OSError: If it ends before.
-        ShardError: If it cannot be fetched.
+        ShardError: If it cannot be fetched, or the cache not be used.
     """
     # A path from a log may be read without any listing.
     shard = _listed.get(url) or _facts(url)
-    with shard_cache().reading(shard) as descriptor:
+    with ExitStack() as stack:
+        try:
+            reading = shard_cache().reading(shard)
+            descriptor = stack.enter_context(reading)
+        except ShardError:
+            raise
+        except (OSError, ValueError, ImportError) as error:
+            # Of this machine, and of no picture either.
+            raise ShardError(
+                f'{shown(url)}: {printable(_why(error))}'
+            ) from error
         return read_part(descriptor, offset, size)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return (
+            f'the cache {cache_folder()} cannot be used here ({error}): set '
+            'cache_dir to a folder that can be written, on a disk of this '
+            'machine that takes locks'
+        )
+    # They say what to set, or to install.
+    return f'{error} (the cache here is {cache_folder()})'
 
 
 # One question a process.

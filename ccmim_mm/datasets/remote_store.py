@@ -63,14 +63,14 @@ def filesystem(url: str) -> Any:
         ImportError: If its package is missing.
         ValueError: If there is no such protocol.
     """
-    fsspec = importlib.import_module('fsspec')
     protocol = protocol_of(url)
     options = {}
-    if protocol in HTTP:
-        own = fsspec.config.conf.get(protocol, {}).get('client_kwargs', {})
-        # Has passwords read from ~/.netrc.
-        options['client_kwargs'] = {'trust_env': True, **own}
     try:
+        fsspec = importlib.import_module('fsspec')
+        if protocol in HTTP:
+            own = fsspec.config.conf.get(protocol, {}).get('client_kwargs', {})
+            # Has passwords read from ~/.netrc.
+            options['client_kwargs'] = {'trust_env': True, **own}
         store = fsspec.filesystem(protocol, **options)
         _kept[id(store)] = store
         return store
@@ -139,18 +139,23 @@ def block(shard: Shard, start: int, size: int) -> bytes:
         where, end = _address(shard.url), start + size
         try:
             data = store.cat_file(where, start=start, end=end)
-        except Exception:
-            # Which may be why.
-            check_unchanged(shard, store)
-            raise
-        if len(data) != size:
-            check_unchanged(shard, store)
+            if len(data) == size:
+                return data
             if len(data) == shard.size:
                 raise _FinalError('the server gives whole files and no ranges')
             raise OSError(
                 f'{len(data)} of {size} bytes from byte {start} came'
             )
-        return data
+        except Exception:
+            try:
+                # Which may be why.
+                check_unchanged(shard, store)
+            except ChangedShardError:
+                raise
+            except Exception:
+                # What was asked first says more.
+                pass
+            raise
 
     return ask(shard.url, asked)
 
@@ -194,15 +199,16 @@ def ask(
             return question(store)
         except ShardError:
             raise
-        except FileNotFoundError:
-            if missing:
-                return missing['missing']
-            raise FileNotFoundError(
-                errno.ENOENT,
-                'the store has no such file or bucket',
-                shown(url),
-            ) from None
-        except Exception as error:
+        except Exception as caught:
+            error = _cause(url, caught)
+            if isinstance(error, FileNotFoundError):
+                if missing:
+                    return missing['missing']
+                raise FileNotFoundError(
+                    errno.ENOENT,
+                    'the store has no such file or bucket',
+                    shown(url),
+                ) from None
             reason = _refusal(error)
             if reason is None and wait is not None:
                 time.sleep(wait)
@@ -212,6 +218,19 @@ def ask(
                 f'{shown(url)}: {reason or _said(error)}{tried}'
             ) from None
     raise AssertionError
+
+
+def _cause(url: str, error: Exception) -> Exception:
+    """What went wrong: of HTTP's files fsspec says of all that none is."""
+    cause = error.__cause__
+    if (
+        isinstance(error, FileNotFoundError)
+        and protocol_of(url) in HTTP
+        and isinstance(cause, Exception)
+        and getattr(cause, 'status', None) not in (404, 410)
+    ):
+        return cause
+    return error
 
 
 def _refusal(error: Exception) -> str | None:

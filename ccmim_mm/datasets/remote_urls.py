@@ -19,8 +19,14 @@ QUERY = 'CCMIM_URL_QUERY'
 MOST_SHARDS = 1_000_000
 _SCHEME = re.compile(r'([a-z][a-z0-9+.-]*)://', re.IGNORECASE)
 _RANGE = re.compile(r'\{(\d+)\.\.(\d+)\}')
-# What follows the mark of a query, or goes before the host.
-_SECRET = re.compile(r'(?<=://)[^/\s@]*@|\?[^\s\'"<>)#]*')
+# A host, its port; S3 has access points, which have colons.
+_PLACE = r'(?:arn:aws[\w:-]*|\[[^\]\s/]*\]|[^:/\s]*)(?::\d*)?'
+# What follows the mark of a query, or goes before the host; a password may
+# have slashes.
+_SECRET = re.compile(
+    rf'(?<=://)(?:[^/\s@]*@|(?!{_PLACE}(?:[/\s?#]|$))\S*@)'
+    r'|\?[^\s\'"<>)#]*'
+)
 # No other host, no query, no way up or out; no name that a shell would eat.
 _LINE = re.compile(r'[^\W_][\w.+=,@ ()-]*(?:/[^\W_][\w.+=,@ ()-]*)*\.tar')
 _SPLITS = ('train', 'val')
@@ -79,22 +85,40 @@ def parse_root(root: str) -> RemoteRoot:
     """What a data root that is a URL stands for.
 
     Raises:
-        ValueError: If it carries a password or a query, names no shards, or
-            is a folder of HTTP, which cannot be listed.
+        ValueError: If it carries a password or a query, names no shards,
+            has a range before its last slash or a fragment that means
+            nothing, or is a folder of HTTP, which cannot be listed.
     """
     root = str(root)
     bare, _, split = root.partition('#')
     parts = urlsplit(bare)
-    if '@' in parts.netloc or '?' in bare:
+    # One that begins as a port does and has a slash.
+    ported = ':' in parts.netloc and protocol_of(bare) not in HTTP
+    if (
+        '@' in parts.netloc
+        or '?' in bare
+        or not re.fullmatch(_PLACE, parts.netloc)
+        or (ported and '@' in bare)
+    ):
         # Configs, logs and checkpoints keep the data root.
         raise ValueError(
-            f'{shown(bare)}: a password or a query in a URL would be written '
-            'into logs and checkpoints: put a password into ~/.netrc or the '
-            f"store's own configuration, a query into {QUERY}"
+            f'{_without_password(root)}: a password or a query in a URL would '
+            'be written into logs and checkpoints: put a password into '
+            f"~/.netrc or the store's own configuration, a query into {QUERY}"
         )
     if not parts.netloc:
         raise ValueError(f'{shown(bare)} names no host or bucket')
     url = bare.rstrip('/')
+    if re.search('[{}]', url.rpartition('/')[0]):
+        raise ValueError(
+            f'{shown(url)}: ranges stand behind the last slash alone; a .txt '
+            'names shards of several folders'
+        )
+    if split and not url.lower().endswith('.txt'):
+        raise ValueError(
+            f'{shown(root)}: only a .txt has parts, #train and #val: leave '
+            f"#{shown(split)} away, or write a folder's name behind a slash"
+        )
     if url.lower().endswith('.tar'):
         return RemoteRoot(url, 'shards')
     if url.lower().endswith('.txt'):
@@ -110,6 +134,20 @@ def parse_root(root: str) -> RemoteRoot:
     return RemoteRoot(url, 'folder')
 
 
+def _without_password(root: str) -> str:
+    """A root that is refused: its password may have any characters."""
+    protocol, _, rest = root.partition('://')
+    user, at, place = rest.partition('?')[0].rpartition('@')
+    if at and ':' in user:
+        return shown(f'{protocol}://{place}')
+    if ':' in place and (
+        protocol_of(root) not in HTTP
+        or not re.fullmatch(_PLACE, place.partition('/')[0])
+    ):
+        return f'{protocol}://'
+    return shown(root)
+
+
 def expand(pattern: str) -> list[str]:
     """The names that ``train-{000..146}.tar`` stands for, both ends too.
 
@@ -117,17 +155,18 @@ def expand(pattern: str) -> list[str]:
         ValueError: If a range runs backwards or means too many.
     """
     found = _RANGE.search(pattern)
+    before = pattern[: found.start()] if found else pattern
+    if re.search('[{}*]', before):
+        raise ValueError(
+            f'{shown(pattern)}: write ranges as {{000..146}}, and no '
+            'other braces or stars'
+        )
     if not found:
-        if '{' in pattern or '}' in pattern or '*' in pattern:
-            raise ValueError(
-                f'{shown(pattern)}: write ranges as {{000..146}}, and no '
-                'other braces or stars'
-            )
         return [pattern]
     first, last = int(found[1]), int(found[2])
     if not 0 <= last - first < MOST_SHARDS:
         raise ValueError(f'{shown(pattern)}: {found[0]} is no range')
-    before, behind = pattern[: found.start()], expand(pattern[found.end() :])
+    behind = expand(pattern[found.end() :])
     # As a shell: with zeros in front if the first has some.
     width = len(found[1]) if found[1].startswith('0') else 1
     numbers = range(first, last + 1)

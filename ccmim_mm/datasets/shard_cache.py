@@ -13,7 +13,8 @@ process however it ends:
   whole size from the start, so that files' sizes are what is taken or
   promised, and which becomes ``NAME.tar`` when it is complete and checked;
 - who needs room holds ``.lock``, and of what was read longest ago takes the
-  exclusive lock, empties and removes it.
+  exclusive lock, empties and removes it; of a fetch only if nobody has it, as
+  who fetches needs ``.lock`` too.
 
 No one waits for anything while reading, and none waits for a fetch that
 waits itself, so all get on, if slowly, within a bound of a single shard.
@@ -29,6 +30,14 @@ from typing import NamedTuple
 
 from ..files import printable
 from . import remote_store
+from .locked_files import (
+    close,
+    is_at,
+    locked,
+    open_shared,
+    remove,
+    remove_if_free,
+)
 from .remote_store import Shard, ShardError
 from .remote_urls import shown
 from .sizes import size_of
@@ -47,17 +56,21 @@ class _Held(NamedTuple):
     fetched: list[Path]
 
 
+def cache_folder() -> Path:
+    """Where this process's is, by its environment."""
+    home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(os.environ.get(FOLDER) or Path(home, 'ccmim_mm', 'shards'))
+
+
 def shard_cache() -> 'ShardCache':
     """This process's, by its environment.
 
     Raises:
         ValueError: If the size is none.
     """
-    home = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    folder = os.environ.get(FOLDER) or Path(home, 'ccmim_mm', 'shards')
     text = os.environ.get(SIZE) or DEFAULT_SIZE
     try:
-        return ShardCache(folder, size_of(text))
+        return ShardCache(cache_folder(), size_of(text))
     except ValueError:
         raise ValueError(
             f'a cache_size of {printable(text)}: write bytes, 200GB or 64GiB'
@@ -110,47 +123,57 @@ class ShardCache:
         path = self.folder / f'{name[:32]}.tar'
         descriptor = None
         while descriptor is None:
-            descriptor = _open(path, shard.size)
+            descriptor = open_shared(path, shard.size)
             if descriptor is None:
                 descriptor = self._fetch(shard, path)
         try:
             yield descriptor
         finally:
-            _close(descriptor)
+            close(descriptor)
 
     def _fetch(self, shard: Shard, path: Path) -> int | None:
         """Fetch a shard; None if another process did meanwhile."""
         part = path.with_suffix('.part')
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(part, flags, 0o666)
-        done = False
+        held = done = False
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if not _is_at(descriptor, part):
+            held = True
+            if not is_at(descriptor, part):
                 return None
             if not path.exists():
                 self._reserve(descriptor, part, shard)
                 _download(descriptor, shard)
                 # Or who adds up what lies there may miss it.
-                with _locked(self.folder / '.lock'):
-                    os.rename(part, path)
+                with locked(self.folder / '.lock'):
+                    self._settle(descriptor, part, path)
                 done = True
             return descriptor if done else None
         finally:
             if not done:
-                if _is_at(descriptor, part):
+                # Who did not get it would empty what another one fetches.
+                if held and is_at(descriptor, part):
                     os.truncate(descriptor, 0)
                     part.unlink()
-                _close(descriptor)
+                close(descriptor)
+
+    def _settle(self, descriptor: int, part: Path, path: Path) -> None:
+        if not is_at(descriptor, part):
+            raise ShardError(
+                f'somebody removed {printable(part)} while it was fetched: '
+                'leave the cache to its processes'
+            )
+        os.rename(part, path)
 
     def _reserve(self, descriptor: int, part: Path, shard: Shard) -> None:
         """Make room and take it; waits while others' fetches have it all."""
         while True:
-            with _locked(self.folder / '.lock'):
+            with locked(self.folder / '.lock'):
                 busy = self._make_room(part, shard.size)
                 if busy is None:
                     return self._take(descriptor, shard)
-            with suppress(FileNotFoundError), _locked(busy, False):
+            with suppress(FileNotFoundError), locked(busy, False):
                 pass
 
     def _take(self, descriptor: int, shard: Shard) -> None:
@@ -171,7 +194,7 @@ class ShardCache:
         for path in held.shards:
             if total + size <= self.size:
                 break
-            total -= _remove(path)
+            total -= remove(path)
         if total + size <= self.size:
             return None
         # What somebody else removed meanwhile was counted.
@@ -185,10 +208,11 @@ class ShardCache:
                 state = path.stat()
                 if path.suffix == '.tar':
                     shards.append((state.st_mtime_ns, path))
-                elif path.suffix != '.part' or path == own:
-                    continue
-                elif not _is_locked(path):
-                    _remove(path)
+                elif (
+                    path.suffix != '.part'
+                    or path == own
+                    or remove_if_free(path)
+                ):
                     continue
                 # Those of no size wait for room themselves.
                 elif state.st_size:
@@ -199,82 +223,20 @@ class ShardCache:
 
 def _download(descriptor: int, shard: Shard) -> None:
     """Write a shard over its place, checked for having stayed the same."""
-    for start in range(0, shard.size, remote_store.BLOCK):
-        size = min(remote_store.BLOCK, shard.size - start)
-        data = memoryview(remote_store.block(shard, start, size))
-        while data:
-            written = os.pwrite(descriptor, data, start)
-            data, start = data[written:], start + written
-    remote_store.ask(
-        shard.url, lambda store: remote_store.check_unchanged(shard, store)
-    )
+    try:
+        for start in range(0, shard.size, remote_store.BLOCK):
+            size = min(remote_store.BLOCK, shard.size - start)
+            data = memoryview(remote_store.block(shard, start, size))
+            while data:
+                written = os.pwrite(descriptor, data, start)
+                data, start = data[written:], start + written
+        remote_store.ask(
+            shard.url, lambda store: remote_store.check_unchanged(shard, store)
+        )
+    except FileNotFoundError:
+        # As a picture's fault another one would be taken for it.
+        raise ShardError(
+            f'{shown(shard.url)} is gone since it was listed'
+        ) from None
     # Or a machine that goes down leaves zeros under a good name.
     os.fsync(descriptor)
-
-
-def _open(path: Path, size: int) -> int | None:
-    """A shard under a shared lock, marked as read; None if it is not there."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    if not _is_at(descriptor, path):
-        _close(descriptor)
-        return None
-    if os.fstat(descriptor).st_size != size:
-        # Somebody else's doing.
-        _close(descriptor)
-        _remove(path)
-        return None
-    os.utime(descriptor)
-    return descriptor
-
-
-def _close(descriptor: int) -> None:
-    # Closing alone would leave the lock with a fork that has a copy.
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    os.close(descriptor)
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether a path still leads to an open file."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
-
-
-def _is_locked(path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return True
-    _close(descriptor)
-    return False
-
-
-def _remove(path: Path) -> int:
-    """Remove a file once nobody reads it; the bytes that this gives back."""
-    with suppress(FileNotFoundError), _locked(path) as descriptor:
-        if _is_at(descriptor, path):
-            size = os.fstat(descriptor).st_size
-            # Those who just opened it hold no bytes then.
-            os.truncate(descriptor, 0)
-            path.unlink()
-            return size
-    return 0
-
-
-@contextmanager
-def _locked(path: Path, exclusive: bool = True) -> Iterator[int]:
-    """A file under a lock; it is made if it is the folder's own."""
-    made = os.O_CREAT if path.name == '.lock' else 0
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | made, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-        yield descriptor
-    finally:
-        _close(descriptor)

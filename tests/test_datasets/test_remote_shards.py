@@ -1,11 +1,14 @@
 """Shards over HTTP: the same pictures, a bound that is kept, faults."""
 
+import errno
+import fcntl
 import multiprocessing
 import os
 import pickle
 import random
 import sys
 
+import fsspec
 import numpy as np
 import pytest
 from fsspec.registry import _registry
@@ -22,6 +25,7 @@ from ccmim_mm.datasets import (
     SampleKey,
     Seeded,
     fingerprint,
+    remote_listing,
     remote_store,
     shard_cache,
 )
@@ -234,6 +238,85 @@ def test_least_recently_used_goes_first(small, tmp_path):
     assert small.fetched['b.tar'] == 2
 
 
+def _path_of(descriptor):
+    return os.readlink(f'/proc/self/fd/{descriptor}')
+
+
+def test_who_makes_room_waits_for_no_fetch_that_begins(
+    small, tmp_path, monkeypatch
+):
+    """One opens its part, another finds it free, and the first goes on."""
+    cache = ShardCache(tmp_path / 'cache', 20_000)
+    found, flock = facts(f'{small.url}/a.tar'), fcntl.flock
+    fetching, inside = [], []
+
+    def make_room():
+        inside.append(True)
+        with shard_cache.locked(cache.folder / '.lock'):
+            assert cache._make_room(cache.folder / 'other.part', 9) is None
+        inside.clear()
+
+    def watched(descriptor, operation):
+        part = '.part' in _path_of(descriptor)
+        if part and not fetching and operation == fcntl.LOCK_EX:
+            fetching.append(descriptor)
+            make_room()
+        if part and inside:
+            # The folder is locked, and who fetches will want that, too.
+            assert operation != fcntl.LOCK_EX
+        flock(descriptor, operation)
+        if part and inside and operation == fcntl.LOCK_UN:
+            # The other one, which waited for just that.
+            flock(fetching[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    monkeypatch.setattr(fcntl, 'flock', watched)
+    with cache.reading(found) as descriptor:
+        content = os.pread(descriptor, found.size, 0)
+    assert content == (small.root / 'a.tar').read_bytes()
+    assert fetching and small.fetched['a.tar'] == 1
+    assert not list(cache.folder.glob('*.part'))
+
+
+def test_who_stops_waiting_leaves_what_another_one_fetches(
+    small, tmp_path, monkeypatch
+):
+    cache, theirs = ShardCache(tmp_path / 'cache', 20_000), []
+
+    def stopped(descriptor, operation):
+        if operation == fcntl.LOCK_EX:
+            theirs.extend(cache.folder.glob('*.part'))
+            theirs[0].write_bytes(b'theirs')
+            raise KeyboardInterrupt
+
+    found = facts(f'{small.url}/a.tar')
+    monkeypatch.setattr(fcntl, 'flock', stopped)
+    with pytest.raises(KeyboardInterrupt), cache.reading(found):
+        pass
+    assert theirs[0].read_bytes() == b'theirs'
+
+
+def test_a_part_that_somebody_replaced_is_no_shard(
+    small, tmp_path, monkeypatch
+):
+    cache, download = ShardCache(tmp_path / 'cache', 20_000), []
+
+    def replaced(*_args):
+        (part,) = cache.folder.glob('*.part')
+        part.unlink()
+        part.write_bytes(b'theirs')
+        download.append(part)
+
+    found = facts(f'{small.url}/a.tar')
+    monkeypatch.setattr(shard_cache, '_download', replaced)
+    with (
+        pytest.raises(ShardError, match=r'removed .* while it was fetched'),
+        cache.reading(found),
+    ):
+        pass
+    assert download[0].read_bytes() == b'theirs'
+    assert not list(cache.folder.glob('*.tar'))
+
+
 def test_two_dropped_connections_are_no_matter(small):
     small.faults += [drop, drop]
     listing = list_pictures(f'{small.url}/a.tar')
@@ -262,6 +345,103 @@ def test_no_other_picture_is_taken_for_one_that_does_not_come(small, tmp_path):
     small.faults += [status(503)] * 4
     with pytest.raises(ShardError, match=r'a0.png of .*HTTP 503.*4 times'):
         data[SampleKey(0, 0, 0, (1,))]
+
+
+def test_an_outage_is_no_missing_file(small, tmp_path):
+    """Headers fail as contents do: fsspec calls all of it missing."""
+    root = f'{small.url}/a.tar'
+    # Each question is a HEAD and a GET.
+    small.all_faults += [status(503)] * 4
+    data = Seeded(opened(root, pipeline=PIPELINE))
+    assert not small.all_faults
+    for path in (tmp_path / 'cache').glob('*.tar'):
+        path.unlink()
+    for code, message in ((503, 'HTTP 503.*4 times'), (403, 'credentials')):
+        small.all_faults = [status(code)] * 100
+        with pytest.raises(ShardError, match=message):
+            facts(root)
+        with pytest.raises(ShardError, match=f'a0.png of .*{message}'):
+            data[SampleKey(0, 0, 0, (1,))]
+    with pytest.raises(ShardError, match='asked 4 times'):
+        facts('http://127.0.0.1:1/a.tar')
+
+
+def test_a_shard_that_is_gone_stops_the_run(small, tmp_path):
+    data = Seeded(opened(f'{small.url}/a.tar', pipeline=PIPELINE))
+    for path in (*(tmp_path / 'cache').glob('*.tar'), small.root / 'a.tar'):
+        path.unlink()
+    with pytest.raises(ShardError, match=r'a0.png of .*gone since it was'):
+        data[SampleKey(0, 0, 0, (1,))]
+
+
+def _no_folder(patch, path):
+    path.write_bytes(b'no folder')
+    patch.setenv(shard_cache.FOLDER, str(path / 'cache'))
+
+
+def _no_locks(patch, _path):
+    def fails(*_args):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    patch.setattr(fcntl, 'flock', fails)
+
+
+def _smaller(patch, _path):
+    patch.setenv(shard_cache.SIZE, '9KB')
+
+
+def _no_package(patch, path):
+    def fails(_url):
+        raise ImportError("pip install 'ccmim-mm[remote]'")
+
+    patch.setattr(remote_store, 'filesystem', fails)
+    patch.setenv(shard_cache.FOLDER, str(path))
+
+
+@pytest.mark.parametrize(
+    ('fault', 'message'),
+    [
+        (_no_folder, r'x/cache .*Not a directory.*set cache_dir'),
+        (_no_locks, r'/cache .*No locks available.*set cache_dir'),
+        (_smaller, 'the 9000 of the cache .*set cache_size'),
+        (_no_package, r'ccmim-mm\[remote\].*/x'),
+    ],
+)
+def test_a_cache_that_fails_is_no_fault_of_a_picture(
+    fault, message, small, tmp_path, monkeypatch
+):
+    data = Seeded(opened(f'{small.url}/a.tar', pipeline=PIPELINE))
+    with monkeypatch.context() as patch:
+        fault(patch, tmp_path / 'x')
+        with pytest.raises(ShardError, match=f'a0.png of .*{message}'):
+            data[SampleKey(0, 0, 0, (1,))]
+
+
+def test_several_ranks_are_told_that_they_wait(small, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        remote_listing, 'print_log', lambda *a: said.append(a[0])
+    )
+    remote_listing.list_remote(f'{small.url}/a.tar', None)
+    monkeypatch.setattr(remote_listing.dist, 'get_world_size', lambda: 2)
+    remote_listing.list_remote(f'{small.url}/b.tar', None)
+    assert said[0].endswith('the list is kept')
+    assert 'dist_cfg.timeout' in said[1]
+    assert said[1].endswith(f"list_pictures('{small.url}/b.tar')")
+
+
+def test_a_store_whose_folders_tell_other_versions(small):
+    """As fsspec's own in memory does."""
+    store = fsspec.filesystem('memory')
+    try:
+        for path in small.root.iterdir():
+            store.pipe_file(f'/folder/{path.name}', path.read_bytes())
+        listing = list_pictures('memory://folder')
+        assert len(listing) == 4
+        assert fileio.get(listing.path('', 3)) == b'\1' * 700
+        assert listing.shards()[1] == facts('memory://folder/b.tar')
+    finally:
+        store.rm('/folder', recursive=True)
 
 
 @pytest.mark.parametrize(
@@ -373,9 +553,19 @@ def test_listings_patterns_and_roots():
         *('h/8-00.tar', 'h/8-01.tar', 'h/9-00.tar', 'h/9-01.tar'),
         *('h/10-00.tar', 'h/10-01.tar'),
     ]
-    for bad in ('{3..1}.tar', '{a..b}.tar', '*.tar', '{0..99999999}.tar'):
+    for bad in (
+        *('{3..1}.tar', '{a..b}.tar', '*.tar', '{0..99999999}.tar'),
+        *('{a,b}-{0..1}.tar', '*-{0..1}.tar', '}{0..1}.tar'),
+    ):
         with pytest.raises(ValueError, match='range'):
             expand(bad)
+    for bad in ('https://h/{000..001}/s-{0..1}.tar', 's3://b/{0..1}/f'):
+        with pytest.raises(ValueError, match='last slash'):
+            parse_root(bad)
+    for bad in ('s3://bucket/data#train', 'https://h/a.tar#val'):
+        with pytest.raises(ValueError, match=r'only a \.txt has parts'):
+            parse_root(bad)
+    assert parse_root('https://h:80/l.txt#val').split == 'val'
     assert [is_remote(r) for r in ('s3://b', 'tar:///x#y', '/a://b')] == [
         *(True, False, False)
     ]
@@ -389,6 +579,36 @@ def test_passwords_are_refused_before_they_are_written(root):
     with pytest.raises(ValueError, match=r'https://h/a.tar: .*netrc') as error:
         apply_data_root(Config(dict(data_root=root)))
     assert 'hunter2' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    'secret', ['hunt/er2', 'hunt#er2', 'hunt?er2', '12/hunter2', 'h@u/nter2']
+)
+def test_passwords_of_any_characters_are_refused(secret):
+    roots = [f's3://AKIA:{secret}@bucket/data']
+    if '@' not in secret and secret[0] != '1':
+        roots.append(f's3://AKIA:{secret}')
+    for root in roots:
+        with pytest.raises(ValueError, match='netrc') as error:
+            parse_root(root)
+        for word in ('AKIA', 'hunt', 'er2'):
+            assert word not in str(error.value)
+
+
+def test_what_is_shown_of_urls():
+    assert (
+        shown('no s3://AKIA:ab/c@d@bucket/x here') == 'no s3://bucket/x here'
+    )
+    for plain in (
+        *('https://h:80/a.tar#b@c@1+2', 's3://b/a@b', 'https://[::1]:80/a@b'),
+        *('https://h:80', 's3://arn:aws:s3:eu:1:accesspoint/n/a@b'),
+    ):
+        assert shown(plain) == plain
+    for good in (
+        *('s3://arn:aws:s3:eu:1:accesspoint/n/f', 'https://h:80/a@b.tar'),
+        *('https://[::1]:80/a.tar', 's3://b/a@b'),
+    ):
+        assert parse_root(good).url == good
 
 
 def test_a_signature_goes_along_and_is_never_said(
@@ -430,3 +650,6 @@ def test_a_missing_package_is_named(monkeypatch):
         list_pictures('s3://bucket/folder')
     with pytest.raises(ValueError, match='Protocol not known'):
         list_pictures('nonsense://bucket/folder')
+    monkeypatch.setitem(sys.modules, 'fsspec', None)
+    with pytest.raises(ImportError, match=r"pip install 'ccmim-mm[[]remote"):
+        list_pictures('https://h/a.tar')
