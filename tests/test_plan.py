@@ -185,7 +185,7 @@ def test_steps_that_the_kernel_ends_are_a_row(monkeypatch, capsys):
     monkeypatch.setattr('ccmim_tools.planning.check.real_steps', _killed)
     plan.main([DEMO, '--batch-size', '64', '--check'])
     row = capsys.readouterr().out.strip().splitlines()[-1]
-    assert 'too little memory' in row
+    assert 'ended, too little memory' in row
 
 
 @pytest.mark.parametrize(

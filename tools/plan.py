@@ -1,4 +1,4 @@
-"""What a training needs: ``ccmim plan``."""
+"""``ccmim plan``, from a clone."""
 
 from ccmim_tools.plan import main
 

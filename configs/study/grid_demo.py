@@ -1,5 +1,5 @@
-# The demo, and MAE beside it: as many epochs, and half as many again, which
-# take about as long.
+# The demo, and MAE beside it: as many epochs, and half as many again, as an
+# epoch of it takes less.
 #     python tools/make_demo_data.py data/demo
 #     python tools/study.py run configs/study/grid_demo.py --data-root data
 seeds = [0, 1, 2]

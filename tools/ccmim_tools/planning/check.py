@@ -78,7 +78,7 @@ def check(
         row: dict[str, Any] = {
             'batch': batch,
             'planned, MiB': planned,
-            'measured, MiB': real.peak or 'too little memory',
+            'measured, MiB': real.peak or 'ended, too little memory',
             'planned / measured': real.peak and planned / real.peak,
         }
         if real.reserved is not None:
@@ -109,7 +109,8 @@ def measure(cfg: Config, batch: int, gpus: str | None) -> Measured:
                 return pool.submit(real_steps, cfg, batch).result()
             except BrokenProcessPool:
                 # As the kernel ends one that asks for too much.
-                return Measured('a CPU', False, None, None)
+                bf16 = cfg.optim_wrapper.get('precision') == 'bf16'
+                return Measured('a device unknown', bf16, None, None)
 
 
 def real_steps(cfg: Config, batch: int) -> Measured:
