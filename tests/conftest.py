@@ -25,6 +25,8 @@ from ccmim_mm.checkpoints import convert
 
 ROOT = Path(__file__).parent.parent
 
+pytest_plugins = ['remote_fixtures']
+
 _format = yapf_api.FormatCode
 _formatted: dict[str, tuple] = {}
 
