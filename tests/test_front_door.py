@@ -14,6 +14,7 @@ from mmengine.utils import get_installed_path
 from mmpretrain.apis import ModelHub
 from run_helpers import config
 
+import ccmim_tools
 from ccmim_mm.apis import load_encoder
 from ccmim_mm.engine.hooks import PanelHook
 from ccmim_mm.engine.runner.prepare import forget_scope, prepare
@@ -134,6 +135,33 @@ def test_mistakes_cost_no_import_of_torch(arguments, message):
     assert done.stdout == f'False {caught}\n'
 
 
+@pytest.fixture
+def imported_anew():
+    """What the commands import, and all as it was afterwards."""
+    parts = tuple(
+        f'ccmim_tools.{part}' for part in ('studies', 'benchmarks', 'planning')
+    )
+    attributes = dict(vars(ccmim_tools))
+    found = _tools()
+    for name in found:
+        if name.startswith(parts):
+            del sys.modules[name]
+    yield
+    for name in _tools():
+        del sys.modules[name]
+    sys.modules.update(found)
+    # A submodule is its package's attribute too.
+    vars(ccmim_tools).update(attributes)
+
+
+def _tools():
+    return {
+        name: module
+        for name, module in sys.modules.items()
+        if name.startswith('ccmim_tools.')
+    }
+
+
 @pytest.mark.parametrize(
     ('command', 'package'),
     [
@@ -142,18 +170,9 @@ def test_mistakes_cost_no_import_of_torch(arguments, message):
         (['plan', 'ccmim_vit-s'], 'pandas'),
     ],
 )
-def test_what_brings_a_missing_package(
-    command, package, monkeypatch, tmp_path
-):
+@pytest.mark.usefixtures('imported_anew')
+def test_what_brings_a_missing_package(command, package, monkeypatch):
     """Of an install without the extra."""
-    for name in [*sys.modules]:
-        if name.startswith(
-            tuple(
-                f'ccmim_tools.{part}'
-                for part in ('studies', 'benchmarks', 'planning')
-            )
-        ):
-            monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, 'argv', ['ccmim', *command])
