@@ -10,15 +10,16 @@ from ._operators import provide_operators
 from ._stack import (
     check_stack,
     check_system,
+    leave_out_detectors,
     leave_out_text_models,
     quiet_imports,
 )
 
 check_system()
-# Before mmpretrain, which imports mmdet, which looks for operators.
+# Before mmdet, which looks for operators while it is imported.
 provide_operators()
 check_stack()
-with quiet_imports():
+with quiet_imports(), leave_out_detectors():
     leave_out_text_models()
     from . import (
         checkpoints,

@@ -1,10 +1,14 @@
 """Run a function in several gloo processes and collect what it returns."""
 
+import multiprocessing
 import os
 import socket
 
 import torch.distributed as dist
 import torch.multiprocessing as mp
+
+# Imported once by the server that the processes are forked from.
+multiprocessing.set_forkserver_preload(['ccmim_mm'])
 
 
 def _worker(rank, world, port, function, queue, args):
@@ -32,21 +36,21 @@ def run_ranks(function, world=2, args=()):
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    context = mp.get_context('spawn')
-    queue = context.SimpleQueue()
-    spawned = mp.spawn(
+    queue = mp.get_context('forkserver').SimpleQueue()
+    started = mp.start_processes(
         _worker,
         (world, port, function, queue, args),
         nprocs=world,
         join=False,
+        start_method='forkserver',
     )
     results = {}
     while len(results) < world:
         while queue.empty():
             # Raises if a process failed; returns otherwise.
-            spawned.join(timeout=0.2)
+            started.join(timeout=0.2)
         rank, value = queue.get()
         results[rank] = value
-    while not spawned.join():
+    while not started.join():
         pass
     return [results[rank] for rank in range(world)]

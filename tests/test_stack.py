@@ -1,5 +1,8 @@
 """What is missing from the stack is named, with the way to get it."""
 
+import subprocess
+import sys
+
 import pytest
 
 from ccmim_mm._operators import how_to_compile
@@ -24,6 +27,18 @@ def test_both_lines_are_named():
 def test_scopes_that_are_complete(scope):
     pytest.importorskip(scope)
     check_scope(scope)
+
+
+@pytest.mark.slow
+def test_a_start_without_detection_imports_no_mmdet():
+    pytest.importorskip('mmdet')
+    code = (
+        'import sys, ccmim_mm; assert "mmdet" not in sys.modules;'
+        'from ccmim_mm._stack import check_scope; check_scope("mmdet");'
+        'from mmdet.registry import MODELS;'
+        'assert MODELS.get("ResLayerExtraNorm")'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True)
 
 
 def test_what_a_task_needs_is_named(monkeypatch):

@@ -12,6 +12,10 @@ from torch import Tensor
 
 from ..grids import Size, as_pair, grid_of, in_words
 
+#: The shorter side of a cell, and the column names above.
+CELL_INCHES = 1.4
+TITLE_INCHES = 0.25
+
 
 def draw_panel(columns: dict[str, Tensor]) -> np.ndarray:
     """Draw one row a picture, and one column each of what there is to see.
@@ -71,19 +75,24 @@ def to_array(image: Tensor) -> np.ndarray:
 def _render(titles: list[str], rows: list[tuple]) -> np.ndarray:
     """Lay the cells out under their column names."""
     height, width = rows[0][0].shape[:2]
-    wide, high = (1.4 * max(1, s) for s in (width / height, height / width))
-    figure = Figure(
-        figsize=(wide * len(titles), high * len(rows) + 0.2),
-        dpi=110,
-        layout='constrained',
+    gap = max(1, round(0.04 * min(height, width)))
+    # One picture of all cells: an axis each takes a second to draw.
+    board = np.concatenate(
+        [np.concatenate([_framed(c, gap) for c in row], 1) for row in rows]
     )
-    axes = figure.subplots(len(rows), len(titles), squeeze=False)
-    for row, cells in zip(axes, rows, strict=True):
-        for axis, cell in zip(row, cells, strict=True):
-            axis.imshow(cell, interpolation='nearest')
-            axis.axis('off')
-    for axis, name in zip(axes[0], titles, strict=True):
-        axis.set_title(name, fontsize=9)
+    inches = CELL_INCHES / min(height, width)
+    high, wide = (inches * pixels for pixels in board.shape[:2])
+    figure = Figure(figsize=(wide, high + TITLE_INCHES), dpi=110)
+    axis = figure.add_axes((0, 0, 1, high / (high + TITLE_INCHES)))
+    axis.imshow(board, interpolation='nearest', aspect='auto')
+    axis.axis('off')
+    for place, name in enumerate(titles):
+        middle = (place + 0.5) * (width + 2 * gap)
+        axis.text(middle, 0, name, ha='center', va='bottom', fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png')
     return np.asarray(Image.open(buffer).convert('RGB'))
+
+
+def _framed(cell: np.ndarray, gap: int) -> np.ndarray:
+    return np.pad(cell, [(gap, gap), (gap, gap), (0, 0)], constant_values=255)

@@ -17,16 +17,20 @@ from ccmim_mm.apis import extract_features
 from ccmim_mm.checkpoints import heads_of, load_pretrained, read_state_dict
 from ccmim_mm.datasets.data_root import evaluation_pipeline
 from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.hooks import run_summary_hook
 from ccmim_mm.engine.points import recall
 from ccmim_mm.engine.runner.work_dir import config_of
 from ccmim_mm.evaluation import undisturbed
+from ccmim_mm.visualization import plot_curves
 
 
 @pytest.fixture(scope='module')
 def finished(picture_folder, tmp_path_factory):
     """A run of two epochs of three iterations, and its work dir."""
     work_dir = tmp_path_factory.mktemp('finished')
-    return train(picture_folder, work_dir), work_dir
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_summary_hook, 'plot_curves', plot_curves)
+        return train(picture_folder, work_dir), work_dir
 
 
 def test_what_a_run_leaves_behind(finished):
