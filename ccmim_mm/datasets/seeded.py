@@ -59,7 +59,10 @@ def seed_all(*entropy: int) -> None:
     Args:
         entropy: Non-negative integers; each combination seeds differently.
     """
-    words = np.random.SeedSequence(entropy).generate_state(4)
+    small = max(entropy, default=0) < 1 << 32
+    # The same words, sooner than from integers of any size.
+    source = np.array(entropy, np.uint32) if small else entropy
+    words = np.random.SeedSequence(source).generate_state(4)
     random.seed(int(words[0]))
     np.random.seed(words[1:3])
     torch.default_generator.manual_seed(int(words[3]))

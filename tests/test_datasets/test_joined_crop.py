@@ -18,7 +18,7 @@ from ccmim_mm.datasets import (
     UnreadablePictureError,
 )
 from ccmim_mm.datasets.listing import list_pictures
-from ccmim_mm.datasets.seeded import SampleKey
+from ccmim_mm.datasets.seeded import SampleKey, seed_all
 from ccmim_mm.datasets.transforms import LoadUprightImage
 from ccmim_mm.datasets.transforms.resizing import LoadedCrop
 
@@ -84,6 +84,44 @@ def test_any_picture_is_cropped_as_from_a_whole_array(tmp_path, kind):
             shape,
             (24, 32, 3),
         )
+
+
+@pytest.mark.parametrize('direction', ['horizontal', 'vertical'])
+@pytest.mark.parametrize('prob', [0.0, 0.3, 1.0])
+def test_a_flip_is_mmcvs(picture_folder, prob, direction):
+    flip = dict(type='mmcv.RandomFlip', prob=prob, direction=direction)
+    pipeline = [LOAD, CROP, flip]
+    data = PictureFolder(str(picture_folder / 'train'), [*pipeline, flip])
+    stages = [*map(TRANSFORMS.build, [*pipeline, flip])]
+    # The second flip is mmcv's own, and sees what the first one drew.
+    assert len(data.pipeline.transforms) == 2
+    seen = set()
+    for seed in range(20):
+        given = data.get_data_info(seed)
+        np.random.seed(seed)
+        found = data.pipeline(given.copy())
+        drawn = np.random.random_sample()
+        np.random.seed(seed)
+        for stage in stages:
+            given = stage(given)
+        assert np.random.random_sample() == drawn
+        assert np.array_equal(found.pop('img'), given.pop('img'))
+        assert found == {**given, 'img_shape': (24, 32, 3)}
+        seen.add(found['flip'])
+    assert seen == ({True, False} if 0 < prob < 1 else {prob == 1})
+
+
+@pytest.mark.parametrize(
+    'entropy', [(0,), (1, 0, 7), (2**32 - 1, 5), (2**32, 3), (2**70, 1, 2)]
+)
+def test_a_seed_is_numpys(entropy):
+    seed_all(*entropy)
+    words = np.random.SeedSequence(entropy).generate_state(4)
+    assert random.random() == random.Random(int(words[0])).random()
+    numpy_state = np.random.RandomState(words[1:3])
+    assert np.random.random_sample() == numpy_state.random_sample()
+    generator = torch.Generator().manual_seed(int(words[3]))
+    assert torch.equal(torch.rand(3), torch.rand(3, generator=generator))
 
 
 def test_what_is_broken_is_told_of_by_name(tmp_path):

@@ -12,6 +12,7 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
 from mmengine.registry import TRANSFORMS
 from PIL import ExifTags, Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
 from ...files import printable
 from ..remote_store import ShardError
@@ -225,7 +226,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
         ValueError: If its values are not finite, or OSError, SyntaxError and
             the like of Pillow's if it is broken.
     """
-    if is_deep_colour(image):
+    if isinstance(image, JpegImageFile) and 'APP1' not in image.app:
+        # 8 bits, and as it lies: of most there is no more to ask.
+        image.load()
+    elif is_deep_colour(image):
         image = read_deep_colour(image)
     elif is_deep_grey(image):
         image = read_deep_grey(image)

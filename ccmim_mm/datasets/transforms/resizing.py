@@ -6,6 +6,7 @@ from typing import Any
 import mmcv
 import numpy as np
 from mmcv.image.geometric import pillow_interp_codes
+from mmcv.transforms import RandomFlip
 from mmengine.registry import TRANSFORMS
 from mmpretrain.datasets.transforms import RandomResizedCrop, ResizeEdge
 from PIL import Image
@@ -125,31 +126,36 @@ class ChannelsResizedCrop(RandomResizedCrop):
 
 
 class LoadedCrop:
-    """``LoadUprightImage`` and mmpretrain's ``RandomResizedCrop`` at once.
+    """``LoadUprightImage``, mmpretrain's ``RandomResizedCrop``, a flip.
 
-    To the bit what the two do; the whole picture stays Pillow's, of which
-    the crop alone becomes an array.
+    To the bit what they do one after the other; the whole picture stays
+    Pillow's, of which the crop alone becomes an array.
 
     Args:
-        load: The one.
-        crop: The other, its backend Pillow.
+        load: The first.
+        crop: The second, its backend Pillow.
+        flip: The third, of one direction; None if another follows.
     """
 
     def __init__(
-        self, load: LoadUprightImage, crop: RandomResizedCrop
+        self,
+        load: LoadUprightImage,
+        crop: RandomResizedCrop,
+        flip: RandomFlip | None = None,
     ) -> None:
-        self.load, self.crop = load, crop
+        self.load, self.crop, self.flip = load, crop, flip
         self.size = tuple(crop.scale[::-1])
         self.filter = pillow_interp_codes[crop.interpolation]
 
     def __call__(self, results: dict) -> dict:
-        """Load ``results['img_path']``, crop and resize.
+        """Load ``results['img_path']``, crop, resize and flip.
 
         Raises:
             UnreadablePictureError: If the file is missing or no whole picture.
         """
         if 'img' in results:
-            return self.crop(results)
+            results = self.crop(results)
+            return self.flip(results) if self.flip else results
         image = self.load.open(results['img_path'])
         results['ori_shape'] = image.height, image.width
         # The crop asks for no more than the shape.
@@ -159,10 +165,18 @@ class LoadedCrop:
         image = image.resize(self.size, self.filter)
         results['img'] = mmcv.rgb2bgr(np.asarray(image))
         results['img_shape'] = results['img'].shape
+        if self.flip:
+            # As ``np.random.choice`` draws, which takes ten times as long.
+            turned = np.random.random_sample() < self.flip.prob
+            direction = self.flip.direction if turned else None
+            results['flip'], results['flip_direction'] = turned, direction
+            if turned:
+                results['img'] = mmcv.imflip(results['img'], direction)
         return results
 
     def __repr__(self) -> str:
-        return f'{self.load}\n    {self.crop}'
+        parts = filter(None, (self.load, self.crop, self.flip))
+        return '\n    '.join(map(str, parts))
 
 
 def joined(transforms: list[Any]) -> list[Any]:
@@ -178,6 +192,15 @@ def joined(transforms: list[Any]) -> list[Any]:
             and transform.interpolation in pillow_interp_codes
         ):
             found[-1] = LoadedCrop(found[-1], transform)
+        elif (
+            found
+            and isinstance(found[-1], LoadedCrop)
+            and found[-1].flip is None
+            and type(transform) is RandomFlip
+            and isinstance(transform.prob, float)
+            and isinstance(transform.direction, str)
+        ):
+            found[-1].flip = transform
         else:
             found.append(transform)
     return found
