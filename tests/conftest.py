@@ -1,4 +1,5 @@
 import copy
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -27,6 +28,9 @@ from ccmim_mm.engine.hooks import run_summary_hook
 ROOT = Path(__file__).parent.parent
 
 pytest_plugins = ['remote_fixtures']
+
+# Imported once by the server that the tests' processes are forked from.
+multiprocessing.set_forkserver_preload(['ccmim_mm'])
 
 
 def _blank(runs, out_file):

@@ -1,14 +1,10 @@
 """Run a function in several gloo processes and collect what it returns."""
 
-import multiprocessing
 import os
 import socket
 
 import torch.distributed as dist
 import torch.multiprocessing as mp
-
-# Imported once by the server that the processes are forked from.
-multiprocessing.set_forkserver_preload(['ccmim_mm'])
 
 
 def _worker(rank, world, port, function, queue, args):

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from command_helpers import Forked
 from conftest import ROOT
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
@@ -38,6 +39,7 @@ from ccmim_tools.studies.statistics import (
     paired,
     spread,
 )
+from ccmim_tools.study import main
 from study import main as study_tool
 
 GRIDS = sorted(ROOT.glob('configs/study/grid_*.py'))
@@ -243,10 +245,11 @@ def study(picture_folder, tmp_path_factory):
     (data / 'pictures').symlink_to(picture_folder)
     command = [sys.executable, 'tools/study.py', 'run', str(TINY)]
     command += ['--work-dir', str(root / 'runs'), '--data-root', str(data)]
-    done = subprocess.run(
-        [*command, '--jobs', '2'], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, 'Popen', Forked)
+        patch.setattr(sys, 'argv', [*command[1:], '--jobs', '2'])
+        patch.chdir(ROOT)
+        main()
     return root, command
 
 

@@ -1,7 +1,10 @@
 """What pre-trained encoders give elsewhere: a study's transfers."""
 
+import subprocess
+
 import pandas as pd
 import pytest
+from command_helpers import Forked
 from conftest import ROOT
 
 from ccmim_tools.studies import execute, expand, load_grid, write_report
@@ -84,7 +87,10 @@ def test_transfers_that_mean_nothing_are_refused(grid, old, new, message):
 
 
 @pytest.mark.slow
-def test_transfers_run_and_are_told(grid, picture_folder, tmp_path):
+def test_transfers_run_and_are_told(
+    grid, picture_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(subprocess, 'Popen', Forked)
     loaded = load_grid(grid)
     loaded.seeds, loaded.finetuned, loaded.lengths = [0], [], {}
     del loaded.methods['mae']

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from command_helpers import forked
 from conftest import ROOT, TINY, build
 from PIL import Image
 
@@ -27,7 +28,8 @@ def run(*command, **env):
 
 
 def tool(name, *args, **env):
-    return run(sys.executable, f'tools/{name}.py', *args, **env)
+    command = [sys.executable, f'tools/{name}.py', *args]
+    return forked(command, {**os.environ, **env})
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
 """Runs on tar shards: the same bits as on the folder they were made of."""
 
-import os
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+from command_helpers import forked
 from conftest import ROOT
 from dist_helpers import run_ranks
 from resume_cases import NEVER, BrokenOffError, Stop
@@ -205,15 +204,9 @@ def test_a_task_takes_the_labels_and_goes_back_to_folders(
 
 def test_the_command_packs_and_says_what(picture_folder, tmp_path):
     command = [sys.executable, '-m', 'ccmim_tools', 'pack', picture_folder]
-    environment = dict(os.environ, PYTHONPATH=f'{ROOT}:{ROOT}/tools')
 
     def called(*rest):
-        return subprocess.run(
-            [*map(str, [*command, tmp_path / 'out', *rest])],
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
+        return forked([*command, tmp_path / 'out', *rest])
 
     done = called('--shard-size', '20KB')
     assert done.returncode == 0, done.stderr
