@@ -68,14 +68,6 @@ def seed_all(*entropy: int) -> None:
     torch.default_generator.manual_seed(int(words[3]))
 
 
-@contextmanager
-def seeded(*entropy: int) -> Iterator[None]:
-    """:func:`seed_all`, and restore them as :func:`kept` does."""
-    with kept():
-        seed_all(*entropy)
-        yield
-
-
 @DATASETS.register_module()
 class Seeded(Dataset):
     """Makes any dataset a function of (seed, epoch, index).

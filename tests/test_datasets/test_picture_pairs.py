@@ -15,7 +15,7 @@ from ccmim_mm.datasets import (
     UnreadablePictureError,
     fingerprint,
 )
-from ccmim_mm.datasets.seeded import seeded
+from ccmim_mm.datasets.seeded import seed_all
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +44,8 @@ def names(data):
 
 
 def drawn(data, idx, count):
-    with seeded(idx, count):
-        return np.array([data._draw(idx) for _ in range(count)])
+    seed_all(idx, count)
+    return np.array([data._draw(idx) for _ in range(count)])
 
 
 def epoch(data, number=0, workers=0, **sampler):
