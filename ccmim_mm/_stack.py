@@ -69,12 +69,12 @@ def check_scope(scope: str) -> None:
     try:
         with quiet_imports():
             check_stack(required)
+            if scope == 'mmdet':
+                _register_in_mmdet()
     except ModuleNotFoundError as error:
         raise ImportError(
             f"{error}, which {scope} needs: pip install 'ccmim_mm[transfer]'"
         ) from None
-    if scope == 'mmdet':
-        _register_in_mmdet()
 
 
 def check_stack(
@@ -124,8 +124,10 @@ def leave_out_text_models() -> None:
 def leave_out_detectors() -> Iterator[None]:
     """Import mmpretrain without mmdet, unless that is imported already.
 
-    mmpretrain imports it for one shared head, a third of the time that a
-    start takes; :func:`check_scope` registers that head where it is needed.
+    mmpretrain imports it for one shared head, ``ResLayerExtraNorm``, a third
+    of the time that a start takes; :func:`check_scope` registers that head
+    before a run of mmdet's scope. Whoever builds it otherwise imports mmdet
+    before this package.
     """
     if 'mmdet' in sys.modules:
         yield
@@ -142,6 +144,9 @@ def _register_in_mmdet() -> None:
     head = import_module('mmpretrain.models.utils.res_layer_extra_norm')
     if head.ResLayerExtraNorm is None:
         reload(head)
+        vars(import_module('mmpretrain.models.utils')).update(
+            ResLayerExtraNorm=head.ResLayerExtraNorm
+        )
 
 
 @contextmanager

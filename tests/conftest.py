@@ -1,6 +1,7 @@
 import copy
 import multiprocessing
 import os
+from importlib import import_module
 from pathlib import Path
 
 # Before torch is imported, here and in what the tests start: for models this
@@ -33,6 +34,11 @@ pytest_plugins = ['remote_fixtures']
 multiprocessing.set_forkserver_preload(['ccmim_mm'])
 
 
+def _unformatted(text, **kwargs):
+    compile(text, 'config', 'exec')
+    return text, False
+
+
 def _blank(runs, out_file):
     Image.new('RGB', (1, 1)).save(out_file)
 
@@ -40,7 +46,8 @@ def _blank(runs, out_file):
 # What takes longer than the run of a tiny model and changes nothing of it:
 # mmengine formats a run's config for the eye, again and again, and its curves
 # are drawn after every evaluation.
-yapf_api.FormatCode = lambda text, **kwargs: (text, False)
+for module in (yapf_api, import_module('mmengine.config.config')):
+    module.FormatCode = _unformatted
 run_summary_hook.plot_curves = _blank
 
 

@@ -3,12 +3,17 @@
 import os
 import socket
 
+import numpy as np
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
 
-def _worker(rank, world, port, function, queue, args):
+def _worker(rank, world, port, function, queue, args, env):
+    # What is forked would have one environment and one state for all.
+    np.random.seed()
+    os.environ.clear()
     os.environ.update(
+        env,
         MASTER_ADDR='127.0.0.1',
         MASTER_PORT=str(port),
         RANK=str(rank),
@@ -24,7 +29,7 @@ def _worker(rank, world, port, function, queue, args):
         dist.destroy_process_group()
 
 
-def run_ranks(function, world=2, args=()):
+def run_ranks(function, world=2, args=(), start_method='forkserver'):
     """Results of ``function(rank, *args)``, by rank; plain Python or numpy.
 
     The function must be importable: define it at a test module's top level.
@@ -32,13 +37,13 @@ def run_ranks(function, world=2, args=()):
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
-    queue = mp.get_context('forkserver').SimpleQueue()
+    queue = mp.get_context(start_method).SimpleQueue()
     started = mp.start_processes(
         _worker,
-        (world, port, function, queue, args),
+        (world, port, function, queue, args, dict(os.environ)),
         nprocs=world,
         join=False,
-        start_method='forkserver',
+        start_method=start_method,
     )
     results = {}
     while len(results) < world:

@@ -151,6 +151,7 @@ def imported_anew():
         del sys.modules[name]
     sys.modules.update(found)
     # A submodule is its package's attribute too.
+    vars(ccmim_tools).clear()
     vars(ccmim_tools).update(attributes)
 
 

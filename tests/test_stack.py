@@ -36,7 +36,8 @@ def test_a_start_without_detection_imports_no_mmdet():
         'import sys, ccmim_mm; assert "mmdet" not in sys.modules;'
         'from ccmim_mm._stack import check_scope; check_scope("mmdet");'
         'from mmdet.registry import MODELS;'
-        'assert MODELS.get("ResLayerExtraNorm")'
+        'from mmpretrain.models.utils import ResLayerExtraNorm as head;'
+        'assert MODELS.get("ResLayerExtraNorm") is head'
     )
     subprocess.run([sys.executable, '-c', code], check=True)
 

@@ -59,7 +59,7 @@ def seed_all(*entropy: int) -> None:
     Args:
         entropy: Non-negative integers; each combination seeds differently.
     """
-    small = max(entropy, default=0) < 1 << 32
+    small = all(type(word) is int and 0 <= word < 1 << 32 for word in entropy)
     # The same words, sooner than from integers of any size.
     source = np.array(entropy, np.uint32) if small else entropy
     words = np.random.SeedSequence(source).generate_state(4)

@@ -23,7 +23,7 @@ def draw_panel(columns: dict[str, Tensor]) -> np.ndarray:
     Args:
         columns: By title, pictures, RGB, ``(B, 3, H, W)``, in [0, 255]; or
             a value a patch, ``(B, L)``, each picture's stretched to the full
-            colour range. The first are pictures.
+            colour range. The first are pictures, and all of their size.
 
     Returns:
         ``(h, w, 3)`` uint8 RGB.
@@ -87,8 +87,9 @@ def _render(titles: list[str], rows: list[tuple]) -> np.ndarray:
     axis.imshow(board, interpolation='nearest', aspect='auto')
     axis.axis('off')
     for place, name in enumerate(titles):
-        middle = (place + 0.5) * (width + 2 * gap)
-        axis.text(middle, 0, name, ha='center', va='bottom', fontsize=9)
+        # The first pixel's middle is at 0.
+        middle = (place + 0.5) * (width + 2 * gap) - 0.5
+        axis.text(middle, -0.5, name, ha='center', va='bottom', fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png')
     return np.asarray(Image.open(buffer).convert('RGB'))

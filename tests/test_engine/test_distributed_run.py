@@ -29,8 +29,11 @@ def test_two_ranks_start_with_the_loss_of_one_process(
     picture_folder, tmp_path
 ):
     """The same pictures, crops and masks, split over two ranks."""
+    # Of no common ancestor: neither is the order of a set.
     results = run_ranks(
-        losses, args=(picture_folder, tmp_path / 'two', 'pytorch', 4)
+        losses,
+        args=(picture_folder, tmp_path / 'two', 'pytorch', 4),
+        start_method='spawn',
     )
     alone, judged = losses(0, picture_folder, tmp_path / 'one', 'none', 8)
     (first, judged_first), (second, judged_second) = results

@@ -198,6 +198,9 @@ class LoadUprightImage(LoadImageFromFile):
         try:
             data = read_file(path, self.backend_args)
             with Image.open(io.BytesIO(data)) as image:
+                if _is_plain(image):
+                    image.load()
+                    return image
                 return to_rgb(image)
         # Decoders raise nearly anything on broken data (struct.error,
         # ValueError, SyntaxError, DecompressionBombError, ...).
@@ -206,6 +209,19 @@ class LoadUprightImage(LoadImageFromFile):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(backend_args={self.backend_args})'
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Whether what has just been opened is RGB of 8 bits that nothing turns.
+
+    Most pictures are, and need not be asked for more.
+    """
+    return (
+        isinstance(image, JpegImageFile)
+        and image.mode == 'RGB'
+        # Of EXIF and of XMP.
+        and 'APP1' not in image.app
+    )
 
 
 def to_bgr(image: Image.Image) -> np.ndarray:
@@ -226,10 +242,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
         ValueError: If its values are not finite, or OSError, SyntaxError and
             the like of Pillow's if it is broken.
     """
-    if isinstance(image, JpegImageFile) and 'APP1' not in image.app:
-        # 8 bits, and as it lies: of most there is no more to ask.
-        image.load()
-    elif is_deep_colour(image):
+    if is_deep_colour(image):
         image = read_deep_colour(image)
     elif is_deep_grey(image):
         image = read_deep_grey(image)

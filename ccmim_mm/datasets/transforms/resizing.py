@@ -167,7 +167,7 @@ class LoadedCrop:
         results['img_shape'] = results['img'].shape
         if self.flip:
             # As ``np.random.choice`` draws, which takes ten times as long.
-            turned = np.random.random_sample() < self.flip.prob
+            turned = bool(np.random.random_sample() < self.flip.prob)
             direction = self.flip.direction if turned else None
             results['flip'], results['flip_direction'] = turned, direction
             if turned:
