@@ -30,6 +30,17 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(target), link
 
 
+def test_pages_that_code_names_are_there():
+    named = {
+        (str(path.relative_to(ROOT)), page)
+        for folder in ('ccmim_mm', 'configs', 'tools', 'tests')
+        for path in (ROOT / folder).rglob('*.py')
+        for page in re.findall(r'\bdocs/[\w/-]+\.md', path.read_text())
+    }
+    assert len({page for _, page in named}) > 5
+    assert [found for found in named if not (ROOT / found[1]).exists()] == []
+
+
 @pytest.mark.filterwarnings('ignore:Unable to find pre-defined')
 def test_the_python_page_runs(tmp_path, monkeypatch):
     """Every block of docs/python.md, one after the other."""
