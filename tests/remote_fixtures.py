@@ -4,22 +4,19 @@ import pytest
 from hostile_tars import shard
 from remote_servers import serve
 
-from ccmim_mm.datasets import (
-    remote_store,
-    shard_cache,
-)
 from ccmim_mm.datasets.packing import pack
+from ccmim_mm.datasets.remote import cache, store
 
 
 @pytest.fixture
 def remote_settings(tmp_path, monkeypatch):
     """Caches of the test's own, and no waiting."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'xdg'))
-    monkeypatch.setenv(shard_cache.FOLDER, str(tmp_path / 'cache'))
-    monkeypatch.setenv(shard_cache.SIZE, '10MB')
-    monkeypatch.setattr(remote_store, 'WAITS', (0, 0, 0))
+    monkeypatch.setenv(cache.FOLDER, str(tmp_path / 'cache'))
+    monkeypatch.setenv(cache.SIZE, '10MB')
+    monkeypatch.setattr(store, 'WAITS', (0, 0, 0))
     # Several blocks a shard.
-    monkeypatch.setattr(remote_store, 'BLOCK', 10_000)
+    monkeypatch.setattr(store, 'BLOCK', 10_000)
 
 
 @pytest.fixture(scope='module')

@@ -8,7 +8,7 @@ from PIL import Image
 from .label_map_dataset import pair_label_maps
 from .listing import list_pictures
 from .problems import problems_of, refuse
-from .remote_urls import is_remote
+from .remote.urls import is_remote
 
 #: Label maps mark with it what is neither learned nor judged.
 IGNORED = 255

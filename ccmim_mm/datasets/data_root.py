@@ -15,9 +15,9 @@ from .layouts import (
     find_layout,
     folder_of,
 )
-from .remote_urls import is_remote, parse_root
-from .shard_cache import use_cache
-from .tar_scan import shards_in
+from .remote.cache import use_cache
+from .remote.urls import is_remote, parse_root
+from .tars.scan import shards_in
 
 #: What a data set is annotated with.
 Kind = Literal['pictures', 'class_folders', 'coco', 'label_maps']

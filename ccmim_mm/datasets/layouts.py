@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from .remote_listing import remote_has_labels
-from .remote_roots import splits_of
-from .remote_urls import is_remote
-from .tar_scan import PEEK, has_labels, shards_in
+from .remote.roots import splits_of
+from .remote.urls import is_remote
+from .tars.remote_listing import remote_has_labels
+from .tars.scan import PEEK, has_labels, shards_in
 from .walk import kind_of_entry, pictures_of
 
 Split = Literal['train', 'val']

@@ -13,10 +13,10 @@ from mmengine import dist
 from mmengine.logging import print_log
 
 from ..files import printable, write_atomic
-from .remote_listing import RemoteListing, list_remote
-from .remote_urls import is_remote
-from .tar_listing import TarListing
-from .tar_scan import scan_shards, shards_in
+from .remote.urls import is_remote
+from .tars.listing import TarListing
+from .tars.remote_listing import RemoteListing, list_remote
+from .tars.scan import scan_shards, shards_in
 from .walk import ARRAYS, SUFFIXES, Listing, join, scan, stamp
 
 # A folder's time stamp says when it last gained or lost an entry, but it is

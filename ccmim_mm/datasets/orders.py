@@ -12,9 +12,9 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from .picture_folder import PictureFolder
-from .remote_listing import RemoteListing
+from .remote.cache import shard_cache
 from .seeded import Seeded
-from .shard_cache import shard_cache
+from .tars.remote_listing import RemoteListing
 
 Shuffle = bool | Literal['blocks']
 #: Neighbours that tell whether pictures lie sorted by class.

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..files import check_output, permitted, printable
 from .listing import list_pictures
-from .tar_listing import CLASSES_FILE
+from .tars.listing import CLASSES_FILE
 from .transforms.loading import read_file
 from .walk import Listing
 

@@ -10,7 +10,7 @@ from mmengine.registry import DATASETS
 from ..files import printable
 from .layouts import Split, folder_of
 from .listing import list_pictures
-from .remote_urls import is_remote
+from .remote.urls import is_remote
 from .transforms.resizing import joined
 from .walk import Listing
 

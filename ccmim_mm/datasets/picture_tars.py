@@ -4,7 +4,7 @@ from mmengine.registry import DATASETS
 
 from ..files import printable
 from .picture_folder import PictureFolder
-from .tar_listing import TarListing
+from .tars.listing import TarListing
 
 
 @DATASETS.register_module()

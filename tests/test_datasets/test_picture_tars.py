@@ -22,12 +22,12 @@ from ccmim_mm.datasets import (
     Seeded,
     UnreadablePictureError,
     fingerprint,
-    tar_backend,
 )
 from ccmim_mm.datasets.layouts import find_layout
 from ccmim_mm.datasets.listing import _cache_file, list_pictures
 from ccmim_mm.datasets.packing import pack
-from ccmim_mm.datasets.tar_backend import member_path, plain_path, split_path
+from ccmim_mm.datasets.tars import backend
+from ccmim_mm.datasets.tars.backend import member_path, plain_path, split_path
 from ccmim_tools.pack import size
 
 PNG = encoded('PNG')
@@ -222,8 +222,8 @@ def test_tars_are_read_by_forks_and_few_are_open(tmp_path, monkeypatch):
     tars = opened(tmp_path)
     paths = [tars.get_data_info(i)['img_path'] for i in range(9)]
     expected = [bytes([i]) * 9 for i in range(9)]
-    monkeypatch.setattr(tar_backend, 'MOST_OPEN', 4)
-    monkeypatch.setattr(tar_backend, '_pool', tar_backend._Pool())
+    monkeypatch.setattr(backend, 'MOST_OPEN', 4)
+    monkeypatch.setattr(backend, '_pool', backend._Pool())
 
     def open_tars():
         links = (
@@ -236,14 +236,14 @@ def test_tars_are_read_by_forks_and_few_are_open(tmp_path, monkeypatch):
     assert [fileio.get(path) for path in paths] == expected
     assert open_tars() == 4
     # As another thread of the parent might have it.
-    tar_backend._pool.lock.acquire()
+    backend._pool.lock.acquire()
     context = multiprocessing.get_context('fork')
     receiver, sender = context.Pipe(False)
     child = context.Process(target=_read_all, args=(paths, sender))
     child.start()
     assert receiver.poll(60) and receiver.recv() == expected
     child.join()
-    tar_backend._pool.lock.release()
+    backend._pool.lock.release()
     assert [fileio.get(path) for path in paths] == expected
     with pytest.raises(OSError, match='ends 5 bytes too early'):
         end = (tmp_path / '0.tar').stat().st_size

@@ -20,13 +20,12 @@ from ccmim_mm.datasets import (
     SampleKey,
     Seeded,
     fingerprint,
-    remote_listing,
-    remote_store,
-    shard_cache,
 )
 from ccmim_mm.datasets.layouts import find_layout
 from ccmim_mm.datasets.listing import list_pictures
-from ccmim_mm.datasets.remote_store import ChangedShardError, ShardError, facts
+from ccmim_mm.datasets.remote import cache, store
+from ccmim_mm.datasets.remote.store import ChangedShardError, ShardError, facts
+from ccmim_mm.datasets.tars import remote_listing
 
 pytestmark = pytest.mark.usefixtures('remote_settings')
 
@@ -72,7 +71,7 @@ def test_samples_of_two_epochs_are_the_same_to_the_bit(workers, server):
     """Through a cache of two shards."""
     local = Seeded(opened(server.root / 'train', pipeline=PIPELINE))
     sizes = [p.stat().st_size for p in server.root.glob('train/*.tar')]
-    os.environ[shard_cache.SIZE] = str(2 * max(sizes))
+    os.environ[cache.SIZE] = str(2 * max(sizes))
     remote = Seeded(opened(pattern(server), pipeline=PIPELINE))
     keys = [
         SampleKey(0, e, i)
@@ -159,7 +158,7 @@ def test_a_shard_that_is_gone_stops_the_run(small, tmp_path):
 
 def _no_folder(patch, path):
     path.write_bytes(b'no folder')
-    patch.setenv(shard_cache.FOLDER, str(path / 'cache'))
+    patch.setenv(cache.FOLDER, str(path / 'cache'))
 
 
 def _no_locks(patch, _path):
@@ -170,15 +169,15 @@ def _no_locks(patch, _path):
 
 
 def _smaller(patch, _path):
-    patch.setenv(shard_cache.SIZE, '9KB')
+    patch.setenv(cache.SIZE, '9KB')
 
 
 def _no_package(patch, path):
     def fails(_url):
         raise ImportError("pip install 'ccmim-mm[remote]'")
 
-    patch.setattr(remote_store, 'filesystem', fails)
-    patch.setenv(shard_cache.FOLDER, str(path))
+    patch.setattr(store, 'filesystem', fails)
+    patch.setenv(cache.FOLDER, str(path))
 
 
 @pytest.mark.parametrize(
@@ -271,11 +270,11 @@ def test_what_is_not_there(small, tmp_path):
 
 
 def test_a_bound_below_a_shard_is_refused(small, monkeypatch):
-    monkeypatch.setenv(shard_cache.SIZE, '9KB')
+    monkeypatch.setenv(cache.SIZE, '9KB')
     with pytest.raises(ValueError, match=r'has 10240 bytes.*the 9000 of'):
         list_pictures(f'{small.url}/a.tar')
     assert not small.fetched
-    monkeypatch.setenv(shard_cache.SIZE, 'much')
+    monkeypatch.setenv(cache.SIZE, 'much')
     with pytest.raises(ValueError, match='cache_size of much'):
         list_pictures(f'{small.url}/a.tar')
 
@@ -301,6 +300,6 @@ def test_a_full_shuffle_through_a_small_cache_is_warned_of(small, monkeypatch):
     )
     EpochOrder(data)
     assert not said
-    monkeypatch.setenv(shard_cache.SIZE, '11KB')
+    monkeypatch.setenv(cache.SIZE, '11KB')
     EpochOrder(data)
     assert 'most pictures wait for a whole shard' in said[0]

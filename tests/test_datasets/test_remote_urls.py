@@ -10,8 +10,8 @@ from remote_servers import status
 
 from ccmim_mm.datasets.data_root import apply_data_root
 from ccmim_mm.datasets.listing import list_pictures
-from ccmim_mm.datasets.remote_store import ShardError
-from ccmim_mm.datasets.remote_urls import (
+from ccmim_mm.datasets.remote.store import ShardError
+from ccmim_mm.datasets.remote.urls import (
     expand,
     is_remote,
     names_of_listing,

@@ -8,11 +8,9 @@ import random
 import pytest
 from hostile_tars import shard
 
-from ccmim_mm.datasets import (
-    shard_cache,
-)
-from ccmim_mm.datasets.remote_store import ShardError, facts
-from ccmim_mm.datasets.shard_cache import ShardCache
+from ccmim_mm.datasets.remote import cache as shard_cache
+from ccmim_mm.datasets.remote.cache import ShardCache
+from ccmim_mm.datasets.remote.store import ShardError, facts
 
 pytestmark = pytest.mark.usefixtures('remote_settings')
 

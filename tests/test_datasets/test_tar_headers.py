@@ -8,8 +8,8 @@ import pytest
 from hostile_tars import END, GOOD, LEFT_OUT, REFUSED, member, shard
 
 from ccmim_mm.datasets.listing import list_pictures
-from ccmim_mm.datasets.tar_fields import number
-from ccmim_mm.datasets.tar_index import index_tar
+from ccmim_mm.datasets.tars.fields import number
+from ccmim_mm.datasets.tars.index import index_tar
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def by_tarfile(path):
 )
 @pytest.mark.parametrize('batch', [2, 4096])
 def test_an_index_is_what_tarfile_reads(layout, batch, tmp_path, monkeypatch):
-    monkeypatch.setattr('ccmim_mm.datasets.tar_headers._BATCH', batch)
+    monkeypatch.setattr('ccmim_mm.datasets.tars.headers._BATCH', batch)
     rng = np.random.default_rng(layout)
     names = [f'class {i % 3}/{i}.png' for i in range(9)]
     names[3] = 'n' * 99 + '/' + 'f' * 90 + '.png'

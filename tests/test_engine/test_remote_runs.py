@@ -10,11 +10,12 @@ from resume_cases import NEVER
 from test_engine.test_exact_resume import same
 from test_engine.test_tar_runs import run, weights
 
-from ccmim_mm.datasets import PictureTars, remote_store
+from ccmim_mm.datasets import PictureTars
 from ccmim_mm.datasets.layouts import find_layout
 from ccmim_mm.datasets.packing import pack
-from ccmim_mm.datasets.remote_store import ShardError
-from ccmim_mm.datasets.shard_cache import FOLDER, SIZE
+from ccmim_mm.datasets.remote import store
+from ccmim_mm.datasets.remote.cache import FOLDER, SIZE
+from ccmim_mm.datasets.remote.store import ShardError
 
 
 @pytest.fixture(scope='module')
@@ -38,7 +39,7 @@ def cache(tmp_path, monkeypatch, shards):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'xdg'))
     monkeypatch.setenv(FOLDER, str(tmp_path / 'cache'))
     monkeypatch.setenv(SIZE, str(3 * max(sizes)))
-    monkeypatch.setattr(remote_store, 'WAITS', (0, 0, 0))
+    monkeypatch.setattr(store, 'WAITS', (0, 0, 0))
 
 
 @pytest.fixture(scope='module')

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ...files import printable
-from ..remote_store import ShardError
+from ..remote.store import ShardError
 from .depth import (
     is_deep_colour,
     is_deep_grey,

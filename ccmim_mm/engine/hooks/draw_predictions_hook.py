@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ...datasets import LoadChannels, LoadReadableImage
 from ...datasets.data_root import leaf
-from ...datasets.tar_backend import plain_path
+from ...datasets.tars.backend import plain_path
 from ...files import beside, printable
 from ...visualization import stretch
 

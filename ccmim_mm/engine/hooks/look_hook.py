@@ -9,7 +9,7 @@ from mmengine.registry import DATASETS, HOOKS
 from mmpretrain.utils import get_ori_model
 
 from ...datasets.fixed_pictures import load_fixed_pictures
-from ...datasets.tar_backend import plain_path
+from ...datasets.tars.backend import plain_path
 from ...evaluation import undisturbed
 from ...files import printable
 from ...look import Shown, view_of, write_page

@@ -2,8 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from .remote_store import Shard, entries, facts, small_file
-from .remote_urls import (
+from .store import Shard, entries, facts, small_file
+from .urls import (
     RemoteRoot,
     by_split,
     expand,

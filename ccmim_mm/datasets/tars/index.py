@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..files import printable
-from .tar_headers import FIX, DamageError, Scan
-from .walk import join
+from ...files import printable
+from ..walk import join
+from .headers import FIX, DamageError, Scan
 
 
 class TarIndex(NamedTuple):

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..files import printable
-from .remote_roots import names_in
-from .remote_urls import is_remote
-from .tar_index import TarIndex, index_tar
-from .tar_listing import LABELS, TarListing
-from .walk import ARRAYS, SUFFIXES, join, kind_of_entry, stamp
+from ...files import printable
+from ..remote.roots import names_in
+from ..remote.urls import is_remote
+from ..walk import ARRAYS, SUFFIXES, join, kind_of_entry, stamp
+from .index import TarIndex, index_tar
+from .listing import LABELS, TarListing
 
 #: Members of the first shard that tell whether there are labels.
 PEEK = 64

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import printable
-from .tar_backend import member_path, read_at
-from .walk import (
+from ...files import printable
+from ..walk import (
     Listing,
     sorted_classes,
 )
+from .backend import member_path, read_at
 
 #: Names of classes by number, a JSON list beside the shards.
 CLASSES_FILE = 'classes.json'

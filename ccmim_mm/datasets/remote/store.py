@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-from .remote_urls import HTTP, QUERY, protocol_of, shown
+from .urls import HTTP, QUERY, protocol_of, shown
 
 Answer = TypeVar('Answer')
 

@@ -9,15 +9,15 @@ import numpy as np
 from mmengine import dist
 from mmengine.logging import print_log
 
-from .remote_reading import announce, read_part
-from .remote_roots import names_in, shards_of
-from .remote_store import Shard, facts, small_file
-from .remote_urls import parse_root, shown
-from .shard_cache import ShardCache, shard_cache
-from .tar_index import TarIndex, index_open_tar
-from .tar_listing import CLASSES_FILE, MOST_LABEL, TarListing, label_in_json
-from .tar_scan import Gathered
-from .walk import Listing, join
+from ..remote.cache import ShardCache, shard_cache
+from ..remote.reading import announce, read_part
+from ..remote.roots import names_in, shards_of
+from ..remote.store import Shard, facts, small_file
+from ..remote.urls import parse_root, shown
+from ..walk import Listing, join
+from .index import TarIndex, index_open_tar
+from .listing import CLASSES_FILE, MOST_LABEL, TarListing, label_in_json
+from .scan import Gathered
 
 #: Shards that are fetched at a time to be listed. Chosen here.
 _AT_A_TIME = 4

@@ -4,10 +4,10 @@ import os
 from contextlib import ExitStack
 from functools import lru_cache
 
-from ..files import printable
-from .remote_store import Shard, ShardError, facts
-from .remote_urls import shown
-from .shard_cache import cache_folder, shard_cache
+from ...files import printable
+from .cache import cache_folder, shard_cache
+from .store import Shard, ShardError, facts
+from .urls import shown
 
 #: Shards of the listings that this process reads from, by their URLs.
 _listed: dict[str, Shard] = {}

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from .tar_fields import check_sum, decimal, name_of, number, records
+from .fields import check_sum, decimal, name_of, number, records
 
 BLOCK = 512
 #: A long name or a PAX header of more bytes is damage. Chosen here.

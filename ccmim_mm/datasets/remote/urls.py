@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ..files import printable
+from ...files import printable
 
 #: Protocols without a way to list a folder.
 HTTP = ('http', 'https')

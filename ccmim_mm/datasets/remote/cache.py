@@ -28,8 +28,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from ..files import printable
-from . import remote_store
+from ...files import printable
+from ..sizes import size_of
+from . import store
 from .locked_files import (
     close,
     is_at,
@@ -38,9 +39,8 @@ from .locked_files import (
     remove,
     remove_if_free,
 )
-from .remote_store import Shard, ShardError
-from .remote_urls import shown
-from .sizes import size_of
+from .store import Shard, ShardError
+from .urls import shown
 
 #: Environment variables: the folder, and the most bytes in it.
 FOLDER, SIZE = 'CCMIM_SHARD_CACHE', 'CCMIM_SHARD_CACHE_SIZE'
@@ -224,15 +224,13 @@ class ShardCache:
 def _download(descriptor: int, shard: Shard) -> None:
     """Write a shard over its place, checked for having stayed the same."""
     try:
-        for start in range(0, shard.size, remote_store.BLOCK):
-            size = min(remote_store.BLOCK, shard.size - start)
-            data = memoryview(remote_store.block(shard, start, size))
+        for start in range(0, shard.size, store.BLOCK):
+            size = min(store.BLOCK, shard.size - start)
+            data = memoryview(store.block(shard, start, size))
             while data:
                 written = os.pwrite(descriptor, data, start)
                 data, start = data[written:], start + written
-        remote_store.ask(
-            shard.url, lambda store: remote_store.check_unchanged(shard, store)
-        )
+        store.ask(shard.url, lambda found: store.check_unchanged(shard, found))
     except FileNotFoundError:
         # As a picture's fault another one would be taken for it.
         raise ShardError(

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from mmengine.fileio import BaseStorageBackend, register_backend
 
-from ..files import printable
-from .remote_reading import read_part, read_remote
-from .remote_store import ShardError
-from .remote_urls import is_remote
-from .transforms.loading import MAX_BYTES
+from ...files import printable
+from ..remote.reading import read_part, read_remote
+from ..remote.store import ShardError
+from ..remote.urls import is_remote
+from ..transforms.loading import MAX_BYTES
 
 PREFIX = 'tar://'
 #: Tars that a process holds open at most. Chosen here.

@@ -1,0 +1,1 @@
+"""Pictures in tar shards: read by their place, listed by their headers."""
