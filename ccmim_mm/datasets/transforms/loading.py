@@ -23,6 +23,7 @@ from .depth import (
     read_deep_colour,
     read_deep_grey,
 )
+from .jpeg import decode_plain
 
 #: A file of more bytes is taken for no picture. Chosen here.
 MAX_BYTES = 1 << 30
@@ -170,10 +171,22 @@ class LoadUprightImage(LoadImageFromFile):
 
     Args:
         backend_args: File backend, see mmcv's ``LoadImageFromFile``.
+        decoder: ``pillow``, or ``opencv`` for JPEGs of the common kind, see
+            :func:`ccmim_mm.datasets.transforms.jpeg.decode_plain`, and
+            Pillow for the rest: the same bits, and half as fast again where
+            pictures have 64 pixels.
+
+    Raises:
+        ValueError: For another decoder.
     """
 
-    def __init__(self, backend_args: dict | None = None) -> None:
+    def __init__(
+        self, backend_args: dict | None = None, decoder: str = 'pillow'
+    ) -> None:
         super().__init__(backend_args=backend_args)
+        if decoder not in ('pillow', 'opencv'):
+            raise ValueError(f'decoder={decoder!r}: pillow or opencv')
+        self.decoder = decoder
 
     def transform(self, results: dict) -> dict:
         """Load ``results['img_path']``.
@@ -183,13 +196,15 @@ class LoadUprightImage(LoadImageFromFile):
         """
         if 'img' in results:
             return results
-        image = self.open(results['img_path'])
-        results['img'] = img = mmcv.rgb2bgr(np.asarray(image))
+        found = self.open(results['img_path'])
+        if isinstance(found, Image.Image):
+            found = mmcv.rgb2bgr(np.asarray(found))
+        results['img'] = img = found
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
         return results
 
-    def open(self, path: str) -> Image.Image:
-        """The picture in a file as :func:`to_rgb` has it.
+    def open(self, path: str) -> Image.Image | np.ndarray:
+        """The picture in a file as :func:`to_rgb` has it, or a BGR array.
 
         Raises:
             UnreadablePictureError: If the file is missing or no whole picture.
@@ -197,6 +212,10 @@ class LoadUprightImage(LoadImageFromFile):
         data = b''
         try:
             data = read_file(path, self.backend_args)
+            if self.decoder == 'opencv':
+                decoded = decode_plain(data)
+                if decoded is not None:
+                    return decoded
             with Image.open(io.BytesIO(data)) as image:
                 if _is_plain(image):
                     image.load()
@@ -208,7 +227,10 @@ class LoadUprightImage(LoadImageFromFile):
             raise unreadable(path, error, many_channels(data)) from error
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(backend_args={self.backend_args})'
+        return (
+            f'{type(self).__name__}(backend_args={self.backend_args}, '
+            f'decoder={self.decoder!r})'
+        )
 
 
 def _is_plain(image: Image.Image) -> bool:

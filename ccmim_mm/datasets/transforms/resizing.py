@@ -156,15 +156,20 @@ class LoadedCrop:
         if 'img' in results:
             results = self.crop(results)
             return self.flip(results) if self.flip else results
-        image = self.load.open(results['img_path'])
-        results['ori_shape'] = image.height, image.width
-        # The crop asks for no more than the shape.
-        shape = np.empty((image.height, image.width, 0))
-        top, left, height, width = self.crop.rand_crop_params(shape)
-        image = image.crop((left, top, left + width, top + height))
-        image = image.resize(self.size, self.filter)
-        results['img'] = mmcv.rgb2bgr(np.asarray(image))
-        results['img_shape'] = results['img'].shape
+        found = self.load.open(results['img_path'])
+        if isinstance(found, np.ndarray):
+            shape = found.shape[:2]
+            top, left, height, width = self._place(shape)
+            array = found[top : top + height, left : left + width]
+            part = Image.fromarray(np.ascontiguousarray(array))
+            img = np.array(part.resize(self.size, self.filter))
+        else:
+            shape = found.height, found.width
+            top, left, height, width = self._place(shape)
+            part = found.crop((left, top, left + width, top + height))
+            part = part.resize(self.size, self.filter)
+            img = mmcv.rgb2bgr(np.asarray(part))
+        results.update(ori_shape=shape, img=img, img_shape=img.shape)
         if self.flip:
             # As ``np.random.choice`` draws, which takes ten times as long.
             turned = bool(np.random.random_sample() < self.flip.prob)
@@ -173,6 +178,10 @@ class LoadedCrop:
             if turned:
                 results['img'] = mmcv.imflip(results['img'], direction)
         return results
+
+    def _place(self, shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """Top, left, height and width, of which no more than the shape."""
+        return self.crop.rand_crop_params(np.empty((*shape, 0)))
 
     def __repr__(self) -> str:
         parts = filter(None, (self.load, self.crop, self.flip))
