@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from test_benchmark import layer_flops
 from test_benchmark import main as benchmark
-from test_study import TINY, merged
+from test_study_grid import TINY, merged
 
 from ccmim_tools.benchmarks.flops import step_flops
 from ccmim_tools.benchmarks.methods import method_cost
