@@ -55,6 +55,8 @@ def check_system(name: str = os.name) -> None:
 def check_scope(scope: str) -> None:
     """Check what a downstream task needs: its library, mmcv's operators.
 
+    For mmdet the head that :func:`leave_out_detectors` left out is registered.
+
     Args:
         scope: The config's ``default_scope``.
 

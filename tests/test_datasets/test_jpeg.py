@@ -138,5 +138,7 @@ def test_crops_are_the_same(tmp_path):
 
 
 def test_there_are_two_decoders():
-    with pytest.raises(ValueError, match="decoder='turbo': pillow or opencv"):
+    with pytest.raises(
+        ValueError, match="decoder='turbo': set pillow or opencv"
+    ):
         LoadUprightImage(decoder='turbo')

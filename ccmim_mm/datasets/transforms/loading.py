@@ -173,8 +173,8 @@ class LoadUprightImage(LoadImageFromFile):
         backend_args: File backend, see mmcv's ``LoadImageFromFile``.
         decoder: ``pillow``, or ``opencv`` for JPEGs of the common kind, see
             :func:`ccmim_mm.datasets.transforms.jpeg.decode_plain`, and
-            Pillow for the rest: the same bits, and half as fast again where
-            pictures have 64 pixels.
+            Pillow for the rest: the same bits, sooner, of pictures of some
+            64 pixels above all (docs/performance.md#pictures).
 
     Raises:
         ValueError: For another decoder.
@@ -185,7 +185,7 @@ class LoadUprightImage(LoadImageFromFile):
     ) -> None:
         super().__init__(backend_args=backend_args)
         if decoder not in ('pillow', 'opencv'):
-            raise ValueError(f'decoder={decoder!r}: pillow or opencv')
+            raise ValueError(f'decoder={decoder!r}: set pillow or opencv')
         self.decoder = decoder
 
     def transform(self, results: dict) -> dict:
