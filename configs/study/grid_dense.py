@@ -10,7 +10,7 @@ _common = dict(
 )
 transfers = dict(
     _delete_=True,
-    label_maps=_common,
+    pets_label_maps=_common,
     # The encoder's last norm, on the map of the last layer.
     final_norm=dict(_common, options={'model.backbone.final_norm': True}),
     # A new norm on every map that is handed on.
