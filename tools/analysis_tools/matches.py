@@ -7,16 +7,20 @@ figures.
 """
 
 import argparse
-import json
-from pathlib import Path
 
-from ccmim_tools.encoders import encoder_parser, encoders, read_config
+from ccmim_tools.encoders import (
+    add_json,
+    encoder_parser,
+    encoders,
+    print_and_keep,
+    read_config,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line (``sys.argv`` by default)."""
     parser = encoder_parser(__doc__)
-    parser.add_argument('--json', type=Path, help='write the figures here too')
+    add_json(parser)
     parser.add_argument(
         '--pictures', type=int, default=600, help='at most (600)'
     )
@@ -57,16 +61,7 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     """Measure, print, and write if asked to."""
-    args = parse_args()
-    try:
-        found = measure(args)
-        if args.json:
-            from ccmim_mm.files import write_atomic
-
-            content = json.dumps(found, indent=2) + '\n'
-            write_atomic(content.encode(), args.json)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f'error: {error}') from None
+    print_and_keep(measure, parse_args())
 
 
 if __name__ == '__main__':

@@ -1,7 +1,9 @@
 """What the analyses that compare encoders have on their command lines."""
 
 import argparse
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .command_line import (
@@ -44,6 +46,32 @@ def encoder_parser(description: str | None) -> argparse.ArgumentParser:
     )
     add_overrides(found)
     return found
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option to keep the figures, see :func:`print_and_keep`."""
+    parser.add_argument('--json', type=Path, help='write the figures here too')
+
+
+def print_and_keep(
+    measure: Callable[[argparse.Namespace], dict], args: argparse.Namespace
+) -> None:
+    """Measure, and write what was found to ``--json``; end with a line.
+
+    Args:
+        measure: Checks what was asked for, then finds and prints the
+            figures.
+        args: Of a parser with :func:`add_json`.
+    """
+    try:
+        found = measure(args)
+        if args.json:
+            from ccmim_mm.files import write_atomic
+
+            content = json.dumps(found, indent=2) + '\n'
+            write_atomic(content.encode(), args.json)
+    except (ValueError, OSError) as error:
+        fail(error)
 
 
 def read_config(args: argparse.Namespace) -> 'Config':
