@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 from .remote.roots import splits_of
 from .remote.urls import is_remote
 from .tars.remote_listing import remote_has_labels
-from .tars.scan import PEEK, has_labels, shards_in
+from .tars.scan import has_labels, shards_in
 from .walk import kind_of_entry, pictures_of
 
 Split = Literal['train', 'val']
@@ -32,6 +32,7 @@ _LABEL_MAPS = (
     'labels/{}',
     'masks/{}',
 )
+_UNLABELLED = ' has pictures without one in its first shard'
 
 
 class DataLayout(NamedTuple):
@@ -103,7 +104,7 @@ def find_layout(root: str | Path) -> DataLayout:
     for folder in (train, val):
         if shards_in(folder):
             if not has_labels(folder):
-                return DataLayout(train, None, f'{folder} has none in shards')
+                return DataLayout(train, None, f'{folder}{_UNLABELLED}')
         elif not has_class_folders(folder):
             return DataLayout(train, None, f'{folder} has no class folders')
     return DataLayout(train, val)
@@ -114,9 +115,8 @@ def _remote_layout(root: str) -> DataLayout:
     if 'train' not in splits:
         return DataLayout(root, None, f'no train/ and val/ in {root}')
     for folder in splits.values():
-        if not remote_has_labels(folder, PEEK):
-            reason = f'{folder} has none in shards'
-            return DataLayout(splits['train'], None, reason)
+        if not remote_has_labels(folder):
+            return DataLayout(splits['train'], None, f'{folder}{_UNLABELLED}')
     val = splits.get('val')
     return DataLayout(
         splits['train'], val, '' if val else f'no val/ in {root}'

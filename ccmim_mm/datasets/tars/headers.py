@@ -56,14 +56,14 @@ class Scan:
         self._own: dict[bytes, bytes] = {}
         self._all: dict[bytes, bytes] = {}
 
-    def run(self, most: int | None) -> None:
+    def run(self) -> None:
         """List until the end; every turn leads on by a block or more."""
         self._check_start()
         place: int | None = 0
-        while place is not None and (most is None or len(self.names) < most):
-            place = self._slowly(self._fast(place, most))
+        while place is not None:
+            place = self._slowly(self._fast(place))
 
-    def _fast(self, place: int, most: int | None) -> int:
+    def _fast(self, place: int) -> int:
         """Pass over plain members; where something else begins."""
         headers: list[bytes] = []
         places: list[int] = []
@@ -74,7 +74,7 @@ class Scan:
         pread, descriptor, total = os.pread, self.descriptor, self.total
         if self._own or self._all:
             return place
-        while len(places) != most:
+        while True:
             page = pread(descriptor, 3 * BLOCK, place)
             header, content = page[:BLOCK], place + BLOCK
             tells_times = header[156:157] == b'x' and _TIMES.fullmatch(

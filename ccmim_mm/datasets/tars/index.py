@@ -36,7 +36,7 @@ class TarIndex(NamedTuple):
     cut_off: bool
 
 
-def index_tar(path: str | Path, most: int | None = None) -> TarIndex:
+def index_tar(path: str | Path) -> TarIndex:
     """List a tar by its headers, whose checksums are checked.
 
     Chosen here: a tar that is damaged is refused, as all behind the damage is
@@ -47,7 +47,6 @@ def index_tar(path: str | Path, most: int | None = None) -> TarIndex:
 
     Args:
         path: The file.
-        most: Stop after so many members; None lists all.
 
     Raises:
         OSError: If it cannot be read.
@@ -55,27 +54,24 @@ def index_tar(path: str | Path, most: int | None = None) -> TarIndex:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        return index_open_tar(descriptor, printable(path), most)
+        return index_open_tar(descriptor, printable(path))
     finally:
         os.close(descriptor)
 
 
-def index_open_tar(
-    descriptor: int, name: str, most: int | None = None
-) -> TarIndex:
+def index_open_tar(descriptor: int, name: str) -> TarIndex:
     """As :func:`index_tar`, of a file that is open.
 
     Args:
         descriptor: The file.
         name: What errors call it.
-        most: Stop after so many members; None lists all.
     """
     state = os.fstat(descriptor)
     if not stat.S_ISREG(state.st_mode):
         raise ValueError(f'{name} is no regular file; {FIX}')
     scan = Scan(descriptor, state.st_size)
     try:
-        scan.run(most)
+        scan.run()
     except DamageError as error:
         raise ValueError(f'{name}: {error}') from None
     return TarIndex(

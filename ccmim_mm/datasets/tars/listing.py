@@ -98,6 +98,16 @@ class TarListing(Listing):
             return str(self._label(index)) if self.label_kinds[index] else None
         return super().class_of(index)
 
+    def is_labelled(self) -> bool:
+        """Whether all pictures have a class, which is not read.
+
+        By the kinds of members beside them, else by their folders.
+        """
+        if self._labelled_by():
+            return bool(self.label_kinds.all())
+        folders = {Listing.class_of(self, row) for row in range(len(self))}
+        return bool(folders) and None not in folders
+
     def _labelled_by(self) -> int:
         """The kind of the members that labels are read from; 0 for none."""
         if (self.label_kinds == LABELS[b'cls']).any():

@@ -1,5 +1,6 @@
 """The pictures of shards on the network."""
 
+import functools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -65,9 +66,7 @@ class RemoteListing(TarListing):
         return small_file(url, missing=None), url
 
 
-def scan_remote(
-    root: str, shards: list[Shard], most: int | None = None
-) -> RemoteListing:
+def scan_remote(root: str, shards: list[Shard]) -> RemoteListing:
     """Fetch shards into the cache, and list their pictures there.
 
     Members lie between their headers, a request each: reading a shard as a
@@ -76,7 +75,6 @@ def scan_remote(
     Args:
         root: The URL that the shards' names are relative to.
         shards: The shards, sorted.
-        most: Look at so many members of a shard; None looks at all.
 
     Raises:
         OSError: If one cannot be fetched.
@@ -89,7 +87,7 @@ def scan_remote(
     found, labels = Gathered(), dict[tuple[int, int], bytes]()
     pool = ThreadPoolExecutor(_AT_A_TIME)
     try:
-        indices = pool.map(lambda shard: _index(cache, shard, most), shards)
+        indices = pool.map(lambda shard: _index(cache, shard), shards)
         for place, (index, texts) in enumerate(indices, 1):
             found.add(index, place, folders[place])
             labels |= {(place, start): t for start, t in texts.items()}
@@ -119,12 +117,12 @@ def scan_remote(
 
 
 def _index(
-    cache: ShardCache, shard: Shard, most: int | None
+    cache: ShardCache, shard: Shard
 ) -> tuple[TarIndex, dict[int, bytes]]:
     """A shard's members, and by their places what the labels have."""
     texts = {}
     with cache.reading(shard) as descriptor:
-        index = index_open_tar(descriptor, shown(shard.url), most)
+        index = index_open_tar(descriptor, shown(shard.url))
         raw, ends = index.names.tobytes(), index.ends.tolist()
         for row, (start, end) in enumerate(pairwise([0, *ends])):
             name = raw[start:end]
@@ -179,15 +177,17 @@ def _others_wait(root: str) -> str:
     )
 
 
-def remote_has_labels(root: str, most: int) -> bool:
-    """Whether the first members of a root's first shard have labels.
+def remote_has_labels(root: str) -> bool:
+    """Whether each picture of a root's first shard has a label.
 
     Args:
         root: The URL of a split.
-        most: How many members.
     """
     base = parse_root(root).base
-    first = facts(f'{base}/{names_in(root)[0]}')
-    listing = scan_remote(base, [first], most)
-    rows = range(len(listing))
-    return bool(rows) and all(listing.class_of(r) is not None for r in rows)
+    return _is_labelled(base, facts(f'{base}/{names_in(root)[0]}'))
+
+
+@functools.lru_cache
+def _is_labelled(base: str, shard: Shard) -> bool:
+    """As a start asks it ten times; a shard that changes is another."""
+    return scan_remote(base, [shard]).is_labelled()

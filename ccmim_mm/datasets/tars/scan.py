@@ -1,5 +1,6 @@
 """Finding the pictures of a folder of tar shards."""
 
+import functools
 import os
 from collections import Counter
 from itertools import pairwise
@@ -15,8 +16,6 @@ from ..walk import ARRAYS, SUFFIXES, join, kind_of_entry, stamp
 from .index import TarIndex, index_tar
 from .listing import LABELS, TarListing
 
-#: Members of the first shard that tell whether there are labels.
-PEEK = 64
 _LABEL_SUFFIXES = tuple(b'.' + suffix for suffix in LABELS)
 _PICTURE_SUFFIXES = tuple(
     tuple(map(str.encode, suffixes)) for suffixes in (SUFFIXES, ARRAYS)
@@ -43,23 +42,24 @@ def shards_in(root: str | Path) -> list[str]:
 
 
 def has_labels(root: str | Path) -> bool:
-    """Whether the first members of a folder's shards have labels."""
-    listing = scan_shards(root, shards_in(root)[:1], PEEK)
-    if not len(listing):
-        return False
-    names = range(len(listing))
-    return all(listing.class_of(row) is not None for row in names)
+    """Whether each picture of a folder's first shard has a label."""
+    root, first = os.path.abspath(root), shards_in(root)[0]
+    state = os.stat(os.path.join(root, first))
+    return _is_labelled(root, first, state.st_size, stamp(state))
 
 
-def scan_shards(
-    root: str | Path, shards: list[str], most: int | None = None
-) -> TarListing:
+@functools.lru_cache
+def _is_labelled(root: str, shard: str, *_state: object) -> bool:
+    """As a start asks it ten times; a shard that changes is another."""
+    return scan_shards(root, [shard]).is_labelled()
+
+
+def scan_shards(root: str | Path, shards: list[str]) -> TarListing:
     """List the pictures of shards by their headers.
 
     Args:
         root: The folder.
         shards: Their file names.
-        most: Look at so many members of a shard; None looks at all.
 
     Raises:
         OSError: If a shard cannot be read.
@@ -70,7 +70,7 @@ def scan_shards(
     stamps = [stamp(os.stat(os.path.join(root, f))) for f in folders]
     found = Gathered()
     for place, shard in enumerate(shards, 1):
-        found.add(index_tar(os.path.join(root, shard), most), place, shard)
+        found.add(index_tar(os.path.join(root, shard)), place, shard)
     names, sentences, places = found.sorted(root, folders)
     return TarListing(
         *join(names),
