@@ -84,6 +84,9 @@ def test_the_common_kind_is_opencvs(tmp_path, options):
     assert_alike(path)
 
 
+XMP = b'<x tiff:Orientation="6"/>'
+
+
 def turned():
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -96,7 +99,7 @@ def turned():
         jpeg('L'),
         jpeg('CMYK'),
         turned(),
-        jpeg(xmp=b'<x tiff:Orientation="6"/>'),
+        jpeg(xmp=XMP),
         jpeg()[:-2],
         jpeg()[:300],
         jpeg()[:300] + b'\xff\xd9',
@@ -110,6 +113,39 @@ def test_others_are_left_to_pillow(tmp_path, data):
     path = tmp_path / 'a.jpg'
     path.write_bytes(data)
     assert_alike(path)
+
+
+def segment(data, marker):
+    """The first one of a kind, its marker too."""
+    start = data.index(marker)
+    size = int.from_bytes(data[start + 2 : start + 4], 'big')
+    return data[start : start + 2 + size]
+
+
+def behind_the_frame():
+    """Turned by a segment between the frame and the scan."""
+    frame = segment(jpeg(), b'\xff\xc0')
+    return jpeg().replace(frame, frame + segment(jpeg(xmp=XMP), b'\xff\xe1'))
+
+
+def behind_a_fill_byte():
+    """Turned, and a comment has a frame where a wrong length leads to."""
+    start = b'\xff\xd8\xff' + segment(jpeg(xmp=XMP), b'\xff\xe1')
+    # The marker and the length's first byte, taken for a length.
+    to = 4 + int.from_bytes(start[4:6], 'big')
+    text = b' ' * (to - len(start) - 4) + segment(jpeg(), b'\xff\xc0')
+    comment = b'\xff\xfe' + (len(text) + 2).to_bytes(2, 'big') + text
+    return start + comment + jpeg()[2:]
+
+
+@pytest.mark.parametrize('made', [behind_the_frame, behind_a_fill_byte])
+def test_what_turns_a_picture_is_seen_wherever_it_lies(tmp_path, made):
+    path = tmp_path / 'a.jpg'
+    path.write_bytes(made())
+    assert decode_plain(made()) is None
+    assert_alike(path)
+    # On its side.
+    assert loaded(path, 'opencv').shape == (45, 61, 3)
 
 
 def test_what_pillow_warns_of_is_left_to_it(monkeypatch):

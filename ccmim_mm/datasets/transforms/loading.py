@@ -173,8 +173,9 @@ class LoadUprightImage(LoadImageFromFile):
         backend_args: File backend, see mmcv's ``LoadImageFromFile``.
         decoder: ``pillow``, or ``opencv`` for JPEGs of the common kind, see
             :func:`ccmim_mm.datasets.transforms.jpeg.decode_plain`, and
-            Pillow for the rest: the same bits, sooner, of pictures of some
-            64 pixels above all (docs/performance.md#pictures).
+            Pillow for the rest: the same bits of whole files, sooner, of
+            pictures of some 64 pixels above all
+            (docs/performance.md#pictures).
 
     Raises:
         ValueError: For another decoder.
