@@ -71,8 +71,12 @@ def as_given(cfg: Config) -> Config:
     for dataset, _, stage in parts(given):
         if dataset.get('ann_file') in copies:
             dataset.ann_file = copies[dataset.ann_file][0]
-        if dataset.get('data_root') == given.get('data_root'):
+        root, names_file = given.get('data_root'), dataset.get('names_file')
+        if dataset.get('data_root') == root:
             dataset.pop('data_root', None)
+            if root and names_file and Path(names_file).is_relative_to(root):
+                # Or it would be looked for in this folder in any other.
+                dataset.names_file = str(Path(names_file).relative_to(root))
         for evaluator in evaluators(given, stage):
             if evaluator.get('ann_file') in copies:
                 evaluator.ann_file = copies[evaluator.ann_file][1]
