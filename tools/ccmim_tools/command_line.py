@@ -156,6 +156,9 @@ def settle(args: argparse.Namespace, paths: Iterable[str] = ()) -> None:
     choose_device(args.device)
     del args.device
     args.cfg_options = read_overrides(args.cfg_options)
+    if 'work_dir' in args and 'work_dir' in (args.cfg_options or {}):
+        # What looks for a run's marker reads the option alone.
+        fail('--cfg-options work_dir: give --work-dir in its place')
 
 
 def is_there(data: str) -> bool:
