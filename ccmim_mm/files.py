@@ -1,21 +1,35 @@
 """Files: complete or absent, never over another's, and how they are named."""
 
+import contextlib
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from mmengine.fileio import LocalBackend, register_backend
 
 
 def write_atomic(content: bytes, path: str | Path) -> None:
-    """Write a file beside its place and move it there when it is complete.
-
-    Whatever happens meanwhile, the path holds the old content or the new.
+    """Write a file as :func:`open_atomic` does.
 
     Raises:
         OSError: If it cannot be written, a full disk for one; nothing of it
             is left then.
+    """
+    with open_atomic(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def open_atomic(path: str | Path) -> Iterator[IO[bytes]]:
+    """A file to write beside its place, moved there when it is complete.
+
+    Whatever happens meanwhile, the path holds the old content or the new.
+
+    Raises:
+        OSError: If it cannot be written; nothing of it is left then.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -24,7 +38,7 @@ def write_atomic(content: bytes, path: str | Path) -> None:
     )
     try:
         with os.fdopen(descriptor, 'wb') as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         # mkstemp's files are their owner's alone.
@@ -36,25 +50,29 @@ def write_atomic(content: bytes, path: str | Path) -> None:
 
 
 def remove_parts(folder: str | Path) -> None:
-    """Remove what a process that was killed left of :func:`write_atomic`."""
+    """Remove what a process that was killed left of :func:`open_atomic`."""
     for path in Path(folder).glob('.*.part'):
         path.unlink(missing_ok=True)
 
 
-def check_output(path: str | Path, data: str | Path | None = None) -> None:
-    """Refuse to write over what somebody has.
+def check_output(
+    path: str | Path, data: str | Path | None = None, file: bool = False
+) -> None:
+    """Refuse to write over what somebody has, or where nothing can be.
 
     Args:
         path: The file or folder that is to be written.
         data: The folder that is read from; None if there is none.
+        file: It is a file, for which an empty folder is in the way, too.
 
     Raises:
         FileExistsError: If the path exists and is no empty folder, or is the
             data folder, lies in it or holds it.
+        OSError: If its folder can neither be written nor made.
     """
     path = Path(path)
     if path.is_dir():
-        taken = any(path.iterdir())
+        taken = file or any(path.iterdir())
     else:
         # A link that leads nowhere is somebody's, too.
         taken = path.exists() or path.is_symlink()
@@ -62,14 +80,33 @@ def check_output(path: str | Path, data: str | Path | None = None) -> None:
         raise FileExistsError(
             f'{printable(path)} exists and is left untouched: name a new one'
         )
-    if data is None:
-        return
-    new, old = path.resolve(), Path(data).resolve()
-    if new == old or old in new.parents or new in old.parents:
-        raise FileExistsError(
-            f'{printable(path)} is, holds or lies in the data folder '
-            f'{printable(data)}, which is left untouched: name another place'
-        )
+    if data is not None:
+        new, old = path.resolve(), Path(data).resolve()
+        if new == old or old in new.parents or new in old.parents:
+            raise FileExistsError(
+                f'{printable(path)} is, holds or lies in the data folder '
+                f'{printable(data)}, which is left untouched: name another '
+                'place'
+            )
+    _check_folder(path)
+
+
+def _check_folder(path: Path) -> None:
+    """Refuse a path whose folder, or that which will hold it, takes no file.
+
+    Raises:
+        OSError: Naming what is in the way.
+    """
+    folder = path
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(
+            f'{printable(path)} cannot be written, as {printable(folder)} '
+            f'takes no file ({error.strerror}): name another place'
+        ) from None
 
 
 def printable(text: object) -> str:

@@ -90,6 +90,11 @@ def test_every_config_has_a_name():
             1,
             '--cfg-options lr: write KEY=VALUE',
         ),
+        (
+            ['train', 'ccmim_vit-b', '--cfg-options', 'work_dir=x'],
+            1,
+            '--cfg-options work_dir: give --work-dir in its place',
+        ),
     ],
 )
 def test_mistakes_cost_a_line(arguments, code, message, monkeypatch, capsys):

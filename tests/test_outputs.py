@@ -61,6 +61,8 @@ def test_an_output_is_never_over_what_is_there(tmp_path, out, message):
     with pytest.raises(FileExistsError, match=message):
         check_output(tmp_path / out, data)
     check_output(tmp_path / 'empty', data)
+    with pytest.raises(FileExistsError, match='empty exists'):
+        check_output(tmp_path / 'empty', data, file=True)
     check_output(tmp_path / 'new/er', data)
 
 
@@ -69,6 +71,15 @@ def test_an_output_is_not_above_the_data(tmp_path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(FileExistsError, match='holds or lies in the data'):
         check_output(tmp_path / 'empty', tmp_path / 'empty' / 'later')
+
+
+@pytest.mark.parametrize('out', ['file/new', 'dangling/new', '/proc/new'])
+def test_a_place_that_takes_no_file_is_refused(tmp_path, out):
+    (tmp_path / 'file').touch()
+    (tmp_path / 'dangling').symlink_to('nowhere')
+    with pytest.raises(OSError, match=r'new cannot be written, as .* takes'):
+        check_output(tmp_path / out)
+    assert {path.name for path in tmp_path.iterdir()} == {'file', 'dangling'}
 
 
 def test_names():

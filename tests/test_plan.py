@@ -164,6 +164,15 @@ def test_the_command(capsys):
         assert column in out
 
 
+def test_a_work_dir_stands_for_its_config(tmp_path, capsys):
+    config(DEMO).dump(tmp_path / f'{DEMO}.py')
+    arguments = ['--batch-size', '8', '--gpus', '1']
+    plan.main([DEMO, *arguments])
+    by_name = capsys.readouterr().out
+    plan.main([str(tmp_path), *arguments])
+    assert capsys.readouterr().out == by_name
+
+
 @pytest.mark.slow
 def test_the_plan_beside_real_steps(capsys):
     plan.main([DEMO, '--batch-size', '64', '--check'])
@@ -195,6 +204,16 @@ def test_steps_that_the_kernel_ends_are_a_row(monkeypatch, capsys):
         ([DEMO, '--gpus', '0'], '--gpus is 0: give more than 0'),
         ([DEMO, '--utilisation', '40'], 'give a share, as 0.4'),
         ([DEMO, '--cfg-options', 'x'], 'write KEY=VALUE'),
+        (
+            [DEMO, '--cfg-options', 'train_dataloader.batchsize=8'],
+            'did you mean train_dataloader.batch_size',
+        ),
+        ([DEMO, '--cfg-options', 'batch_size=9'], 'nothing reads batch_size'),
+        (
+            [DEMO, '--cfg-options', 'model.backbone.x.y.z=1'],
+            "--cfg-options: TypeError: .* unexpected keyword argument 'x'",
+        ),
+        ([str(ROOT / 'tests')], 'tests holds no config, or several'),
         ([DEMO, '--batch-size', '1'], 'batch_size to 2 or more'),
         (['classification/vit-b_finetune_own'], 'no pre-training method'),
         (
@@ -211,5 +230,6 @@ def test_steps_that_the_kernel_ends_are_a_row(monkeypatch, capsys):
     ],
 )
 def test_what_cannot_be_planned(arguments, error):
-    with pytest.raises(SystemExit, match=error):
+    with pytest.raises(SystemExit, match=error) as ended:
         plan.main(arguments)
+    assert '\n' not in ended.value.code

@@ -163,7 +163,11 @@ def test_slurm_starts_torchrun_on_each_node(tmp_path):
     assert lines[-2:] == [CONFIG, '--resume']
 
 
-def test_slurm_requeues_a_job_that_was_preempted(tmp_path):
+@pytest.mark.parametrize(
+    'given',
+    [['--work-dir', '{}'], ['--work-dir', 'no', '--work-dir={}']],
+)
+def test_slurm_requeues_a_job_that_was_preempted(given, tmp_path):
     """Stand-ins: srun asks for the signal, saves on it; scontrol speaks."""
     stubs = dict(
         srun=f"""
@@ -177,14 +181,15 @@ def test_slurm_requeues_a_job_that_was_preempted(tmp_path):
     for name, body in stubs.items():
         (tmp_path / name).write_text(f'#!/bin/bash\n{body}\n')
         (tmp_path / name).chmod(0o755)
+    given = [part.format(tmp_path) for part in given]
     result = run(
-        'bash', 'tools/slurm_requeue.sh', CONFIG, '--work-dir', tmp_path,
+        'bash', 'tools/slurm_requeue.sh', CONFIG, *given,
         PATH=f'{tmp_path}:{os.environ["PATH"]}', SLURM_JOB_ID='7',
         SLURM_JOB_NODELIST='node[0-3]', SLURM_NNODES='4',
     )  # fmt: skip
     assert result.stdout.splitlines() == ['USR1: requeueing', 'requeue 7']
     started = (tmp_path / 'started').read_text().splitlines()
-    assert started[-4:] == [CONFIG, '--work-dir', str(tmp_path), '--resume']
+    assert started[-len(given) - 2 :] == [CONFIG, *given, '--resume']
     result = run('bash', 'tools/slurm_requeue.sh', CONFIG)
     assert result.returncode == 2
     assert 'usage: sbatch' in result.stderr

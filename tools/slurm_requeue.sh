@@ -15,9 +15,13 @@
 set -euo pipefail
 
 work_dir=
-for ((i = 1; i < $#; i++)); do
+# The last one given, as train.py has it.
+for ((i = 1; i <= $#; i++)); do
     next=$((i + 1))
-    [[ ${!i} == --work-dir ]] && work_dir=${!next}
+    case ${!i} in
+        --work-dir) work_dir=${!next-} ;;
+        --work-dir=*) work_dir=${!i#*=} ;;
+    esac
 done
 if [[ -z $work_dir ]]; then
     echo "usage: sbatch [OPTIONS] $0 CONFIG --work-dir OUT [...]" >&2

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from ..datasets import PictureFolder, UnreadablePictureError
 from ..datasets.data_root import evaluation_pipeline
 from ..evaluation import Rows
-from ..files import beside, check_output
+from ..files import beside, check_output, open_atomic
 from ..visualization import as_rgb
 from ..visualization.panel import to_array, to_heat
 from .encoder import load_encoder
@@ -59,11 +59,13 @@ def extract_features(
         FileNotFoundError: If folder or checkpoint are missing.
         FileExistsError: If ``out`` or ``attention_dir`` exists, or lies in
             the folder.
+        OSError: If one of them cannot be written.
         ValueError: If the checkpoint does not fit, or the model has no such
             features.
     """
-    for output in filter(None, (out, attention_dir)):
-        check_output(output, data_root)
+    check_output(out, data_root, file=True)
+    if attention_dir is not None:
+        check_output(attention_dir, data_root)
     pipeline = evaluation_pipeline(cfg)
     folder = dict(type='PictureFolder', data_root=data_root, pipeline=pipeline)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
@@ -99,8 +101,9 @@ def extract_features(
     if not paths:
         raise ValueError(f'no picture of {data_root} could be read')
     arrays = {name: rows.rows().numpy() for name, rows in found.items()}
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    with open(out, 'xb') as file:
+    # Another may have written there in the meantime.
+    check_output(out, file=True)
+    with open_atomic(out) as file:
         np.savez(file, paths=np.array(paths), **arrays)  # type: ignore[arg-type]
     return len(paths)
 

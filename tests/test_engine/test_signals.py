@@ -215,6 +215,8 @@ os.kill(os.getpid(), signal.SIGTERM)
     [
         (['configs/a.py', '--work-dir', '{}/x'], 'x'),
         (['--work-dir={}/x', 'configs/a.py'], 'x'),
+        (['a', '--work-dir', '{}/x', '--data', 'd', '--work-dir={}/y'], 'y'),
+        (['a', '--work-dir={}/x', '--work-dir', '{}/y'], 'y'),
     ],
 )
 def test_before_it_trains_the_tool_leaves_at_once_and_marked(

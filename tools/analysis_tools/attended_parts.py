@@ -39,6 +39,21 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_intermixed_args(argv)
 
 
+def check_method(encoder: 'Encoder') -> None:
+    """Refuse what has no attention scores.
+
+    Raises:
+        ValueError: If the method does not mask.
+    """
+    from ccmim_mm.models import MaskedMethod
+
+    if not isinstance(encoder.model, MaskedMethod):
+        raise ValueError(
+            f'{type(encoder.model).__name__} has no attention scores: give '
+            'the config of a method that masks, as ccmim_vit-b'
+        )
+
+
 def choose_parts(
     encoder: 'Encoder', scores: 'Tensor', noise: 'Tensor'
 ) -> dict[str, 'Tensor | None']:
@@ -176,7 +191,8 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     from ccmim_mm.files import check_output
 
     if args.json:
-        check_output(args.json, args.data)
+        check_output(args.json, args.data, file=True)
+    compared = encoders(args, cfg, check_method)
     fitted, judged = load_pairs(cfg, args.data, args.pictures // 2, args.seed)
     if fitted.labels is None or judged.labels is None:
         raise ValueError(
@@ -185,7 +201,7 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
         )
     labels = fitted.labels.flatten(), judged.labels.flatten()
     found: dict[str, dict[str, float]] = {}
-    for name, encoder in encoders(args, cfg):
+    for name, encoder in compared:
         banks, _ = look(encoder, fitted, args.seed)
         queries, places = look(encoder, judged, args.seed + 1)
         figures = {k: v.mean().item() for k, v in places.items()}

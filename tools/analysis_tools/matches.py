@@ -47,11 +47,12 @@ def measure(args: argparse.Namespace) -> dict[str, dict[str, float]]:
     from ccmim_mm.files import check_output
 
     if args.json:
-        check_output(args.json, args.data)
+        check_output(args.json, args.data, file=True)
+    compared = encoders(args, cfg)
     _, judged = load_pairs(cfg, args.data, args.pictures // 2, args.seed)
     pictures = torch.cat((judged.sub, judged.dom))
     found = {}
-    for name, encoder in encoders(args, cfg):
+    for name, encoder in compared:
         found[name] = judge_matches(encoder, pictures, args.seed)._asdict()
         figures = [f'{k} {v:.3f}' for k, v in found[name].items()]
         print(f'{name}: {", ".join(figures)}')

@@ -44,9 +44,10 @@ def measure(args: argparse.Namespace) -> dict:
     from ccmim_mm.files import check_output, printable
 
     check_output(args.out, args.data)
+    compared = encoders(args, cfg)
     fitted, judged = load_pairs(cfg, args.data, args.pairs, args.seed)
     found = {}
-    for name, encoder in encoders(args, cfg):
+    for name, encoder in compared:
         found[name] = judge_mixtures(encoder, fitted, judged, seed=args.seed)
         print_figures(name, found[name])
     return dict(

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import DictAction
+
+from ccmim_tools.command_line import add_overrides, read_overrides
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -25,9 +26,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--draws', type=int, default=20, help='masks a picture (20)'
     )
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='overrides'
-    )
+    add_overrides(parser)
     return parser.parse_args(argv)
 
 
@@ -67,9 +66,10 @@ def main() -> None:
     args = parse_args()
     from ccmim_mm.apis import load_encoder
 
+    options = read_overrides(args.cfg_options)
     try:
         encoder = load_encoder(
-            args.config, args.checkpoint, args.cfg_options, device='cpu'
+            args.config, args.checkpoint, options, device='cpu'
         )
         shares = picture_shares(encoder, Path(args.data), args.draws)
     except (ValueError, OSError) as error:

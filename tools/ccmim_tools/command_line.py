@@ -125,7 +125,7 @@ def check_settings(args: argparse.Namespace) -> None:
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Give a parser ``--cfg-options``, for :func:`settle`."""
+    """Give a parser ``--cfg-options``, for :func:`read_overrides`."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -153,12 +153,12 @@ def settle(args: argparse.Namespace, paths: Iterable[str] = ()) -> None:
         path = getattr(args, name)
         if path not in (None, 'auto'):
             check_checkpoint(path)
-    for text in args.cfg_options or ():
-        if '=' not in text:
-            fail(f'--cfg-options {text}: write KEY=VALUE')
     choose_device(args.device)
     del args.device
     args.cfg_options = read_overrides(args.cfg_options)
+    if 'work_dir' in args and 'work_dir' in (args.cfg_options or {}):
+        # What looks for a run's marker reads the option alone.
+        fail('--cfg-options work_dir: give --work-dir in its place')
 
 
 def is_there(data: str) -> bool:
@@ -176,13 +176,18 @@ def read_overrides(texts: list[str] | None) -> dict[str, Any] | None:
     """Values by dotted keys, of ``KEY=VALUE``; None if there are none."""
     if texts is None:
         return None
+    for text in texts:
+        if '=' not in text:
+            fail(f'--cfg-options {text}: write KEY=VALUE')
     # Here, as it imports torch.
-    from mmengine.config import DictAction
+    from .overrides import OverridesAction
 
-    parser = argparse.ArgumentParser()
     args = argparse.Namespace()
-    action = DictAction(['--cfg-options'], 'cfg_options', nargs='+')
-    action(parser, args, texts, '--cfg-options')
+    action = OverridesAction(['--cfg-options'], 'cfg_options', nargs='+')
+    try:
+        action(argparse.ArgumentParser(), args, texts, '--cfg-options')
+    except ValueError as error:
+        fail(f'--cfg-options: {error}')
     return args.cfg_options
 
 

@@ -100,17 +100,33 @@ def read_config(args: argparse.Namespace) -> 'Config':
 
 
 def encoders(
-    args: argparse.Namespace, cfg: 'Config'
+    args: argparse.Namespace,
+    cfg: 'Config',
+    check: Callable[['Encoder'], None] | None = None,
 ) -> Iterator[tuple[str, 'Encoder']]:
     """Each encoder by its name, one after the other.
+
+    All are loaded once before, so that a broken one costs no figures of the
+    others; they may be too large to be kept.
 
     Args:
         args: Of :func:`encoder_parser`.
         cfg: See :func:`read_config`.
+        check: Raises a ValueError for an encoder that cannot be measured.
 
     Raises:
         ValueError: If a checkpoint is broken or of another encoder.
     """
+    for _, encoder in _load_each(args, cfg):
+        if check is not None:
+            check(encoder)
+    return _load_each(args, cfg)
+
+
+def _load_each(
+    args: argparse.Namespace, cfg: 'Config'
+) -> Iterator[tuple[str, 'Encoder']]:
+    """See :func:`encoders`."""
     import torch
 
     from ccmim_mm.apis import load_encoder

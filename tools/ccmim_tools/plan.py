@@ -61,6 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command and print its tables."""
     args = parse_args(argv)
     _check(args)
+    options = read_overrides(args.cfg_options)
     try:
         path = find_config(args.config)
     except OSError as error:
@@ -71,7 +72,8 @@ def main(argv: list[str] | None = None) -> None:
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
-    import ccmim_mm  # noqa: F401 - registers the modules
+    from ccmim_mm.apis import apply_options
+    from ccmim_mm.engine.runner.work_dir import config_of
 
     try:
         from .planning.check import check
@@ -79,27 +81,32 @@ def main(argv: list[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         refuse_missing(error, 'study')
 
-    cfg = Config.fromfile(path)
-    cfg.merge_from_dict(read_overrides(args.cfg_options) or {})
     logging.disable(logging.WARNING)
-    init_default_scope('mmpretrain')
-    asked = Asked(
-        gpus=args.gpus,
-        memory=args.gpu_memory,
-        batches=args.batch_size or [cfg.train_dataloader.batch_size],
-        pictures=args.pictures,
-        tflops=args.tflops,
-        utilisation=args.utilisation,
-        ranks=args.ranks,
-    )
-    found = tables(cfg, asked)
-    if args.check:
-        found = check(cfg, asked.batches, gpus)
     try:
+        cfg = Config.fromfile(config_of(path))
+        apply_options(cfg, options)
+        init_default_scope('mmpretrain')
+        asked = Asked(
+            gpus=args.gpus,
+            memory=args.gpu_memory,
+            batches=args.batch_size or [cfg.train_dataloader.batch_size],
+            pictures=args.pictures,
+            tflops=args.tflops,
+            utilisation=args.utilisation,
+            ranks=args.ranks,
+        )
+        found = tables(cfg, asked)
+        if args.check:
+            found = check(cfg, asked.batches, gpus)
         for text in found:
             print(f'{text}\n', flush=True)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         fail(error)
+    except (AssertionError, AttributeError, KeyError, TypeError) as error:
+        # Of what was built with an argument that it does not take.
+        if not options:
+            raise
+        fail(f'--cfg-options: {type(error).__name__}: {error}')
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -114,9 +121,6 @@ def _check(args: argparse.Namespace) -> None:
         fail(f'--tflops is {args.tflops}: give more than 0')
     if not 0 < args.utilisation <= 1:
         fail(f'--utilisation is {args.utilisation}: give a share, as 0.4')
-    for text in args.cfg_options or ():
-        if '=' not in text:
-            fail(f'--cfg-options {text}: write KEY=VALUE')
 
 
 if __name__ == '__main__':

@@ -58,7 +58,8 @@ def ignore_signals() -> None:
 
 def work_dir_of(arguments: list[str]) -> Path | None:
     """The work dir that a command line means, before it can be parsed."""
-    for i, argument in enumerate(arguments):
+    # The last one counts, as for argparse.
+    for i, argument in reversed([*enumerate(arguments)]):
         name, equals, value = argument.partition('=')
         if name == '--work-dir':
             value = value if equals else ''.join(arguments[i + 1 : i + 2])

@@ -1,0 +1,79 @@
+"""Values on the command line, after ``--cfg-options``."""
+
+import pytest
+
+from analysis_tools import object_mask_share
+from ccmim_tools.command_line import read_overrides
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [
+        # What a text has inside stays.
+        ('traffic light,car', ['traffic light', 'car']),
+        ('/data/my cache', '/data/my cache'),
+        (
+            '[traffic light, [car (red), 2]]',
+            ['traffic light', ['car (red)', 2]],
+        ),
+        ('  x  ', 'x'),
+        ("it's", "it's"),
+        ('f(a,b)', 'f(a,b)'),
+        # Python's.
+        ("{'type': 'x', 'k': 1}", {'type': 'x', 'k': 1}),
+        ('[{"a": (1, 2)}, x]', [{'a': (1, 2)}, 'x']),
+        ("'a, b'", 'a, b'),
+        ("'a, b',c", ['a, b', 'c']),
+        ("['a, b', 'c :)']", ['a, b', 'c :)']),
+        ("'5'", '5'),
+        # mmengine's.
+        ('/data/a,b', ['/data/a', 'b']),
+        ('1,2.5,1e-3', [1, 2.5, 1e-3]),
+        ('[(1, 2), (3, 4)]', [(1, 2), (3, 4)]),
+        ('(1,2),(3,4)', [(1, 2), (3, 4)]),
+        ('(1)', (1,)),
+        ('(a,b)', ('a', 'b')),
+        ('5,', [5]),
+        ('[None, true, False]', [None, True, False]),
+        ('', ''),
+        ('[]', []),
+        # Data, never run.
+        ('__import__("os").getcwd()', '__import__("os").getcwd()'),
+        ('[print(1)]', ['print(1)']),
+    ],
+)
+def test_a_value_comes_through_whole(text, value):
+    found = read_overrides([f'a.b={text}', 'c==d e'])
+    assert found == {'a.b': value, 'c': '=d e'}
+    assert type(found['a.b']) is type(value)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('a', 'a: write KEY=VALUE'),
+        ("a={'b': true}", 'is no dict: put its keys and texts in quotes'),
+        ('a=x :),y', 'brackets do not match: put texts that have one in quo'),
+        ('a=x),(y', 'brackets do not match'),
+    ],
+)
+def test_a_value_that_is_none_costs_a_line(text, message):
+    with pytest.raises(SystemExit, match=r'^error: --cfg-options') as ended:
+        read_overrides([text])
+    assert message in ended.value.code
+    assert '\n' not in ended.value.code
+
+
+def test_the_share_of_objects_reads_them_alike(monkeypatch):
+    given = []
+
+    def load(config, checkpoint, options, device):
+        given.append(options)
+        raise ValueError('enough')
+
+    monkeypatch.setattr('ccmim_mm.apis.load_encoder', load)
+    words = ['', 'x.py', 'x.pth', '--cfg-options', 'classes=a b,c', 'd=1']
+    monkeypatch.setattr('sys.argv', words)
+    with pytest.raises(SystemExit, match='enough'):
+        object_mask_share.main()
+    assert given == [{'classes': ['a b', 'c'], 'd': 1}]
