@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 from safetensors.torch import load_file
 
+from ccmim_mm.apis.settings_for_all import set_for_all
 from ccmim_mm.checkpoints import read_as_project
 from ccmim_mm.export import export, exporter
 from ccmim_mm.export.pixels import normalise, pictures, pixels_of
@@ -87,3 +91,22 @@ def test_vitmae_which_knows_squares_alone_is_refused(bands_run, tmp_path):
     with pytest.raises(ValueError, match=message):
         export(bands_run[1] / 'epoch_2.pth', tmp_path / 'out', 'hf-mae')
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_resnet_of_four_channels_is_exported(tmp_path):
+    """Its config tells how many, since it is no ViT whose tensors do."""
+    cfg = Config.fromfile(ROOT / 'configs/densecl_resnet18_demo.py')
+    set_for_all(cfg, channels=4)
+    cfg.data_preprocessor.update(mean=[1.0, 2.0, 3.0, 4.0], std=[1.0] * 4)
+    cfg.dump(tmp_path / 'densecl.py')
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        backbone = MODELS.build(cfg.model.backbone)
+    state = {f'backbone.{n}': v for n, v in backbone.state_dict().items()}
+    saved, out = tmp_path / 'densecl.pth', tmp_path / 'out.pt2'
+    torch.save(dict(state_dict=state), saved)
+    assert export(saved, out, 'pt2', tmp_path / 'densecl.py').found < 1e-5
+    assert '`(B, 4, 64, 64)`' in ' '.join(
+        Path(f'{out}.md').read_text().split()
+    )
+    pixels = pixels_of(read_source(saved, tmp_path / 'densecl.py'))
+    assert pixels.stored and pixels.mean == (1, 2, 3, 4)

@@ -13,6 +13,7 @@ from mmengine.registry import MODELS, init_default_scope
 from torch._subclasses import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ccmim_mm.apis.settings_for_all import set_for_all
 from ccmim_tools import plan
 from ccmim_tools.benchmarks.methods import method_cost
 from ccmim_tools.planning import ways
@@ -123,6 +124,22 @@ def test_flops_are_those_of_real_tensors():
     assert FakeStep(cfg).flops() == pytest.approx(
         method_cost(cfg)['step'] * 1e9
     )
+
+
+@pytest.mark.parametrize('name', [DEMO, 'densecl_resnet18_demo'])
+@pytest.mark.parametrize('asked', [dict(channels=4), dict(img_size=(64, 96))])
+def test_steps_of_other_pictures(name, asked):
+    """Planned and real ones, of an encoder with positions and one without."""
+    rgb, cfg = config(name), config(name)
+    set_for_all(cfg, **asked)
+    flops = method_cost(cfg)['step'] * 1e9
+    assert FakeStep(cfg).flops() == pytest.approx(flops)
+    more = flops / FakeStep(rgb).flops()
+    if 'img_size' in asked:
+        assert 1.4 < more < 1.6
+    else:
+        # The first layer's and the decoder's last alone.
+        assert 1 < more < 1.05
 
 
 def test_counting_flops_leaves_the_state_of_a_step():

@@ -3,8 +3,10 @@
 import csv
 import fcntl
 import json
+import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +99,34 @@ def test_what_a_config_says_counts_not_its_name(own_config, tmp_path, name):
     config_digest.cache_clear()
     with pytest.raises(ValueError, match='another config, content of it'):
         execute(*own_config)
+
+
+def test_runs_on_other_data_never_mix(study, own_config, tmp_path):
+    runs, root, data = own_config
+    assert execute(runs, root, data) == []
+    assert execute(runs, root, data / '..' / data.name) == []
+    other = tmp_path / 'other'
+    message = (
+        f'was run on {(data / "pictures").resolve()}, and --data-root gives '
+        f'it {other / "pictures"}: take another --work-dir'
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        execute(runs, root, other)
+    # Nor is what starts from them run on other data.
+    tuned = select(expand(load_grid(TINY)), stages=['finetune'])
+    tuned = [replace(tuned[1], pretraining=runs[0])]
+    with pytest.raises(ValueError, match=r'pretrain.* was run on'):
+        execute(tuned, root, other)
+    # Moved: the record says so. From before it did: of any folder.
+    for folder in (other / 'pictures', None):
+        for run in runs:
+            path = run.work_dir(root) / 'run.json'
+            record = json.loads(path.read_text())
+            record['data_folder'] = str(folder)
+            if folder is None:
+                del record['data_folder']
+            path.write_text(json.dumps(record))
+        assert execute(runs, root, other) == []
 
 
 def test_after_a_run_that_failed_the_others_go_on(own_config, monkeypatch):

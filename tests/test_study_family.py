@@ -101,7 +101,7 @@ def test_students_wait_for_their_teachers(
     # The package shows its function under this name.
     module = import_module('ccmim_tools.studies.execute')
     monkeypatch.setattr(module, '_run', run_one)
-    monkeypatch.setattr(module, 'is_done', lambda run, _: run.name in done)
+    monkeypatch.setattr(module, 'is_done', lambda run, *_: run.name in done)
     assert execute(runs[::-1], tmp_path, tmp_path / 'data', jobs=3) == []
     assert early == []
     assert sorted(done) == sorted(run.name for run in runs)

@@ -121,6 +121,33 @@ def test_only_the_options_tell_cells_apart():
         ('mae_x1_5', 'mae', 'two methods the same name'),
         ('seeds =', 'seed =', 'lacks seeds'),
         ("head': None", "head': dict(a=1)", 'align_head.KEY=VALUE'),
+        (
+            "img_size': 32",
+            "img_size': dict(a=1)",
+            r'datasets\.pictures\.finetune\.options: .*img_size\.KEY=VALUE',
+        ),
+        (', length=1.5', '', r'lengths\.mae_x1_5 lacks length'),
+        ('epochs=2', 'epoch=2', r'datasets\.pictures lacks epochs'),
+        (
+            'epochs=1,\n            warmup=0.5',
+            'epochs=1',
+            r'pictures\.finetune lacks warmup',
+        ),
+        (
+            'length=1.5',
+            'length=0.2',
+            r'lengths\.mae_x1_5 of datasets\.pictures: 0\.4 epochs come to no',
+        ),
+        (
+            'epochs=1,',
+            'epochs=0.5,',
+            r'finetune: 0\.5 epochs come to none: give 1 or more',
+        ),
+        (
+            'epochs=2,\n        warmup=0.5',
+            'epochs=2,\n        warmup=2',
+            r'datasets\.pictures: a warm-up of 2 of 2 epochs: give a shorter',
+        ),
     ],
 )
 def test_a_grid_that_does_not_fit_is_refused(tmp_path, old, new, message):

@@ -76,6 +76,18 @@ def test_budgets_are_the_same_with_and_without_pre_training(grid):
         ('transfer_from = 0', 'transfer_from = 7', 'none of the seeds'),
         ("data='others', at", 'at', 'transfers.frozen lacks data'),
         ('tuned=dict', 'finetune=dict', 'no transfer can be called'),
+        ("at='start'", "at='begin'", r"frozen: at='begin' .*'start' or 'end'"),
+        ("at='start'", 'epochs=3', r'transfers\.frozen lacks warmup'),
+        (
+            "at='start'",
+            'epochs=3, warmup=3',
+            r'transfers\.frozen: a warm-up of 3 of 3 epochs',
+        ),
+        (
+            "max_epochs': 1",
+            "max_epochs': dict(a=1)",
+            r'transfers\.frozen\.options: .*max_epochs\.KEY=VALUE',
+        ),
     ],
 )
 def test_transfers_that_mean_nothing_are_refused(grid, old, new, message):

@@ -6,6 +6,7 @@ from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms.functional import hflip, resized_crop
 
 from ..evaluation import Agreement, Crops, match_agreement
+from ..grids import grid_of, in_words
 from ..models import patch_features_of
 from .encoder import Encoder
 
@@ -18,7 +19,7 @@ def cut(pictures: Tensor, generator: torch.Generator) -> tuple[Tensor, Crops]:
     """Cut a random crop out of each picture, and flip every other one.
 
     Args:
-        pictures: Packed, ``(N, 3, H, W)``.
+        pictures: Packed, ``(N, C, H, W)``.
         generator: Of the draws.
 
     Returns:
@@ -47,18 +48,26 @@ def judge_matches(
 
     Args:
         encoder: The encoder.
-        pictures: Packed, ``(N, 3, H, W)``.
+        pictures: Packed, ``(N, C, H, W)``.
         seed: Of the crops.
 
     Raises:
-        ValueError: If the encoder has no patches, or no square grid of them.
+        ValueError: If the encoder has no patches, or none that fill the
+            pictures.
     """
     generator = torch.Generator().manual_seed(seed)
     views, crops = zip(
         *(cut(pictures, generator) for _ in range(2)), strict=True
     )
     first, second = (_encode(encoder, view) for view in views)
-    return match_agreement((first, second), (crops[0], crops[1]))
+    size = (pictures.shape[-2], pictures.shape[-1])
+    grid = grid_of(first.shape[1], size)
+    if grid is None:
+        raise ValueError(
+            f'{first.shape[1]} square patches do not fill pictures of '
+            f'{in_words(size)} pixels: take sides that the encoder divides'
+        )
+    return match_agreement((first, second), (crops[0], crops[1]), grid)
 
 
 def _encode(encoder: Encoder, pictures: Tensor) -> Tensor:

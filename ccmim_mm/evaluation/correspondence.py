@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..grids import in_words
+
 
 class Crops(NamedTuple):
     """Where views of ``N`` pictures were cut out.
@@ -45,20 +47,20 @@ class Agreement(NamedTuple):
     same_index_true: float
 
 
-def true_cells(first: Crops, second: Crops, side: int) -> Tensor:
+def true_cells(first: Crops, second: Crops, grid: tuple[int, int]) -> Tensor:
     """Where the second views show the middle of each cell of the first.
 
     Args:
         first: The first views.
         second: The second views.
-        side: Cells along a side of either.
+        grid: Rows and columns of cells of either.
 
     Returns:
-        Row and column of a cell, ``(N, side ** 2, 2)``; outside of
-        ``[0, side)`` where the second view does not show the place.
+        Row and column of a cell, ``(N, rows * columns, 2)``; outside of
+        the grid where the second view does not show the place.
     """
-    steps = (torch.arange(side) + 0.5) / side
-    own = torch.cartesian_prod(steps, steps).expand(len(first.boxes), -1, 2)
+    cells = torch.cartesian_prod(*map(torch.arange, grid))
+    own = ((cells + 0.5) / torch.tensor(grid)).expand(len(first.boxes), -1, 2)
     flip = torch.tensor([False, True])
     mirrored = first.flipped[:, None, None] & flip
     own = torch.where(mirrored, 1 - own, own)
@@ -66,32 +68,38 @@ def true_cells(first: Crops, second: Crops, side: int) -> Tensor:
     found = (place - second.boxes[:, None, :2]) / second.boxes[:, None, 2:]
     mirrored = second.flipped[:, None, None] & flip
     found = torch.where(mirrored, 1 - found, found)
-    return (found * side).floor().long()
+    return (found * torch.tensor(grid)).floor().long()
 
 
 def match_agreement(
-    features: tuple[Tensor, Tensor], crops: tuple[Crops, Crops]
+    features: tuple[Tensor, Tensor],
+    crops: tuple[Crops, Crops],
+    grid: tuple[int, int],
 ) -> Agreement:
     """Match cells by the cosine of their features, and look whether it fits.
 
     Cells of the first view that the second does not show are left out.
 
     Args:
-        features: Of both views, ``(N, L, C)`` each, of square grids.
+        features: Of both views, ``(N, L, C)`` each, in raster order.
         crops: Of both views.
+        grid: Rows and columns of the patches.
 
     Raises:
-        ValueError: If the grid is not square, or no cell is in both views.
+        ValueError: If the grid is of another number, or no cell is in both
+            views.
     """
     length = features[0].shape[1]
-    side = round(length**0.5)
-    if side**2 != length:
-        raise ValueError(f'{length} patches are no square grid')
+    if grid[0] * grid[1] != length:
+        raise ValueError(
+            f'{length} patches are no grid of {in_words(grid)}: give their '
+            'rows and columns'
+        )
     queries, keys = (F.normalize(f.float(), dim=-1) for f in features)
     matched = (queries @ keys.mT).argmax(-1)
-    cells = torch.cartesian_prod(torch.arange(side), torch.arange(side))
-    true = true_cells(*crops, side)
-    shown = ((true >= 0) & (true < side)).all(-1)
+    cells = torch.cartesian_prod(*map(torch.arange, grid))
+    true = true_cells(*crops, grid)
+    shown = ((true >= 0) & (true < torch.tensor(grid))).all(-1)
     if not shown.any():
         raise ValueError('no cell is in both views of a picture')
     true, matched = true[shown], matched[shown]

@@ -55,7 +55,7 @@ def pixels_of(source: Source) -> Pixels:
             other channels than RGB, whose mean nobody knows.
     """
     told = (source.cfg or {}).get('data_preprocessor') or {}
-    channels = source.shape.channels if source.shape else len('RGB')
+    channels = _channels(source)
     stored = channels != len('RGB') or told.get('type', '').endswith(
         ChannelsPreprocessor.__name__
     )
@@ -88,6 +88,14 @@ def pixels_of(source: Source) -> Pixels:
         assumed='mean' not in told,
         stored=stored,
     )
+
+
+def _channels(source: Source) -> int:
+    """Channels of a picture; those of no plain ViT its config tells."""
+    if source.shape is not None:
+        return source.shape.channels
+    backbone = ((source.cfg or {}).get('model') or {}).get('backbone') or {}
+    return backbone.get('in_channels', len('RGB'))
 
 
 def _evaluation(

@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import ROOT
 from PIL import Image
+from torch import nn
 
 from analysis_tools import matches
-from ccmim_mm.apis import judge_matches, load_encoder
+from ccmim_mm.apis import Encoder, judge_matches, load_encoder
 from ccmim_mm.apis.matches import cut
 from ccmim_mm.evaluation import Crops, match_agreement, true_cells
 
@@ -23,7 +25,7 @@ def crops(*boxes, flipped=()):
 
 def test_true_cells_of_a_shift():
     """A crop half a side further right shows the left half of the first."""
-    cells = true_cells(crops((0, 0, 8, 8)), crops((0, 4, 8, 8)), 4)
+    cells = true_cells(crops((0, 0, 8, 8)), crops((0, 4, 8, 8)), (4, 4))
     columns = cells[0, :, 1].view(4, 4)
     assert columns.tolist() == [[-2, -1, 0, 1]] * 4
     rows = cells[0, :, 0].view(4, 4)
@@ -32,11 +34,13 @@ def test_true_cells_of_a_shift():
 
 def test_true_cells_of_a_flip_and_a_zoom():
     whole, corner = (0, 0, 8, 8), (0, 0, 4, 4)
-    cells = true_cells(crops(whole), crops(whole, flipped=[0]), 4)
+    cells = true_cells(crops(whole), crops(whole, flipped=[0]), (4, 4))
     assert cells[0, :, 1].view(4, 4).tolist() == [[3, 2, 1, 0]] * 4
-    both = true_cells(crops(whole, flipped=[0]), crops(whole, flipped=[0]), 4)
+    both = true_cells(
+        crops(whole, flipped=[0]), crops(whole, flipped=[0]), (4, 4)
+    )
     assert both[0, :, 1].view(4, 4).tolist() == [[0, 1, 2, 3]] * 4
-    zoomed = true_cells(crops(corner), crops(whole), 4)
+    zoomed = true_cells(crops(corner), crops(whole), (4, 4))
     assert zoomed[0, :, 1].view(4, 4).tolist() == [[0, 0, 1, 1]] * 4
 
 
@@ -50,7 +54,7 @@ def test_true_cells_of_real_crops():
         cut(pictures, generator) for _ in range(2)
     )
     assert one.flipped.any() and not one.flipped.all()
-    cells = true_cells(one, other, 4)
+    cells = true_cells(one, other, (4, 4))
     checked = 0
     for k in range(20):
         for index, cell in enumerate(cells[k].tolist()):
@@ -87,8 +91,10 @@ def test_agreement_equals_a_loop():
     features = torch.randn(2, 30, 9, 5, generator=generator)
     pictures = torch.rand(30, 3, 24, 24, generator=generator)
     views = [cut(pictures, generator)[1] for _ in range(2)]
-    found = match_agreement((features[0], features[1]), (views[0], views[1]))
-    exact, near = loop(features, true_cells(*views, 3))
+    found = match_agreement(
+        (features[0], features[1]), (views[0], views[1]), (3, 3)
+    )
+    exact, near = loop(features, true_cells(*views, (3, 3)))
     assert found.exact == pytest.approx(exact)
     assert found.near == pytest.approx(near)
     assert found.exact_chance == pytest.approx(1 / 9)
@@ -99,16 +105,59 @@ def test_agreement_at_its_ends():
     """Of one crop twice: its own features, and their mirror."""
     own = torch.randn(5, 16, 6, generator=torch.Generator().manual_seed(0))
     same = crops(*[(0, 0, 8, 8)] * 5)
-    best = match_agreement((own, own), (same, same))
+    best = match_agreement((own, own), (same, same), (4, 4))
     assert best.exact == best.near == best.same_index == 1
     assert best.same_index_true == 1
-    worst = match_agreement((own, own.flip(1)), (same, same))
+    worst = match_agreement((own, own.flip(1)), (same, same), (4, 4))
     assert worst.exact == worst.same_index == 0
-    with pytest.raises(ValueError, match='15 patches are no square grid'):
-        match_agreement((own[:, 1:], own[:, 1:]), (same, same))
+    with pytest.raises(ValueError, match='15 patches are no grid of 4 x 4'):
+        match_agreement((own[:, 1:], own[:, 1:]), (same, same), (4, 4))
     apart = crops(*[(20, 20, 8, 8)] * 5)
     with pytest.raises(ValueError, match='no cell is in both views'):
-        match_agreement((own, own), (same, apart))
+        match_agreement((own, own), (same, apart), (4, 4))
+
+
+def test_agreement_of_an_oblong_grid():
+    """4 x 16 patches, whose number is a square's, and 3 x 5, seen flipped."""
+    for rows, columns in ((4, 16), (3, 5)):
+        own = torch.eye(rows * columns).expand(2, -1, -1)
+        mirrored = own.unflatten(1, (rows, columns)).flip(2).flatten(1, 2)
+        whole = [(0, 0, 8 * rows, 8 * columns)] * 2
+        found = match_agreement(
+            (own, mirrored),
+            (crops(*whole), crops(*whole, flipped=(0, 1))),
+            (rows, columns),
+        )
+        assert found.exact == found.near == 1
+        # Those in the middle of an odd number of columns.
+        assert found.same_index == pytest.approx(columns % 2 / columns)
+
+
+class Pooled(nn.Module):
+    """An encoder whose features are the means of patches of 8 pixels."""
+
+    def data_preprocessor(self, batch, training):
+        return batch
+
+    def extract_feat(self, inputs):
+        return (F.avg_pool2d(inputs, 8, ceil_mode=True),)
+
+
+def test_an_encoder_of_oblong_pictures_is_judged():
+    """Pictures whose pixels say where they are, of 4 x 16 patches."""
+    height, width = 32, 128
+    places = torch.cartesian_prod(
+        *(torch.linspace(0, 1.5, side) for side in (height, width))
+    )
+    picture = torch.cat((places.cos(), places.sin()), 1).mT
+    pictures = picture.unflatten(1, (height, width)).expand(20, -1, -1, -1)
+    encoder = Encoder(Pooled(), None, None, 'cpu')
+    found = judge_matches(encoder, pictures)
+    assert found.near > 0.95 > 0.5 > found.near_chance
+    assert found.exact > 0.7
+    message = '80 square patches do not fill pictures of 33 x 128 pixels'
+    with pytest.raises(ValueError, match=message):
+        judge_matches(encoder, torch.rand(2, 3, 33, 128))
 
 
 def test_an_encoder_is_judged():

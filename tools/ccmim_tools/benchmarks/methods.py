@@ -12,11 +12,14 @@ from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import Runner
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from ccmim_mm.apis.picture_rules import height_first
 from ccmim_mm.datasets.data_root import apply_data_root, leaf
+from ccmim_mm.grids import as_pair
+from ccmim_mm.models.data_preprocessors import OF_THE_PICTURES
 
 from .flops import PICTURES
 
@@ -49,14 +52,14 @@ class MethodStep:
         with TemporaryDirectory() as folder:
             self.model: Any = MODELS.build(
                 with_teacher(cfg.model, Path(folder)),
-                default_args=dict(data_preprocessor=cfg.data_preprocessor),
+                default_args=dict(data_preprocessor=with_numbers(cfg)),
             )
             self.model.before_training()
         self.model.init_weights()
         self.model.to(device).train()
-        side = input_size(cfg)
+        shape = picture_shape(cfg, self.model.backbone)
         views = [
-            torch.randn(batch_size, 3, side, side, device=device)
+            torch.randn(batch_size, *shape, device=device)
             for _ in range(self.model.views)
         ]
         self.inputs: Any = views if len(views) > 1 else views[0]
@@ -74,10 +77,31 @@ class MethodStep:
         self.optimizer.update_params(loss)
 
 
-def input_size(cfg: Config) -> int:
-    """Side of the pictures that a config's encoder sees, in pixels."""
-    (crop,) = (t for t in leaf(cfg, 'val').pipeline if 'crop_size' in t)
-    return crop.crop_size
+def picture_shape(cfg: Config, encoder: nn.Module) -> tuple[int, int, int]:
+    """Channels, height and width in pixels of what an encoder sees.
+
+    Args:
+        cfg: A pre-training config.
+        encoder: Its backbone. One without an ``img_size`` sees the crop of
+            the evaluation.
+    """
+    size: Any = getattr(encoder, 'img_size', None)
+    if size is None:
+        (crop,) = (t for t in leaf(cfg, 'val').pipeline if 'crop_size' in t)
+        size = height_first(crop, as_pair(crop.crop_size))
+    return cfg.model.backbone.get('in_channels', 3), *as_pair(size)
+
+
+def with_numbers(cfg: Config) -> ConfigDict:
+    """The data preprocessor of a config, for steps that see no files.
+
+    Costs do not depend on a mean and a spread that a run would measure.
+    """
+    held = copy.deepcopy(cfg.data_preprocessor)
+    if OF_THE_PICTURES in (held.get('mean'), held.get('std')):
+        channels = cfg.model.backbone.get('in_channels', 3)
+        held.update(mean=[0.0] * channels, std=[1.0] * channels)
+    return held
 
 
 def with_teacher(model: ConfigDict, folder: Path) -> ConfigDict:

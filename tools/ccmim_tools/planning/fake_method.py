@@ -18,7 +18,7 @@ from ccmim_mm.models.algorithms.base import PretrainMethod
 from ccmim_mm.models.teachers import frozen_teacher
 from ccmim_mm.models.teachers.encoder import Weights
 
-from ..benchmarks.methods import with_teacher
+from ..benchmarks.methods import with_numbers, with_teacher
 
 # Its package has a function of that name.
 _LOADING = import_module('ccmim_mm.checkpoints.load')
@@ -62,7 +62,7 @@ def build_method(cfg: Config) -> PretrainMethod:
         mock.patch.object(torch, 'linspace', _known_linspace),
     ):
         built = MODELS.build(
-            model, default_args=dict(data_preprocessor=cfg.data_preprocessor)
+            model, default_args=dict(data_preprocessor=with_numbers(cfg))
         )
     if not isinstance(built, PretrainMethod):
         raise ValueError(

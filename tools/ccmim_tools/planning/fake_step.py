@@ -15,7 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..benchmarks.flops import PICTURES
-from ..benchmarks.methods import input_size
+from ..benchmarks.methods import picture_shape
 from .fake_method import build_method, gpu_wrapper
 from .live import LiveStorages
 
@@ -83,12 +83,7 @@ class FakeStep:
             self.recompute(checkpointing)
         for parameter in trained:
             parameter.register_post_accumulate_grad_hook(self._name_gradient)
-        backbone = cfg.model.backbone
-        size = getattr(self.model.backbone, 'img_size', None)
-        self._picture = (
-            backbone.get('in_channels', 3),
-            *(size if size else (input_size(cfg),) * 2),
-        )
+        self._picture = picture_shape(cfg, self.model.backbone)
         # The optimizer's state comes with the first step.
         self._settled = False
 

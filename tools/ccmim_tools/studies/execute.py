@@ -2,7 +2,6 @@
 
 import copy
 import fcntl
-import json
 import os
 import queue
 import signal
@@ -18,34 +17,14 @@ from mmengine.config import Config
 from ccmim_mm.apis import apply_options
 from ccmim_mm.datasets.layouts import find_layout
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
-from ccmim_mm.files import write_atomic
 
 from ..config_names import find_config
+from .records import DONE, is_done, write_record
 from .run import Run, config_digest
 from .transfer import figures_at
 
-#: What a run is, written before it starts, and that it has ended well.
-RECORD, DONE = 'run.json', 'done'
 #: How a run ends that was asked to stop.
 STOPPED = (EXIT_CODE, -signal.SIGTERM, -signal.SIGINT)
-
-
-def is_done(run: Run, root: Path) -> bool:
-    """Whether a run has ended well.
-
-    Raises:
-        ValueError: If it has been started as something else.
-    """
-    record = run.work_dir(root) / RECORD
-    if not record.is_file():
-        return False
-    if json.loads(record.read_text()) != json.loads(json.dumps(run.record)):
-        raise ValueError(
-            f'{record.parent} was run with another config, content of it, or '
-            'options than the grid has now: move it away to run it again, or '
-            'take another --work-dir'
-        )
-    return (record.parent / DONE).exists()
 
 
 def execute(
@@ -70,10 +49,10 @@ def execute(
         FileNotFoundError: If a config or a data set's folder is missing.
         KeyboardInterrupt: After Ctrl-C or SIGTERM, when the running ones
             have saved.
-        ValueError: If a data set has no labels; see also :func:`is_done`.
+        ValueError: If a data set has no labels; see also
+            :func:`records.is_done`.
     """
-    todo = [run for run in runs if not is_done(run, root)]
-    todo.sort(key=lambda run: run.depth)
+    todo = _to_do(runs, root, data_root)
     check_inputs(todo, data_root)
     gpus = torch.cuda.device_count()
     jobs = jobs or max(1, gpus)
@@ -120,7 +99,17 @@ def execute(
                 raise
     finally:
         signal.signal(signal.SIGTERM, previous)
-    return [run for run in todo if not is_done(run, root)]
+    return [run for run in todo if not is_done(run, root, data_root)]
+
+
+def _to_do(runs: Collection[Run], root: Path, data_root: Path) -> list[Run]:
+    """Those that are not done, each after what it starts or learns from."""
+    todo = [run for run in runs if not is_done(run, root, data_root)]
+    for run in todo:
+        if run.before is not None:
+            # Of other data it is refused now, and not when it is needed.
+            is_done(run.before, root, data_root)
+    return sorted(todo, key=lambda run: run.depth)
 
 
 def _await(futures: list[Future]) -> None:
@@ -149,7 +138,7 @@ def check_inputs(runs: Collection[Run], data_root: Path) -> None:
     asked = {(run.config, *run.options): run.options for run in runs}
     for (config, *_), options in asked.items():
         apply_options(copy.deepcopy(configs[config]), options)
-    folders = {data_root / (run.data or run.dataset): run for run in runs}
+    folders = {run.pictures(data_root): run for run in runs}
     for folder, run in sorted(folders.items()):
         if not folder.is_dir():
             raise FileNotFoundError(
@@ -197,7 +186,7 @@ def _run(
 ) -> bool:
     """Run one in its own process; whether it was asked to stop."""
     before = run.before
-    if before is not None and not is_done(before, root):
+    if before is not None and not is_done(before, root, data_root):
         what = 'pre-training' if run.pretraining else 'teacher'
         print(f'not run: {run.name}: its {what} is not done', flush=True)
         return False
@@ -212,8 +201,7 @@ def _run(
             return False
         # What the run reads is the file as it is now.
         config_digest.cache_clear()
-        record = json.dumps(run.record, indent=2) + '\n'
-        write_atomic(record.encode(), work_dir / RECORD)
+        write_record(run, root, data_root)
         process = subprocess.Popen(
             run.command(root, data_root),
             env=environment,

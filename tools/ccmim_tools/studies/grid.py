@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..config_names import find_config
+from .checks import SCHEDULED, check_keys, check_overrides, check_schedule
 from .run import NO_PRETRAINING, Run, schedule
 from .transfer import check_transfers, transfer_runs
 
@@ -35,6 +36,7 @@ def load_grid(path: str | Path) -> Config:
         grid.setdefault(name, default)
     grid.setdefault('core', [*grid.methods])
     grid.setdefault('references', grid.core[:1])
+    _check_entries(grid, path)
     names = {*grid.methods, *grid.lengths}
     unknown = {v.method for v in grid.lengths.values()} - {*grid.methods}
     unknown |= {*_teachers(grid).values()} - {*grid.methods}
@@ -50,15 +52,33 @@ def load_grid(path: str | Path) -> Config:
     for name in grid.methods:
         if name in _all_teachers(grid, name):
             raise ValueError(f'{path}: {name} would be its own teacher')
-    for options in (grid.options, *grid.methods.values()):
-        for key, value in options.items():
-            if isinstance(value, dict):
-                raise ValueError(
-                    f'{path}: {key} is a dict, which a command line cannot '
-                    f'say: write {key}.KEY=VALUE for each of its keys'
-                )
     check_transfers(grid, path)
     return grid
+
+
+def _check_entries(grid: Config, path: str | Path) -> None:
+    """Refuse what lacks something, or could not be run.
+
+    Raises:
+        ValueError: Naming the entry.
+    """
+    check_overrides(f'{path}: options', grid.options)
+    for name, own in grid.methods.items():
+        check_overrides(f'{path}: methods.{name}', own)
+    for name, other in grid.lengths.items():
+        check_keys(f'{path}: lengths.{name}', other, ('method', 'length'))
+    for name, spec in grid.datasets.items():
+        entry = f'{path}: datasets.{name}'
+        check_keys(entry, spec, SCHEDULED)
+        check_schedule(entry, spec)
+        for length, other in grid.lengths.items():
+            where = f'{path}: lengths.{length} of datasets.{name}'
+            check_schedule(where, spec, other.length)
+        if tuning := spec.get('finetune'):
+            check_keys(f'{entry}.finetune', tuning, SCHEDULED)
+            check_schedule(f'{entry}.finetune', tuning)
+            options = tuning.get('options', {})
+            check_overrides(f'{entry}.finetune.options', options)
 
 
 def _teachers(grid: Config) -> dict[str, str]:

@@ -8,9 +8,9 @@ from mmengine.config import Config
 
 from ccmim_mm.files import check_output, write_atomic
 
-from .execute import is_done
 from .grid import expand
 from .plots import plot_differences, plot_loop, plot_progress
+from .records import is_done
 from .results import ACCURACIES, ANALYSED, COLUMNS, LOGGED, collect
 from .statistics import final_values, interval, paired, spread
 from .transfer import transfer_table, transfer_values

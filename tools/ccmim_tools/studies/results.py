@@ -13,8 +13,8 @@ from ccmim_mm.visualization import training_rows
 
 from ..benchmarks.methods import method_cost
 from ..config_names import find_config
-from .execute import is_done
 from .grid import expand
+from .records import is_done
 from .run import Run
 from .transfer import figures_at
 

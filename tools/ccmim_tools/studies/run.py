@@ -81,6 +81,10 @@ class Run:
         seed = f'seed_{self.seed}'
         return root / self.stage / self.dataset / self.method / seed
 
+    def pictures(self, data_root: Path) -> Path:
+        """The folder of its data set, in that with one per data set."""
+        return data_root / (self.data or self.dataset)
+
     def last_checkpoint(self, root: Path) -> Path:
         """Where its weights lie when it is done."""
         epochs = self.options['train_cfg.max_epochs']
@@ -90,7 +94,7 @@ class Run:
         """The command line, which resumes where there is something."""
         command = [
             *(sys.executable, '-m', 'ccmim_tools', 'train', self.config),
-            *('--data', str(data_root / (self.data or self.dataset))),
+            *('--data', str(self.pictures(data_root))),
             *('--work-dir', str(self.work_dir(root)), '--resume'),
         ]
         for option, run in (

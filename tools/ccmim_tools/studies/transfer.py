@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from mmengine.config import Config
 
+from .checks import SCHEDULED, check_keys, check_overrides, check_schedule
 from .run import NO_PRETRAINING, Run, schedule
 from .statistics import interval, spread
 
@@ -64,9 +65,15 @@ def check_transfers(grid: Config, path: str | Path) -> None:
             f'methods: it has {sorted(known)}'
         )
     for name, spec in grid.transfers.items():
-        if missing := {'config', 'data', 'figures'} - {*spec}:
+        entry = f'{path}: transfers.{name}'
+        check_keys(entry, spec, ('config', 'data', 'figures'))
+        if {'epochs', 'warmup'} & {*spec}:
+            check_keys(entry, spec, SCHEDULED)
+            check_schedule(entry, spec)
+        check_overrides(f'{entry}.options', spec.get('options', {}))
+        if spec.get('at', 'end') not in ('start', 'end'):
             raise ValueError(
-                f'{path}: transfers.{name} lacks {", ".join(sorted(missing))}'
+                f"{entry}: at={spec.at!r} means nothing: give 'start' or 'end'"
             )
         if name in ('pretrain', 'finetune'):
             raise ValueError(f'{path}: no transfer can be called {name}')
