@@ -250,9 +250,3 @@ def test_sigterm_stops_the_children_first(study, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         execute(runs, tmp_path / 'runs', study[0] / 'data', 1)
     assert len([*tmp_path.rglob('console.log')]) == 1
-
-
-def test_no_runs_no_report(tmp_path):
-    with pytest.raises(FileNotFoundError, match='study run first'):
-        write_report(load_grid(TINY), tmp_path / 'none', tmp_path / 'out')
-    assert not (tmp_path / 'out').exists()

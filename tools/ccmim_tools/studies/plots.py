@@ -1,5 +1,6 @@
 """Plots of a study's results."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ LOOP = (
 
 def plot_progress(
     rows: pd.DataFrame, lengths: dict[str, list[str]], path: Path
-) -> None:
+) -> bool:
     """Accuracy over epochs, FLOPs and time; bars are standard deviations.
 
     Args:
@@ -39,7 +40,15 @@ def plot_progress(
         lengths: The methods to draw, each with its other lengths, which are
             drawn in its colour.
         path: Of the picture.
+
+    Returns:
+        Whether there was anything to draw.
     """
+    names = [*lengths, *itertools.chain(*lengths.values())]
+    rows = rows[rows['method'].isin(names)]
+    rows = rows.dropna(subset=ACCURACIES, how='all')
+    if rows.empty:
+        return False
     columns = [axis for axis in AXES if rows[axis[0]].count()]
     figure = Figure(
         figsize=(4 * len(columns), 11), dpi=80, layout='constrained'
@@ -66,19 +75,26 @@ def plot_progress(
         line[0].set(ylabel=f'{accuracy}, top-1 (%)')
     _legend(figure)
     figure.savefig(path)
+    return True
 
 
-def plot_differences(rows: pd.DataFrame, reference: str, path: Path) -> None:
+def plot_differences(rows: pd.DataFrame, reference: str, path: Path) -> bool:
     """Each method against one: paired differences, 95 % intervals.
 
     Args:
         rows: Of one data set.
         reference: The method to compare with.
         path: Of the picture.
+
+    Returns:
+        Whether there was anything to draw.
     """
     differences = paired(final_values(rows), reference)
     methods = [name for name in rows['method'].unique() if name != reference]
     columns = (*ACCURACIES, 'finetune')
+    others = differences.query('method != @reference')
+    if others[[*columns]].isna().all(axis=None):
+        return False
     size = (13, 1.2 + 0.27 * len(methods))
     figure = Figure(figsize=size, dpi=80, layout='constrained')
     axes = figure.subplots(1, len(columns), sharey=True)
@@ -102,15 +118,19 @@ def plot_differences(rows: pd.DataFrame, reference: str, path: Path) -> None:
     axes[0].set_yticks(range(len(methods)), methods)
     axes[0].invert_yaxis()
     figure.savefig(path)
+    return True
 
 
-def plot_loop(rows: pd.DataFrame, methods: Sequence[str], path: Path) -> None:
+def plot_loop(rows: pd.DataFrame, methods: Sequence[str], path: Path) -> bool:
     """Does contrast shape attention, and attention the masks?
 
     Args:
         rows: Of one data set.
         methods: The methods to draw.
         path: Of the picture.
+
+    Returns:
+        Whether there was anything to draw.
     """
     drawn = rows[rows['method'].isin(methods)].copy()
     for column in ('object_attention', 'object_masked'):
@@ -121,7 +141,9 @@ def plot_loop(rows: pd.DataFrame, methods: Sequence[str], path: Path) -> None:
         for title, name in LOOP
         if name in drawn and drawn[name].count()
     ]
-    lines = max(1, math.ceil(len(plots) / 4))
+    if not plots:
+        return False
+    lines = math.ceil(len(plots) / 4)
     figure = Figure(figsize=(13, 3 * lines), dpi=80, layout='constrained')
     axes = figure.subplots(lines, 4, squeeze=False).ravel()
     for axis in axes[len(plots) :]:
@@ -141,6 +163,7 @@ def plot_loop(rows: pd.DataFrame, methods: Sequence[str], path: Path) -> None:
         axis.grid(alpha=0.3)
     _legend(figure)
     figure.savefig(path)
+    return True
 
 
 def _style(place: int) -> dict:

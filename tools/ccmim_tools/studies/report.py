@@ -1,6 +1,7 @@
 """Tables and plots of a study, from its runs, by one call."""
 
 from collections.abc import Callable, Sequence
+from itertools import compress
 from pathlib import Path
 
 import pandas as pd
@@ -28,7 +29,7 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
         out: Folder to write to.
 
     Returns:
-        The files written.
+        The files written: of a plot with nothing to draw there is none.
 
     Raises:
         FileNotFoundError: If no run has ended yet.
@@ -58,10 +59,12 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
             out / f'{dataset}_{name}.png'
             for name in ('progress', 'differences', 'loop')
         ]
-        plot_progress(here, lengths, paths[0])
-        plot_differences(here, grid.references[0], paths[1])
-        plot_loop(here, grid.core, paths[2])
-        written += paths
+        drawn = (
+            plot_progress(here, lengths, paths[0]),
+            plot_differences(here, grid.references[0], paths[1]),
+            plot_loop(here, grid.core, paths[2]),
+        )
+        written += compress(paths, drawn)
     return written
 
 
