@@ -1,8 +1,8 @@
 """Other ways to choose masks by attention, for the study alone.
 
 Each is one registered class, in the place of the sampler or the encoder of a
-config; ``configs/study/grid_masks.py`` has them all. What they give has not
-been measured. All are chosen here unless a source is named.
+config; ``configs/study/grid_masks.py`` has them all. docs/study/masks.md has
+what they gave. All are chosen here unless a source is named.
 """
 
 import copy
