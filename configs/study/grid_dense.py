@@ -10,6 +10,7 @@ _common = dict(
 )
 transfers = dict(
     _delete_=True,
+    # As grid_transfer.py calls it: the same runs.
     pets_label_maps=_common,
     # The encoder's last norm, on the map of the last layer.
     final_norm=dict(_common, options={'model.backbone.final_norm': True}),
