@@ -148,6 +148,15 @@ def test_a_run_that_failed_is_told_by_the_exit_code(own_config, monkeypatch):
         study_tool([*command, str(work_dir), '--data-root', str(data)])
 
 
+def test_the_report_says_what_it_wrote_and_no_more(study, tmp_path):
+    root, command = study
+    command = [*command[:2], 'report', str(TINY), '--work-dir']
+    command += [str(root / 'runs'), '--out', str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert sorted(done.stdout.split()) == sorted(map(str, tmp_path.iterdir()))
+
+
 def test_a_report_is_written_over_a_report_alone(study, tmp_path):
     grid = load_grid(TINY)
     (tmp_path / 'results.csv').write_text('mine')

@@ -79,8 +79,15 @@ def run(args: argparse.Namespace) -> None:
 
 def report(args: argparse.Namespace) -> None:
     """Write the CSV, tables and plots."""
+    from mmengine.logging import MMLogger
+
+    from ccmim_mm.engine.console import is_verbose, quieten
+
     from .studies import load_grid, write_report
 
+    if not is_verbose():
+        # Else a line for each parameter of each run's model.
+        quieten(MMLogger.get_current_instance())
     grid, out = load_grid(args.grid), args.out or args.work_dir / 'report'
     for path in write_report(grid, args.work_dir, out):
         print(path)
