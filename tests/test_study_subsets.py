@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ PATH = ROOT / 'tools/dataset_converters/study_subsets.py'
 @pytest.fixture
 def tool(tmp_path, monkeypatch):
     spec = importlib.util.spec_from_file_location('study_subsets', PATH)
+    # As for a script, whose folder is where Python looks first.
+    monkeypatch.syspath_prepend(PATH.parent)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, 'LISTS', tmp_path)
@@ -49,6 +52,15 @@ def test_the_lists_are_of_the_subsets(tool):
     assert maps == {
         f'label_maps/{p[:-4]}.png' for p in pets if p.startswith('val/')
     }
+    dense = tool.read_list(lists / 'pets_dense.sha256.gz')
+    assert len(dense) == 2 * 600 + 2
+    for path, value in pets.items():
+        split, _, file = path.removeprefix('label_maps/').split('/')
+        folder = 'img_dir' if path.endswith('.jpg') else 'ann_dir'
+        assert dense[f'{folder}/{split}/{file}'] == value
+    cells = tool.read_list(lists / 'cells.sha256.gz')
+    assert sum(path.startswith('images/') for path in cells) == 364
+    assert len(cells) == 364 + 3
 
 
 def test_eurosat_is_found_by_content(tool, tmp_path, capsys):
@@ -100,6 +112,74 @@ def test_pets_are_resized_and_their_trimaps_labelled(tool, tmp_path, capsys):
     assert 255 in label_map
     with pytest.raises(SystemExit, match='Bengal_1'):
         tool.main(['pets', str(source / 'images'), str(tmp_path / 'again')])
+
+
+def test_pets_with_dense_labels(tool, tmp_path):
+    pytest.importorskip('pycocotools')
+    source, out = tmp_path / 'source', tmp_path / 'out'
+    trimap = np.full((40, 60), 2, np.uint8)
+    for number, animal in ((1, 0), (2, 1)):
+        picture(source / f'images/american_bulldog_{number}.jpg', 0, (60, 40))
+        # Of the first picture nothing is sure.
+        trimap[10:15, 20:50] = 1 if animal else 3
+        path = source / f'annotations/trimaps/american_bulldog_{number}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(trimap).save(path)
+    names = [f'american_bulldog_{number}' for number in (1, 2)]
+    wanted = ['annotations/instances_train.json']
+    wanted += [f'img_dir/train/{name}.jpg' for name in names]
+    wanted += [f'ann_dir/train/{name}.png' for name in names]
+    write_list(tmp_path, 'pets_dense', dict.fromkeys(wanted, '0'))
+    tool.main(['pets_dense', str(source), str(out)])
+    coco = json.loads((out / wanted[0]).read_text())
+    assert [image['id'] for image in coco['images']] == [1, 2]
+    (animal,) = coco['annotations']
+    assert (animal['id'], animal['image_id'], animal['category_id']) == (
+        *(1, 2),
+        3,
+    )
+    assert (animal['bbox'], animal['area']) == ([20, 10, 30, 5], 150)
+    with Image.open(out / wanted[-1]) as image:
+        assert (np.asarray(image) == 3).sum() == 150
+    with Image.open(out / wanted[-2]) as image:
+        assert set(np.unique(image)) == {0, 255}
+
+
+CELL = """<annotation><size><width>64</width><height>48</height></size>
+<object><name>Platelets</name><bndbox><xmin>3</xmin><ymin>4</ymin>
+<xmax>13</xmax><ymax>24</ymax></bndbox></object></annotation>"""
+
+
+def test_cells_become_coco_files(tool, tmp_path, capsys):
+    source, out = tmp_path / 'source', tmp_path / 'out'
+    for folder in ('Annotations', 'ImageSets/Main'):
+        (source / folder).mkdir(parents=True)
+    for name in ('BloodImage_00000', 'BloodImage_00007'):
+        picture(source / f'JPEGImages/{name}.jpg', 0, (64, 48))
+        (source / f'Annotations/{name}.xml').write_text(CELL)
+    lists = source / 'ImageSets/Main'
+    (lists / 'val.txt').write_text('BloodImage_00007\n')
+    wanted = dict.fromkeys(
+        [
+            *('images/BloodImage_00000.jpg', 'images/BloodImage_00007.jpg'),
+            'annotations/instances_val.json',
+        ],
+        '0',
+    )
+    write_list(tmp_path, 'cells', wanted)
+    tool.main(['cells', str(source), str(out)])
+    assert '3 files' in capsys.readouterr().out
+    coco = json.loads((out / 'annotations/instances_val.json').read_text())
+    # The number among all pictures of the set.
+    assert coco['images'] == [
+        dict(id=2, file_name='BloodImage_00007.jpg', width=64, height=48)
+    ]
+    (cell,) = coco['annotations']
+    assert (cell['image_id'], cell['category_id']) == (2, 3)
+    assert (cell['bbox'], cell['area']) == ([3, 4, 10, 20], 200)
+    (source / 'Annotations/BloodImage_00007.xml').write_text('<annotation/>')
+    with pytest.raises(SystemExit, match='no file of Pascal VOC'):
+        tool.main(['cells', str(source), str(tmp_path / 'again')])
 
 
 def test_tiny_imagenet_is_found_by_names(tool, tmp_path, capsys):

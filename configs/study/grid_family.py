@@ -1,5 +1,6 @@
 # The family in one study; docs/study/family.md has its outcome.
-#     python tools/study.py run configs/study/grid_family.py
+#     python tools/study.py run configs/study/grid_family.py \
+#         --work-dir work_dirs/study_family
 seeds = [0, 1, 2]
 
 # epochs and warmup: of a method of length 1

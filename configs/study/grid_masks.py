@@ -1,5 +1,6 @@
 # Why masks that are chosen by attention cost the CLS token.
-#     python tools/study.py run configs/study/grid_masks.py
+#     python tools/study.py run configs/study/grid_masks.py \
+#         --work-dir work_dirs/study_masks
 seeds = [0, 1, 2]
 
 datasets = dict(

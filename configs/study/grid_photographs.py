@@ -30,8 +30,6 @@ lengths = {
     for method in methods
     for epochs in (2, 5, 10, 40)
 }
-# as many minutes as two epochs of ccMIM
-lengths['mae_3'] = dict(method='mae', length=3 / 20)
 
 core = [*methods]
 references = ['mae']

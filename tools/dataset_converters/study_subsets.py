@@ -1,4 +1,4 @@
-"""Rebuild the study's subsets of EuroSAT, Oxford-IIIT Pet and Tiny ImageNet.
+"""Rebuild the study's subsets of the data sets as published.
 
 Which pictures, and their checksums, is in docs/study/*.sha256.gz: a file a
 line in the format of sha256sum, of Tiny ImageNet a class a line, with the
@@ -11,19 +11,17 @@ import hashlib
 import shutil
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+# Beside this script.
+from blood_cells import build_cells
+from oxford_pets import build_pets, build_pets_dense
 
 LISTS = Path(__file__).parents[2] / 'docs/study'
-SHORT_SIDE = 256
-#: Values of the label maps, 0 being background and 255 the border.
-BREEDS = dict(Abyssinian=1, Bengal=2, american_bulldog=3)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line (``sys.argv`` by default)."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('dataset', choices=['eurosat', 'pets', 'tinyin'])
+    parser.add_argument('dataset', choices=[*BUILD])
     parser.add_argument(
         'source', type=Path, help='the unpacked data set, as published'
     )
@@ -73,32 +71,6 @@ def build_eurosat(source: Path, out: Path, wanted: dict[str, str]) -> None:
             shutil.copyfile(path, target)
 
 
-def build_pets(source: Path, out: Path, wanted: dict[str, str]) -> None:
-    """Resize the pictures, and the trimaps into label maps.
-
-    Raises:
-        FileNotFoundError: If the source lacks one.
-    """
-    for name in wanted:
-        target = out / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.suffix == '.jpg':
-            with Image.open(source / 'images' / target.name) as image:
-                picture = resize(
-                    image.convert('RGB'), Image.Resampling.BICUBIC
-                )
-            picture.save(target, quality=90)
-        else:
-            path = source / 'annotations/trimaps' / target.name
-            with Image.open(path) as image:
-                trimap = np.asarray(resize(image, Image.Resampling.NEAREST))
-            breed = BREEDS[target.parent.name]
-            label_map = np.choose(trimap - 1, [breed, 0, 255])
-            Image.fromarray(label_map.astype(np.uint8)).save(
-                target, optimize=True
-            )
-
-
 def build_tinyin(source: Path, out: Path, wanted: dict[str, str]) -> None:
     """Copy the files by their names.
 
@@ -124,11 +96,14 @@ def tinyin_files(name: str) -> list[str]:
     return [f'{stem}_{number}.JPEG' for number in numbers.split(',')]
 
 
-def resize(image: Image.Image, how: Image.Resampling) -> Image.Image:
-    """Bring the short side down to ``SHORT_SIDE`` pixels."""
-    factor = min(1, SHORT_SIDE / min(image.size))
-    size = [round(side * factor) for side in image.size]
-    return image.resize((size[0], size[1]), how)
+#: What fills a folder, from a source and a list.
+BUILD = dict(
+    eurosat=build_eurosat,
+    pets=build_pets,
+    pets_dense=build_pets_dense,
+    tinyin=build_tinyin,
+    cells=build_cells,
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -137,15 +112,12 @@ def main(argv: list[str] | None = None) -> None:
     from ccmim_mm.files import check_output
 
     wanted = read_list(LISTS / f'{args.dataset}.sha256.gz')
-    build = dict(eurosat=build_eurosat, pets=build_pets, tinyin=build_tinyin)[
-        args.dataset
-    ]
     if not args.source.is_dir():
         raise SystemExit(f'error: no folder {args.source}')
     try:
         check_output(args.out, args.source)
-        build(args.source, args.out, wanted)
-    except OSError as error:
+        BUILD[args.dataset](args.source, args.out, wanted)
+    except (OSError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
     files = {name: files_of(args.out, name) for name in wanted}
     count = sum(map(len, files.values()))
