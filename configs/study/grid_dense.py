@@ -8,6 +8,14 @@ _common = dict(
     data='pets_dense',
     figures={'mIoU': ('mIoU', 1.0)},
 )
+_boxes = dict(
+    config='configs/study/detection/mask-rcnn_vit-tiny_pets.py',
+    data='pets_dense',
+    figures={
+        'box AP': ('coco/bbox_mAP', 100.0),
+        'mask AP': ('coco/segm_mAP', 100.0),
+    },
+)
 transfers = dict(
     _delete_=True,
     # As grid_transfer.py calls it: the same runs.
@@ -28,4 +36,17 @@ transfers = dict(
         _common, options={'optim_wrapper.paramwise_cfg.layer_decay_rate': 1.0}
     ),
     frozen=dict(_common, options={'model.backbone.frozen_stages': 4}),
+    # Boxes and masks, which gain least; as grid_transfer.py calls them.
+    pets_masks=_boxes,
+    boxes_rate_x3=dict(_boxes, options={'optim_wrapper.optimizer.lr': 1.5e-3}),
+    # Nine epochs instead of three.
+    boxes_x3=dict(
+        _boxes,
+        options={
+            'train_cfg.max_epochs': 9,
+            'train_cfg.val_interval': 9,
+            'param_scheduler.1.end': 9,
+            'param_scheduler.1.milestones': [6],
+        },
+    ),
 )
