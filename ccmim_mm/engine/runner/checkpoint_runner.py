@@ -191,6 +191,11 @@ class CheckpointRunner(ShardedRunner):
             checkpoint = self._load_run(filename, map_location)
         else:
             checkpoint = self._load_weights(filename)
+            # An average of the weights starts from them.
+            loaded = get_ori_model(self.model).state_dict()
+            self.call_hook(
+                'after_load_checkpoint', checkpoint=dict(state_dict=loaded)
+            )
         self._has_loaded = True
         return checkpoint
 
@@ -216,9 +221,6 @@ class CheckpointRunner(ShardedRunner):
                 f'Trained on pictures of {was} patches, judged on {now}'
                 f'{self._own(filename)}'
             )
-        # An average of the weights starts from them.
-        loaded = dict(state_dict=get_ori_model(self.model).state_dict())
-        self.call_hook('after_load_checkpoint', checkpoint=loaded)
         return dict(state_dict=state)
 
     def _own(self, filename: str) -> str:

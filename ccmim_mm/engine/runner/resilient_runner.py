@@ -11,6 +11,7 @@ from mmengine.registry import RUNNERS
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
+from ...checkpoints import local_file
 from ...datasets.classes import check_data, has_classes
 from ...files import remove_parts
 from ...models import PretrainMethod
@@ -158,8 +159,9 @@ class ResilientRunner(CheckpointRunner):
         if not self._resume:
             self._load_from = self._load_from or self.cfg.get('pretrained')
             if self._load_from:
-                # Whether it fits, before the data are read.
-                self.load_checkpoint(self._load_from)
+                # Whether it fits, before the data are read. No hook has
+                # begun; the run loads it once more.
+                self._load_weights(local_file(self._load_from))
 
     @staticmethod
     def _on_main(function: Callable, *args: Any) -> Any:
