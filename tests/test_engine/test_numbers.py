@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, build
+from contrastive_models import running, views_of
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from run_helpers import bare, config
@@ -35,6 +36,42 @@ def test_a_broken_gradient_changes_nothing(fused):
     wrapper.update_params(sum(p.square().sum() for p in parameters))
     assert not torch.equal(parameters[1], before[1])
     assert wrapper.broken == 0
+
+
+def test_queues_and_statistics_of_a_broken_step_are_put_back():
+    model = running('densecl')
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, fused=True)
+    wrapper = FiniteOptimWrapper(optimizer)
+
+    def step(factor=1.0):
+        views = [view * factor for view in views_of(4)]
+        with wrapper.optim_context(model):
+            losses = model.loss(views, None)
+        wrapper.update_params(losses['loss_single'] + losses['loss_dense'])
+        return wrapper.broken.item()
+
+    assert step() == 0
+    before = {name: b.clone() for name, b in model.named_buffers()}
+    assert {'queue', 'queue_ptr', 'encoder_k.steps'} <= before.keys()
+    assert step(float('nan')) == 1
+    for name, buffer in model.named_buffers():
+        assert torch.equal(buffer, before[name]), name
+    assert step() == 0
+    assert not torch.equal(model.queue, before['queue'])
+
+
+def test_all_batches_of_a_broken_step_are_undone():
+    model = torch.nn.BatchNorm1d(3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    wrapper = FiniteOptimWrapper(optimizer, accumulative_counts=2)
+    means = []
+    for factor in (1.0, float('nan'), 1.0, 1.0):
+        with wrapper.optim_context(model):
+            loss = (model(factor * torch.rand(4, 3)) ** 3).sum()
+        wrapper.update_params(loss)
+        means.append(model.running_mean.clone())
+    assert means[0].any() and not means[1].any()
+    assert 0 < means[2].min() < means[3].min()
 
 
 def test_a_precision_that_is_none_is_refused():
@@ -76,8 +113,9 @@ def test_a_run_goes_on_over_a_broken_batch(picture_folder, tmp_path):
     losses = hub.get_scalar('train/loss').data[0]
     assert len(losses) == 4
     assert np.isfinite(losses).all()
-    for parameter in runner.model.parameters():
-        assert torch.isfinite(parameter).all()
+    # Parameters and BatchNorm's statistics.
+    for value in runner.model.state_dict().values():
+        assert torch.isfinite(value).all()
     lines = (tmp_path / 'not_finite_rank0.txt').read_text().splitlines()
     assert lines.count('# loss not finite') == 2
     listed = {line for line in lines if line.endswith('.png')}
@@ -98,9 +136,7 @@ def test_too_many_in_a_row_stop_it_with_the_last_good_weights(
         )
     saved = torch.load(tmp_path / 'last_good.pth', weights_only=True)
     assert saved['meta']['iter'] == 5
-    for name, value in saved['state_dict'].items():
-        if 'running_' not in name:
-            assert torch.isfinite(value).all()
+    assert all(torch.isfinite(v).all() for v in saved['state_dict'].values())
 
 
 def test_a_full_disk_at_that_stop_is_said_in_the_same_line(

@@ -23,10 +23,11 @@ from ..console import FILE_ONLY
 class FiniteOptimWrapper(OptimWrapper):
     """mmengine's optimizer wrapper, in bf16, skipping broken gradients.
 
-    A gradient with a NaN or an infinity in it changes nothing. Fused
-    optimizers decide that on the device; nobody waits for it. Ranks decide
-    alike, since their gradients are the same; those that have parts of them
-    ask each other.
+    A gradient with a NaN or an infinity in it changes nothing: no weight,
+    and no buffer, that is, what the step's forward passes did to BatchNorm
+    statistics and queues of keys is undone. Fused optimizers decide that on
+    the device; nobody waits for it. Ranks decide alike, since their gradients
+    are the same; those that have parts of them ask each other.
 
     mmengine's ``AmpOptimWrapper`` refuses machines without a GPU and always
     builds a loss scaler; bf16 has the range of fp32 and needs none. It has
@@ -66,12 +67,17 @@ class FiniteOptimWrapper(OptimWrapper):
         self.modules = modules
         #: 1.0 if the last step was skipped, else 0.0, on the device.
         self.broken: Tensor | None = None
+        #: The model's buffers, each as it was before this step.
+        self.before: list[tuple[Tensor, Tensor]] = []
         logger = MMLogger.get_current_instance()
         logger.info(f'Precision: {precision}', extra=FILE_ONLY)
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Context of one forward pass, accumulation included."""
+        if self.should_update():
+            # The pass before, if any, ended a step: this begins one.
+            self.before = [(b, b.clone()) for b in model.buffers()]
         with ExitStack() as stack:
             stack.enter_context(super().optim_context(model))
             if self.bf16 and not self.modules:
@@ -87,6 +93,9 @@ class FiniteOptimWrapper(OptimWrapper):
     def step(self, **kwargs) -> None:
         """Step, unless a gradient is not finite."""
         self.broken = self._is_broken()
+        for buffer, before in self.before:
+            buffer.copy_(torch.where(self.broken > 0, before, buffer))
+        self.before = []
         if self.optimizer.defaults.get('fused'):
             # What torch's own loss scaler sets.
             self.optimizer.grad_scale = None
