@@ -13,7 +13,7 @@ from run_helpers import bare, config
 from ccmim_mm import files
 from ccmim_mm.checkpoints import TO_RESUME, load, read_state_dict
 from ccmim_mm.checkpoints.weights_only import to_weights_only, unpack_histories
-from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine import AtomicCheckpointHook, ResilientRunner
 from ccmim_mm.engine.runner.work_dir import newest_checkpoint
 
 LOGGER = logging.getLogger('test')
@@ -73,6 +73,18 @@ def test_training_survives_a_save_that_fails(
     assert 'epoch_1.pth stays, and training goes on (1 of 3)' in (
         log.read_text()
     )
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(rule='max'), "rule='max': use greater or less"),
+        (dict(save_best=['accuracy', 'loss']), 'name one metric'),
+    ],
+)
+def test_what_would_keep_another_than_the_best_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        AtomicCheckpointHook(**options)
 
 
 def test_the_last_good_one_stays_while_the_disk_is_full(

@@ -43,7 +43,8 @@ class AtomicCheckpointHook(Hook):
 
     Raises:
         OSError: After so many failures.
-        ValueError: If a checkpoint would fall between the batches of a step.
+        ValueError: If a checkpoint would fall between the batches of a step,
+            there is no such rule, or ``save_best`` is more than one metric.
     """
 
     # After all that changes what is saved.
@@ -59,6 +60,15 @@ class AtomicCheckpointHook(Hook):
         rule: str | None = None,
         max_failures: int = 3,
     ) -> None:
+        if rule not in (None, 'greater', 'less'):
+            raise ValueError(
+                f'default_hooks.checkpoint.rule={rule!r}: use greater or less'
+            )
+        if not isinstance(save_best, str | None):
+            raise ValueError(
+                f'default_hooks.checkpoint.save_best={save_best!r}: name one '
+                "metric, or 'auto' for the first"
+            )
         self.interval = interval
         self.by_epoch = by_epoch
         self.max_keep_ckpts = max_keep_ckpts
