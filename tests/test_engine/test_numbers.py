@@ -139,6 +139,22 @@ def test_too_many_in_a_row_stop_it_with_the_last_good_weights(
     assert all(torch.isfinite(v).all() for v in saved['state_dict'].values())
 
 
+def test_good_steps_after_too_many_bad_ones_do_not_hide_them(
+    picture_folder, tmp_path
+):
+    with pytest.raises(FloatingPointError, match=r'3 steps in a row .* 6;'):
+        spoiled(
+            picture_folder,
+            tmp_path,
+            {1, 2, 3},
+            **{
+                'custom_hooks.2.max_skipped': 3,
+                'train_dataloader.batch_size': 4,
+                'default_hooks.logger.interval': 50,
+            },
+        )
+
+
 def test_a_full_disk_at_that_stop_is_said_in_the_same_line(
     picture_folder, tmp_path, monkeypatch
 ):

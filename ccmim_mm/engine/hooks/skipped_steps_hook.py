@@ -32,7 +32,8 @@ class SkippedStepsHook(Hook):
 
     Args:
         max_skipped: Skipped steps in a row that stop the run, at least 1;
-            seen when the log is written, so up to an interval late.
+            seen when the log is written, so up to an interval late, and
+            whether or not good ones have followed.
 
     Raises:
         FloatingPointError: After so many, on all ranks.
@@ -45,6 +46,8 @@ class SkippedStepsHook(Hook):
         self.max_skipped = max_skipped
         self.interval = 1
         self.in_row = 0
+        #: The longest row since the last look.
+        self.longest = 0
         #: Of the step that is being accumulated: finite losses, pictures.
         self.batches: list[tuple[Tensor, list[str]]] = []
         #: Of the steps since the last look: skipped or not, and batches.
@@ -106,7 +109,8 @@ class SkippedStepsHook(Hook):
     def _look(self, runner) -> None:
         """Count, list, and stop if there are too many, on all ranks."""
         self._read(runner)
-        in_row = torch.tensor(self.in_row)
+        in_row = torch.tensor(self.longest)
+        self.longest = 0
         all_reduce(in_row, 'max')
         if in_row >= self.max_skipped:
             self._stop(runner, int(in_row))
@@ -123,6 +127,7 @@ class SkippedStepsHook(Hook):
         broken: list[str] = []
         for is_skipped, (_, batches) in zip(skipped, self.steps, strict=True):
             self.in_row = self.in_row + 1 if is_skipped else 0
+            self.longest = max(self.longest, self.in_row)
             for _, pictures in batches:
                 loss = 'finite' if next(finite) else 'not finite'
                 if is_skipped:
@@ -147,8 +152,8 @@ class SkippedStepsHook(Hook):
     def _stop(self, runner, in_row: int) -> None:
         done = runner.iter + 1
         message = (
-            f'{in_row} steps in a row had gradients that are not finite, up '
-            f'to iteration {done}; pictures of such batches are in '
+            f'{in_row} steps in a row had gradients that are not finite, as '
+            f'seen at iteration {done}; pictures of such batches are in '
             'not_finite_*.txt. '
         )
         try:
