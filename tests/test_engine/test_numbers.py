@@ -82,6 +82,35 @@ def test_a_precision_that_is_none_is_refused():
         FiniteOptimWrapper(optimizer, precision='fp16')
 
 
+def in_bf16(model, *modules):
+    optimizer = torch.optim.AdamW(model.parameters())
+    return FiniteOptimWrapper(optimizer, precision='bf16', modules=modules)
+
+
+def test_a_part_in_bf16_gives_its_caller_fp32():
+    """Whatever it returns; whole numbers stay what they are."""
+    model = torch.nn.ModuleDict(dict(part=torch.nn.Linear(3, 3)))
+    wrapper = in_bf16(model, 'part')
+    with wrapper.optim_context(model):
+        out = model['part'](torch.rand(4, 3))
+    assert out.shape == (4, 3) and out.dtype == torch.float32
+    assert torch.equal(out, out.bfloat16().float())
+    model['part'] = torch.nn.MaxPool1d(2, return_indices=True)
+    with wrapper.optim_context(model):
+        values, places = model['part'](torch.rand(4, 1, 4))
+    assert values.dtype == torch.float32 and places.dtype == torch.int64
+
+
+def test_a_part_that_is_never_called_cannot_be_in_bf16():
+    model = build(copy.deepcopy(TINY)).train()
+    pictures = torch.randn(4, 3, 32, 32)
+    with (
+        pytest.raises(ValueError, match=r"names 'backbone'.*set modules=\[\]"),
+        in_bf16(model, 'backbone').optim_context(model),
+    ):
+        model.loss(pictures, None)
+
+
 class Spoil(Hook):
     """Make the pictures of some iterations NaN."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from mmengine.device import get_device
@@ -11,6 +11,7 @@ from mmengine.logging import MMLogger
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
+from mmengine.utils import apply_to
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
@@ -43,7 +44,8 @@ class FiniteOptimWrapper(OptimWrapper):
         kwargs: See mmengine's ``OptimWrapper``.
 
     Raises:
-        ValueError: If there is no such precision.
+        ValueError: If there is no such precision; in the first pass, if the
+            model does not call one of ``modules``, but methods of it.
     """
 
     def __init__(
@@ -87,8 +89,45 @@ class FiniteOptimWrapper(OptimWrapper):
                 # What no_sync is to DDP.
                 inner.set_requires_gradient_sync(self.should_sync())
             for name in self.modules if self.bf16 else ():
-                stack.enter_context(_autocast_within(getattr(inner, name)))
+                stack.enter_context(self._autocast_within(inner, name))
             yield
+
+    @contextmanager
+    def _autocast_within(self, model: nn.Module, name: str) -> Iterator[None]:
+        """Run a part's calls under autocast, and give fp32 to its caller."""
+        contexts: list[torch.autocast] = []
+        called = False
+
+        def enter(*_) -> None:
+            nonlocal called
+            called = True
+            contexts.append(_autocast())
+            contexts[-1].__enter__()
+
+        def leave(_module: nn.Module, _args: tuple, outputs: Any) -> Any:
+            contexts.pop().__exit__(None, None, None)
+            return apply_to(outputs, torch.is_tensor, _as_fp32)
+
+        part = getattr(model, name)
+        handles = (
+            part.register_forward_pre_hook(enter),
+            part.register_forward_hook(leave),
+        )
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+            # An error within the part.
+            while contexts:
+                contexts.pop().__exit__(None, None, None)
+        if not called and self.broken is None:
+            raise ValueError(
+                f'optim_wrapper.modules names {name!r}, of which '
+                f'{type(model).__name__} calls methods, so that none of it '
+                'would run in bf16: set modules=[] for the whole model, or '
+                "precision='fp32'"
+            )
 
     def step(self, **kwargs) -> None:
         """Step, unless a gradient is not finite."""
@@ -125,28 +164,5 @@ def _autocast() -> torch.autocast:
     return torch.autocast(get_device(), dtype=torch.bfloat16)
 
 
-@contextmanager
-def _autocast_within(module: nn.Module) -> Iterator[None]:
-    """Run a module's calls under autocast, and give fp32 to its caller."""
-    contexts: list[torch.autocast] = []
-
-    def enter(*_) -> None:
-        contexts.append(_autocast())
-        contexts[-1].__enter__()
-
-    def leave(_module: nn.Module, _args: tuple, outputs: tuple) -> tuple:
-        contexts.pop().__exit__(None, None, None)
-        return tuple(output.float() for output in outputs)
-
-    handles = (
-        module.register_forward_pre_hook(enter),
-        module.register_forward_hook(leave),
-    )
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-        # An error within the module.
-        while contexts:
-            contexts.pop().__exit__(None, None, None)
+def _as_fp32(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
