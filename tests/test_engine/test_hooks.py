@@ -5,9 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from run_helpers import config, history, train
 
-from ccmim_mm.engine import DeferredRuntimeInfoHook, ResilientRunner
+from ccmim_mm.engine import (
+    DeferredRuntimeInfoHook,
+    FiniteOptimWrapper,
+    ResilientRunner,
+)
 
 LOSSES = ('loss', 'loss_rec', 'loss_align', 'align_acc', 'top_masked')
 
@@ -34,12 +39,38 @@ def test_nothing_is_read_between_logs():
     """A meta tensor has no value: reading it would raise."""
     hook = DeferredRuntimeInfoHook()
     hook.interval = 3
-    runner = SimpleNamespace(iter=0, train_dataloader=range(100))
+    runner = SimpleNamespace(
+        iter=0, train_dataloader=range(100), optim_wrapper=None
+    )
     outputs = dict(loss=torch.zeros((), device='meta'))
     hook.after_train_iter(runner, 0, outputs=outputs)
     hook.after_train_iter(runner, 1, outputs=outputs)
     with pytest.raises(NotImplementedError, match='meta'):
         hook.after_train_iter(runner, 2, outputs=outputs)
+
+
+def test_the_norm_of_clipped_gradients_is_read_with_the_losses():
+    parameter = torch.nn.Parameter(torch.full((4,), 2.0))
+    wrapper = FiniteOptimWrapper(
+        torch.optim.SGD([parameter], lr=0.0, fused=True),
+        clip_grad=dict(max_norm=1.0),
+    )
+    hub = MessageHub('norm')
+    wrapper.message_hub = hub
+    runner = SimpleNamespace(
+        iter=0,
+        train_dataloader=range(100),
+        optim_wrapper=wrapper,
+        message_hub=hub,
+    )
+    hook = DeferredRuntimeInfoHook()
+    hook.interval = 3
+    for i, factor in enumerate((1.0, float('nan'), 2.0)):
+        assert 'train/grad_norm' not in hub.log_scalars
+        wrapper.update_params((factor * parameter).square().sum() / 2)
+        hook.after_train_iter(runner, i)
+    # The step between was skipped.
+    assert hub.get_scalar('train/grad_norm').data[0].tolist() == [4.0, 16.0]
 
 
 def test_a_checkpoint_between_logs_has_every_value(picture_folder, tmp_path):

@@ -8,6 +8,8 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.registry import HOOKS
 from torch import Tensor
 
+from ..optimizers import FiniteOptimWrapper
+
 #: Values of a series that are kept; older ones are in the log's files.
 MAX_HISTORY = 10_000
 
@@ -38,10 +40,18 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
-        """Keep the losses, scalars on the device, for later."""
-        if outputs:
+        """Keep losses and gradient norm, on the device, for later."""
+        values = dict(outputs or {})
+        wrapper = runner.optim_wrapper
+        if isinstance(wrapper, FiniteOptimWrapper) and (
+            wrapper.grad_norm is not None
+        ):
+            values['grad_norm'] = wrapper.grad_norm
+            # Once, however many batches the next step has.
+            wrapper.grad_norm = None
+        if values:
             self.pending.append(
-                {name: value.detach() for name, value in outputs.items()}
+                {name: value.detach() for name, value in values.items()}
             )
         if self.every_n_inner_iters(batch_idx, self.interval) or (
             self.end_of_epoch(runner.train_dataloader, batch_idx)

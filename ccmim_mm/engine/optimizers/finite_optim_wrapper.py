@@ -35,6 +35,9 @@ class FiniteOptimWrapper(OptimWrapper):
     8 bits of precision, though, which is 4 pixels at 1,024: a detector's
     boxes are to be fp32, and its heads with them.
 
+    With ``clip_grad`` the norm before is left on the device, for
+    :class:`ccmim_mm.engine.DeferredRuntimeInfoHook` to log.
+
     Args:
         optimizer: The optimizer.
         precision: ``bf16`` runs the forward pass under autocast, ``fp32``
@@ -69,6 +72,8 @@ class FiniteOptimWrapper(OptimWrapper):
         self.modules = modules
         #: 1.0 if the last step was skipped, else 0.0, on the device.
         self.broken: Tensor | None = None
+        #: Of the gradients of the last step, before they were clipped.
+        self.grad_norm: Tensor | None = None
         #: The model's buffers, each as it was before this step.
         self.before: list[tuple[Tensor, Tensor]] = []
         logger = MMLogger.get_current_instance()
@@ -145,12 +150,7 @@ class FiniteOptimWrapper(OptimWrapper):
 
     def _is_broken(self) -> Tensor:
         """1.0 if any gradient is not finite, else 0.0, on the device."""
-        grads = [
-            parameter.grad
-            for group in self.optimizer.param_groups
-            for parameter in group['params']
-            if parameter.grad is not None
-        ]
+        grads = [parameter.grad for parameter in self._with_gradients()]
         parts = [g.to_local() if isinstance(g, DTensor) else g for g in grads]
         # One number that is finite only if all are.
         norms = torch._foreach_norm(parts)
@@ -158,6 +158,21 @@ class FiniteOptimWrapper(OptimWrapper):
         if any(isinstance(grad, DTensor) for grad in grads):
             all_reduce(broken, 'max')
         return broken
+
+    def _with_gradients(self) -> list[nn.Parameter]:
+        return [
+            parameter
+            for group in self.optimizer.param_groups
+            for parameter in group['params']
+            if parameter.grad is not None
+        ]
+
+    def _clip_grad(self) -> None:
+        """Clip; the norm, if there is one, stays on the device."""
+        norm = self.clip_func(self._with_gradients(), **self.clip_grad_kwargs)
+        # Of parts, a sum that the processes are yet to make.
+        in_parts = isinstance(norm, DTensor)
+        self.grad_norm = norm.full_tensor() if in_parts else norm
 
 
 def _autocast() -> torch.autocast:
