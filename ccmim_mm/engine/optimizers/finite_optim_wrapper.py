@@ -89,7 +89,7 @@ class FiniteOptimWrapper(OptimWrapper):
             stack.enter_context(super().optim_context(model))
             if self.bf16 and not self.modules:
                 stack.enter_context(_autocast())
-            inner = model.module if is_model_wrapper(model) else model
+            inner: Any = model.module if is_model_wrapper(model) else model
             if isinstance(inner, FSDPModule):
                 # What no_sync is to DDP.
                 inner.set_requires_gradient_sync(self.should_sync())
@@ -150,7 +150,12 @@ class FiniteOptimWrapper(OptimWrapper):
 
     def _is_broken(self) -> Tensor:
         """1.0 if any gradient is not finite, else 0.0, on the device."""
-        grads = [parameter.grad for parameter in self._with_gradients()]
+        grads = [
+            parameter.grad
+            for group in self.optimizer.param_groups
+            for parameter in group['params']
+            if parameter.grad is not None
+        ]
         parts = [g.to_local() if isinstance(g, DTensor) else g for g in grads]
         # One number that is finite only if all are.
         norms = torch._foreach_norm(parts)
@@ -159,17 +164,11 @@ class FiniteOptimWrapper(OptimWrapper):
             all_reduce(broken, 'max')
         return broken
 
-    def _with_gradients(self) -> list[nn.Parameter]:
-        return [
-            parameter
-            for group in self.optimizer.param_groups
-            for parameter in group['params']
-            if parameter.grad is not None
-        ]
-
     def _clip_grad(self) -> None:
         """Clip; the norm, if there is one, stays on the device."""
-        norm = self.clip_func(self._with_gradients(), **self.clip_grad_kwargs)
+        groups = self.optimizer.param_groups
+        parameters = [p for group in groups for p in group['params']]
+        norm = self.clip_func(parameters, **self.clip_grad_kwargs)
         # Of parts, a sum that the processes are yet to make.
         in_parts = isinstance(norm, DTensor)
         self.grad_norm = norm.full_tensor() if in_parts else norm
