@@ -17,6 +17,7 @@ from ccmim_mm.apis import config_for_training
 from ccmim_mm.datasets import SeededSampler
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
+from ccmim_mm.engine.points import recall
 
 LOGGED = ('loss', 'loss_rec', 'loss_align', 'align_acc', 'lr')
 
@@ -218,6 +219,29 @@ def test_a_stop_in_an_epochs_last_step_is_its_end(picture_folder, tmp_path):
     assert (runner.epoch, runner.iter) == (2, 12)
     losses = history(runner, 'loss')
     assert len(losses) == 3 + 6
+
+
+class Kill(Hook):
+    """Die before an evaluation."""
+
+    def before_val(self, runner):
+        if runner.iter:
+            raise KeyboardInterrupt
+
+
+def test_what_was_missed_is_made_up_under_dynamic_intervals(
+    picture_folder, tmp_path
+):
+    cfg = config(picture_folder, tmp_path, epochs=3)
+    # After the second epoch for the first time.
+    cfg.train_cfg.update(val_interval=9, dynamic_intervals=[(3, 1)])
+    with pytest.raises(KeyboardInterrupt):
+        run(cfg, Kill())
+    cfg = config(picture_folder, tmp_path, epochs=3, resume='auto')
+    cfg.train_cfg.update(val_interval=9, dynamic_intervals=[(3, 1)])
+    cfg.experiment_name += 'again'
+    points = recall(run(cfg).message_hub, 'frozen_features')
+    assert [point['iter'] for point in points] == [0, 6, 9]
 
 
 @pytest.mark.parametrize('pictures', [9, 10, 11, 16])

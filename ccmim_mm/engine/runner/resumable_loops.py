@@ -174,6 +174,8 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
         epoch = self.sampler.epoch  # type: ignore[attr-defined]
         if epoch == self._epoch and self.sampler.consumed:
             return False
+        # Of a resume it is still the first.
+        self._decide_current_val_interval()
         last = self._epoch == self._max_epochs
         return self._epoch >= self.val_begin and (
             last or self._epoch % self.val_interval == 0
@@ -296,6 +298,8 @@ class ResumableIterTrainLoop(_Resumable, IterBasedTrainLoop):
     @property
     def due(self) -> bool:
         """Whether this is an iteration that is validated."""
+        # Of a resume it is still the first.
+        self._decide_current_val_interval()
         last = self._iter == self._max_iters
         return self._iter >= self.val_begin and (
             last or self._iter % self.val_interval == 0
