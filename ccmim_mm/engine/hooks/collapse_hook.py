@@ -17,7 +17,8 @@ class CollapseHook(Hook):
     Looks at the values that the method names, after every epoch but the
     first: the features' standard deviation over the batch
     (``spread_value``, 1 if they fill the sphere evenly, 0 if all are the
-    same), and the share of own pictures found (``accuracy_value``).
+    same), and the share of own pictures found (``accuracy_value``). A
+    training that counts iterations has no second epoch, so nothing to look at.
 
     Args:
         min_std: Below this the features have collapsed, in (0, 1).

@@ -29,7 +29,8 @@ class LookHook(Hook):
 
     Args:
         dataset: Where the pictures come from.
-        interval: Epochs between pages; None writes after the last alone.
+        interval: Epochs between pages; None writes after the last alone, as
+            does a training that counts iterations.
         num_pictures: Pictures to look into, spread evenly over the dataset.
         num_neighbours: Pictures to find neighbours among.
         seed: Seed of the masks, the same in every page.
@@ -50,6 +51,8 @@ class LookHook(Hook):
         self.seed = seed
         self.batch: dict | None = None
         self.total = 0
+        #: The iteration of the last page.
+        self.written: int | None = None
 
     def before_train(self, runner) -> None:
         """Load the pictures."""
@@ -67,11 +70,13 @@ class LookHook(Hook):
 
     def after_train(self, runner) -> None:
         """Write after the last epoch."""
-        if not self.interval or runner.epoch % self.interval:
-            self.write(runner, runner.epoch)
+        if self.written != runner.iter:
+            # Counted in iterations, all of it is one epoch.
+            self.write(runner, runner.epoch or 1)
 
     def write(self, runner, epoch: int) -> None:
         """Write one page; all processes are to."""
+        self.written = runner.iter
         with whole_model(runner):
             self._write_alone(runner, epoch)
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from mmengine.dist import all_gather_object, get_rank, get_world_size
-from mmengine.hooks import Hook
+from mmengine.hooks import Hook, LoggerHook
 from mmengine.registry import HOOKS
+from mmengine.runner import IterBasedTrainLoop
 
 from ...files import printable
 
@@ -20,7 +21,8 @@ class UnreadablePictureHook(Hook):
     and sends the paths along. Each file is warned about once
     and listed with its reason in ``bad_images.txt`` in the work dir (of
     further ranks ``bad_images_rankN.txt``); the sum over all ranks stands in
-    every epoch's log as ``unreadable`` (replacements so far).
+    the log as ``unreadable`` (replacements so far), up to the epoch before,
+    or, where iterations are counted, in every line.
 
     Args:
         max_share: Share of the pictures seen that may fail, in [0, 1].
@@ -36,9 +38,15 @@ class UnreadablePictureHook(Hook):
         self.count = 0
         self.pictures = 0
         self.seen: set[str] = set()
+        #: Iterations between sums over all ranks; 0 makes none.
+        self.interval = 0
 
     def before_train(self, runner) -> None:
         """Go on counting where a run that is resumed had come to."""
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            for hook in runner.hooks:
+                if isinstance(hook, LoggerHook):
+                    self.interval = hook.interval
         counts = runner.message_hub.runtime_info.get(COUNTS, [])
         if len(counts) == get_world_size():
             self.count, self.pictures = counts[get_rank()]
@@ -47,7 +55,7 @@ class UnreadablePictureHook(Hook):
             self.seen.update(path.read_text('utf-8').splitlines())
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
-        """Keep the counts; of other ranks those of the last epoch's end."""
+        """Keep the counts; of other ranks those of the last sum."""
         hub = runner.message_hub
         counts = list(hub.runtime_info.get(COUNTS) or [])
         counts += [[0, 0]] * (get_world_size() - len(counts))
@@ -72,13 +80,12 @@ class UnreadablePictureHook(Hook):
                 f'{self._path(runner)}; is the disk there? '
                 'UnreadablePictureHook.max_share allows more'
             )
+        if self.every_n_inner_iters(batch_idx, self.interval):
+            self._sum(runner)
 
     def after_train_epoch(self, runner) -> None:
         """Log the count over all ranks."""
-        counts = all_gather_object([self.count, self.pictures])
-        total = sum(count for count, _ in counts)
-        runner.message_hub.update_info(COUNTS, counts)
-        runner.message_hub.update_scalar('train/unreadable', total)
+        total = self._sum(runner)
         if total:
             runner.logger.warning(
                 f'{total} unreadable pictures replaced so far'
@@ -95,6 +102,14 @@ class UnreadablePictureHook(Hook):
     ) -> None:
         """Likewise."""
         self._name(runner, data_batch)
+
+    def _sum(self, runner) -> int:
+        """Hand the count over all ranks to the log."""
+        counts = all_gather_object([self.count, self.pictures])
+        total = sum(count for count, _ in counts)
+        runner.message_hub.update_info(COUNTS, counts)
+        runner.message_hub.update_scalar('train/unreadable', total)
+        return total
 
     def _name(self, runner, data_batch) -> None:
         samples: list = []
