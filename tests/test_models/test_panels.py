@@ -170,3 +170,12 @@ def test_a_panel_leaves_no_trace(method, tmp_path):
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert not any(m._forward_hooks for m in model.modules())
+
+
+@pytest.mark.parametrize('interval', [None, 0])
+def test_without_an_interval_the_last_epoch_alone_is_drawn(interval):
+    hook, drawn = PanelHook(dict(), interval=interval), []
+    hook.draw = lambda runner, epoch: drawn.append(epoch)
+    for epoch in range(3):
+        hook.after_train_epoch(SimpleNamespace(epoch=epoch, max_epochs=3))
+    assert drawn == [3]

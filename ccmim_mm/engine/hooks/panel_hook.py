@@ -28,7 +28,8 @@ class PanelHook(Hook):
 
     Args:
         dataset: Where the pictures come from.
-        interval: Epochs between panels; the last epoch is always drawn.
+        interval: Epochs between panels; the last epoch is always drawn, and
+            with None or 0 it alone.
         num_pictures: Pictures, spread evenly over the dataset.
         seed: Seed of the masks, the same in every panel.
         channels: Those of pictures that are no RGB to show as red, green and
@@ -38,7 +39,7 @@ class PanelHook(Hook):
     def __init__(
         self,
         dataset: dict,
-        interval: int = 10,
+        interval: int | None = 10,
         num_pictures: int = 6,
         seed: int = 0,
         channels: Sequence[int] | None = None,
@@ -62,7 +63,8 @@ class PanelHook(Hook):
     def after_train_epoch(self, runner) -> None:
         """Draw every ``interval`` epochs and after the last."""
         epoch = runner.epoch + 1
-        if epoch % self.interval == 0 or epoch == runner.max_epochs:
+        due = self.interval and epoch % self.interval == 0
+        if due or epoch == runner.max_epochs:
             self.draw(runner, epoch)
 
     def draw(self, runner, epoch: int) -> None:
