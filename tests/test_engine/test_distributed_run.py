@@ -1,9 +1,15 @@
+import logging
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 from conftest import ROOT
 from dist_helpers import run_ranks
+from torch import nn
 
 from ccmim_mm.apis import config_for_training
 from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.runner.portable_runner import PortableRunner
 
 
 def losses(rank, data, work_dir, launcher, batch_size):
@@ -42,3 +48,25 @@ def test_two_ranks_start_with_the_loss_of_one_process(
     # The features are extracted on both ranks and judged as one.
     assert judged_first == judged_second
     assert judged_first[0] == judged[0]
+
+
+def wrapped(rank, options):
+    """How a module is wrapped on a machine without a GPU."""
+    runner = SimpleNamespace(
+        distributed=True,
+        world_size=1,
+        cfg=dict(find_unused_parameters=True),
+        logger=logging.getLogger('wrap'),
+    )
+    ddp = PortableRunner.wrap_model(runner, options, nn.Linear(2, 2))
+    return ddp.find_unused_parameters, ddp.broadcast_buffers
+
+
+def test_options_of_the_wrapper_hold_on_cpus():
+    options = dict(find_unused_parameters=False, broadcast_buffers=True)
+    (found,) = run_ranks(wrapped, world=1, args=(options,))
+    assert found == (False, True)
+    (found,) = run_ranks(wrapped, world=1, args=(None,))
+    assert found == (True, False)
+    with pytest.raises(ValueError, match="set it to 'MMDistributedData"):
+        wrapped(0, dict(type='MMSeparateDistributedDataParallel'))

@@ -47,21 +47,35 @@ class PortableRunner(ConsoleRunner):
         super().setup_env(env_cfg)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module):
-        """Wrap the model for several processes, of a CPU too."""
+        """Wrap the model for several processes, of a CPU too.
+
+        Raises:
+            ValueError: If there is no GPU, and another wrapper is asked for.
+        """
         if not self.distributed or torch.cuda.is_available():
             return super().wrap_model(model_wrapper_cfg, model)
         self.logger.info(
             f'No GPU: {self.world_size} gloo processes on the CPU'
         )
-        return MMDistributedDataParallel(
-            # It exists for GPUs alone.
-            revert_sync_batchnorm(model),
-            device_ids=None,
+        options = dict(
+            type='MMDistributedDataParallel',
             # Each process keeps its own BatchNorm statistics, as on GPUs.
             broadcast_buffers=False,
             find_unused_parameters=self.cfg.get(
                 'find_unused_parameters', False
             ),
+        )
+        options.update(model_wrapper_cfg or {}, device_ids=None)
+        kind = options.pop('type')
+        if str(kind).rpartition('.')[2] != 'MMDistributedDataParallel':
+            raise ValueError(
+                f'model_wrapper_cfg.type={kind!r} is for GPUs, and there is '
+                "none: set it to 'MMDistributedDataParallel'"
+            )
+        return MMDistributedDataParallel(
+            # SyncBN exists for GPUs alone.
+            revert_sync_batchnorm(model),
+            **options,
         )
 
     @staticmethod
