@@ -375,6 +375,8 @@ def test_what_cannot_teach_is_refused(tmp_path):
     )
     short = {n: v for n, v in state.items() if n != 'blocks.1.mlp.fc1.bias'}
     check('1 tensors of the encoder are missing', content=short)
+    check(r'kind=hog reads no file, .*pth is named', kind='hog')
+    check('leave --teacher out, or .*random$', random=dict(patch_size=8))
     (tmp_path / 'teacher.pth').write_bytes(b'no checkpoint')
     check('refused or broken')
     with pytest.raises(ValueError, match='--teacher CKPT'):

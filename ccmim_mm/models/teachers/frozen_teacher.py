@@ -166,12 +166,18 @@ class FrozenTeacher:
 
         Raises:
             FileNotFoundError: If there is no such file.
-            ValueError: If none is named, or it cannot be read safely, is of
-                another kind than said, is no plain ViT, or has heads that
-                nobody knows.
+            ValueError: If none is named, or one that would not be read, or
+                it cannot be read safely, is of another kind than said, is no
+                plain ViT, or has heads that nobody knows.
         """
         if self._network is not None:
             return
+        if self.checkpoint and (self.random or not self.has_image):
+            other = 'random' if self.random else f'kind={self.kind}'
+            raise ValueError(
+                f'model.teacher.{other} reads no file, and {self.checkpoint} '
+                f'is named too: leave --teacher out, or model.teacher.{other}'
+            )
         if self.has_image:
             self._read(trust)
         else:
