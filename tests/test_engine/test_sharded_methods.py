@@ -1,5 +1,8 @@
 """FullyShard under every method, judged and looked at, and what it refuses."""
 
+import logging
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +14,7 @@ from test_engine.test_exact_resume import same
 
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
+from ccmim_mm.engine.runner.sharded_runner import ShardedRunner
 
 ONE = {'train_cfg.max_epochs': 1}
 #: Parts that fill a vector of the CPU: torch's fused AdamW rounds what is
@@ -199,3 +203,16 @@ def test_another_runner():
             dict(type='FullyShard'),
             default_args=dict(module=torch.nn.Linear(1, 1)),
         )
+
+
+def test_an_evaluation_after_the_training_shards_nothing_again():
+    sharded = []
+    runner = object.__new__(ShardedRunner)
+    runner._blueprint, runner._is_sharded = torch.nn.Linear(1, 1), False
+    runner._hooks, runner._has_loaded, runner._world_size = [], True, 2
+    runner.model, runner.logger = None, logging.getLogger('sharded')
+    runner.optim_wrapper = SimpleNamespace(optimizer=None)
+    runner.sharding = SimpleNamespace(shard=lambda *args: sharded.append(args))
+    for _ in range(2):
+        runner.load_or_resume()
+    assert len(sharded) == 1

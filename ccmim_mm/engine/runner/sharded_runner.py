@@ -97,7 +97,8 @@ class ShardedRunner(PortableRunner):
         Raises:
             ValueError: If a hook averages the weights.
         """
-        training = self._blueprint is not None
+        # An evaluation after the training comes here as well.
+        training = self._blueprint is not None and not self._is_sharded
         if training and any(isinstance(h, EMAHook) for h in self.hooks):
             raise ValueError(
                 'EMAHook averages whole weights, of which FullyShard leaves '
