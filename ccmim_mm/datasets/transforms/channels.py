@@ -8,8 +8,8 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine.registry import TRANSFORMS
 from PIL import Image, ImageOps
 
-from .depth import is_deep_colour
-from .loading import ARRAY, TIFF, read_file, unreadable
+from .depth import TIFF, is_deep_colour
+from .loading import ARRAY, read_file, unreadable
 
 #: EXIF's and TIFF's tag.
 _ORIENTATION = 0x0112

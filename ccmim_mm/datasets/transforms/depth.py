@@ -8,6 +8,8 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, TiffImagePlugin
 
 #: White of 8, 12 and 16 bits; 12-bit data come in 16-bit files. Chosen here.
 WHITES = (255, 4095, 65535)
+#: How TIFFs begin, the last of more than 4 GiB.
+TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 # A float picture of [0, 1] that was resampled goes over it a little.
 _UNIT = 1.1
 _TAG = ExifTags.Base
@@ -47,7 +49,7 @@ def may_be_deep(data: bytes) -> bool:
     """Whether a file's first bytes allow more than 8 bits a channel."""
     if data.startswith(b'\x89PNG'):
         return data[24:25] == b'\x10'
-    return data.startswith((b'II*\0', b'MM\0*', b'II+\0', b'MM\0+'))
+    return data.startswith(TIFF)
 
 
 def is_deep_grey(image: Image.Image) -> bool:

@@ -17,6 +17,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from ...files import printable
 from ..remote.store import ShardError
 from .depth import (
+    TIFF,
     is_deep_colour,
     is_deep_grey,
     may_be_deep,
@@ -24,12 +25,12 @@ from .depth import (
     read_deep_grey,
 )
 from .jpeg import decode_plain
+from .transparency import is_transparent, may_be_transparent, on_white
 
 #: A file of more bytes is taken for no picture. Chosen here.
 MAX_BYTES = 1 << 30
-#: How NumPy's arrays and TIFFs begin.
+#: How NumPy's arrays begin.
 ARRAY = b'\x93NUMPY'
-TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 
 
 class UnreadablePictureError(OSError):
@@ -116,9 +117,9 @@ class LoadReadableImage(LoadImageFromFile):
     """mmcv's loading, for runs that replace and count what is unreadable.
 
     Decodes as the parent to the bit, and takes its arguments, but in colour
-    pictures of more than 8 bits a channel: OpenCV keeps their top 8 bits,
-    which leaves many black, and here they look as
-    :class:`LoadUprightImage` has them.
+    pictures of more than 8 bits a channel and transparent ones: OpenCV keeps
+    the top 8 bits, which leaves many black, and shows what is hidden, and
+    here they look as :class:`LoadUprightImage` has them.
     """
 
     def transform(self, results: dict) -> dict | None:
@@ -143,9 +144,15 @@ class LoadReadableImage(LoadImageFromFile):
         return results
 
     def _decode(self, data: bytes) -> np.ndarray:
-        if self.color_type == 'color' and may_be_deep(data):
+        if self.color_type == 'color' and (
+            may_be_deep(data) or may_be_transparent(data)
+        ):
             with Image.open(io.BytesIO(data)) as image:
-                if is_deep_colour(image) or is_deep_grey(image):
+                if (
+                    is_deep_colour(image)
+                    or is_deep_grey(image)
+                    or is_transparent(image)
+                ):
                     return to_bgr(image)
         img = mmcv.imfrombytes(
             data, flag=self.color_type, backend=self.imdecode_backend
@@ -274,10 +281,6 @@ def to_rgb(image: Image.Image) -> Image.Image:
         # Else exif_transpose copies what it need not turn.
         if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
             image = ImageOps.exif_transpose(image)
-    if image.mode in ('RGBA', 'LA', 'PA', 'La', 'RGBa') or (
-        'transparency' in image.info
-    ):
-        image = image.convert('RGBA')
-        white = Image.new('RGBA', image.size, 'white')
-        image = Image.alpha_composite(white, image)
+    if is_transparent(image):
+        image = on_white(image)
     return image if image.mode == 'RGB' else image.convert('RGB')
