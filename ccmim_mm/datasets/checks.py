@@ -7,6 +7,7 @@ from PIL import Image
 
 from .label_map_dataset import pair_label_maps
 from .listing import list_pictures
+from .picture_sizes import size_as_loaded
 from .problems import problems_of, refuse
 from .remote.urls import is_remote
 
@@ -88,14 +89,12 @@ def _label_map_problem(
     if ids.ndim > 2:
         return f'{label_map} has {ids.shape[2]} channels, not 1'
     try:
-        with Image.open(picture) as other:
-            expected = other.size
+        expected = size_as_loaded(picture)
     except Exception:
         # Training replaces and counts what cannot be read.
         expected = size
-    # A photograph may be stored turned; its label map never is.
-    if sorted(size) != sorted(expected):
-        return f'{label_map} is {size}, its picture {expected} pixels'
+    if size != expected:
+        return f'{label_map} is {size}, its picture {expected} as it is loaded'
     found = np.unique(ids)
     unknown = found[~allowed[found.clip(0, 255)] | (found > 255)]
     if len(unknown):

@@ -5,14 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mmcv
-from PIL import Image
-
 from .coco_annotations import complete_annotations, is_id, is_learned
+from .picture_sizes import size_as_loaded
 from .problems import problems_of, refuse, twice
-
-#: EXIF orientations that swap width and height.
-_TURNED = (5, 6, 7, 8)
 
 
 def read_coco(
@@ -180,22 +175,6 @@ def _complete_pictures(
                 'remove it'
             ) from None
     return len(unsized)
-
-
-def size_as_loaded(path: str | Path) -> tuple[int, int]:
-    """Width and height of a picture as mmcv loads it, turned upright.
-
-    Raises:
-        OSError: If it cannot be read.
-    """
-    with Image.open(path) as image:
-        size = image.size
-        turned = image.getexif().get(0x0112) in _TURNED
-    if turned:
-        # Which kinds of files are turned is up to its decoder.
-        height, width = mmcv.imread(str(path)).shape[:2]
-        size = width, height
-    return size
 
 
 def _left_out(

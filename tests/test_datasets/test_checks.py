@@ -52,6 +52,25 @@ def test_a_wrong_label_map_is_named(label_maps, array, message):
         check_maps(label_maps)
 
 
+@pytest.mark.parametrize('orientation', [1, 6])
+def test_a_turned_label_map_is_refused(label_maps, orientation):
+    """A photograph is turned as its camera says, and its map is not."""
+    turned = Image.Exif()
+    turned[0x0112] = orientation
+    path = label_maps / 'pictures/x/b.jpg'
+    Image.new('RGB', (8, 6)).save(path, exif=turned)
+    upright, other = ((6, 8), (8, 6)) if orientation == 1 else ((8, 6), (6, 8))
+    Image.fromarray(np.zeros(upright, np.uint8)).save(
+        label_maps / 'maps/x/b.png'
+    )
+    check_maps(label_maps)
+    Image.fromarray(np.zeros(other, np.uint8)).save(
+        label_maps / 'maps/x/b.png'
+    )
+    with pytest.raises(ValueError, match=r'b\.png is .* as it is loaded'):
+        check_maps(label_maps)
+
+
 def test_a_palette_is_read_as_ids(label_maps):
     image = Image.fromarray(np.ones((6, 8), np.uint8)).convert('P')
     image.putpalette([200, 100, 50] * 256)

@@ -4,7 +4,8 @@ import json
 import pytest
 from PIL import Image
 
-from ccmim_mm.datasets.coco import check_coco, complete_coco, size_as_loaded
+from ccmim_mm.datasets.coco import check_coco, complete_coco
+from ccmim_mm.datasets.picture_sizes import size_as_loaded
 
 
 @pytest.fixture
