@@ -21,6 +21,7 @@ def check_label_maps(
     suffix: str | None,
     num_classes: int,
     reduce_zero_label: bool = False,
+    channels: int | None = None,
 ) -> list[str]:
     """Read every label map and check it against the classes.
 
@@ -31,6 +32,7 @@ def check_label_maps(
             takes any.
         num_classes: Number of classes.
         reduce_zero_label: Whether 0 is ignored and 1 the first class.
+        channels: Of pictures that are no colours.
 
     Returns:
         What is not used, for people.
@@ -69,7 +71,9 @@ def check_label_maps(
     allowed[IGNORED] = True
     refuse(
         'label maps',
-        problems_of(pairs, lambda pair: _label_map_problem(*pair, allowed)),
+        problems_of(
+            pairs, lambda pair: _label_map_problem(*pair, allowed, channels)
+        ),
         f'there are {num_classes} classes, and {IGNORED} is ignored: give '
         'all of them, --cfg-options classes=NAME,NAME,... or, where a '
         'classes.txt has them, classes=None',
@@ -78,7 +82,10 @@ def check_label_maps(
 
 
 def _label_map_problem(
-    picture: Path, label_map: Path, allowed: np.ndarray
+    picture: Path,
+    label_map: Path,
+    allowed: np.ndarray,
+    channels: int | None,
 ) -> str | None:
     try:
         with Image.open(label_map) as image:
@@ -89,7 +96,7 @@ def _label_map_problem(
     if ids.ndim > 2:
         return f'{label_map} has {ids.shape[2]} channels, not 1'
     try:
-        expected = size_as_loaded(picture)
+        expected = size_as_loaded(picture, channels)
     except Exception:
         # Training replaces and counts what cannot be read.
         expected = size

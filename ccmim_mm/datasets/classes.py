@@ -131,6 +131,7 @@ def check_data(cfg: Config) -> None:
     for split in [s for s in _splits(cfg) if s != 'test']:
         dataset = leaf(cfg, split)
         root = Path(dataset.data_root)
+        channels = _channels(dataset)
         if kind_of(dataset) == 'coco':
             unused = check_coco(
                 root / dataset.ann_file,
@@ -140,6 +141,7 @@ def check_data(cfg: Config) -> None:
                 None
                 if dataset.get('test_mode')
                 else dataset.get('filter_cfg'),
+                channels,
             )
         else:
             loads = find_dicts(dataset.pipeline, 'reduce_zero_label')
@@ -150,11 +152,18 @@ def check_data(cfg: Config) -> None:
                 None if any_suffix else dataset.get('img_suffix', '.jpg'),
                 len(classes),
                 any(load.reduce_zero_label for load in loads),
+                channels,
             )
         if unused:
             print_log(f'Not used of the {split} data: {", ".join(unused)}')
     where = printable(cfg.data_root)
     print_log(f'Data of {len(classes)} classes checked: {where}')
+
+
+def _channels(dataset: ConfigDict) -> int | None:
+    """Of a data set's pictures, unless it reads them as colours."""
+    loads = [t for t in dataset.pipeline if t['type'] == 'LoadChannels']
+    return loads[0]['channels'] if loads else None
 
 
 def with_masks(cfg: Config) -> bool:

@@ -61,6 +61,7 @@ def complete_coco(
     pictures: str | Path,
     classes: Sequence[str],
     with_mask: bool,
+    channels: int | None = None,
 ) -> list[str]:
     """Check annotations, and fill in what mmdet takes for granted.
 
@@ -76,6 +77,7 @@ def complete_coco(
             given.
         classes: The names that the model is to learn, in its order.
         with_mask: Whether the model learns masks.
+        channels: Of pictures that are no colours.
 
     Returns:
         What was filled in, for people; empty if they were complete.
@@ -99,7 +101,9 @@ def complete_coco(
     if names != list(classes):
         content['categories'].sort(key=lambda c: order[c['name']])
         done.append('categories in the order of the classes')
-    if sizes := _complete_pictures(content['images'], ann_file, pictures):
+    if sizes := _complete_pictures(
+        content['images'], ann_file, pictures, channels
+    ):
         done.append(f'width and height of {sizes} pictures')
     filled = complete_annotations(content, ann_file, with_mask)
     return done + [f'{what} of {n} annotations' for what, n in filled.items()]
@@ -111,6 +115,7 @@ def check_coco(
     classes: Sequence[str],
     with_mask: bool,
     filter_cfg: dict[str, Any] | None = None,
+    channels: int | None = None,
 ) -> list[str]:
     """Check COCO annotations against the classes and the pictures.
 
@@ -120,6 +125,7 @@ def check_coco(
         classes: The names that the model is to learn.
         with_mask: Whether the model learns masks.
         filter_cfg: Which pictures mmdet is told to leave out of training.
+        channels: Of pictures that are no colours.
 
     Returns:
         What mmdet leaves out, for people.
@@ -129,7 +135,7 @@ def check_coco(
         ValueError: Naming the file and the first value that is wrong.
     """
     content = read_coco(ann_file)
-    complete_coco(content, ann_file, pictures, classes, with_mask)
+    complete_coco(content, ann_file, pictures, classes, with_mask, channels)
     missing = [
         f'picture {image["file_name"]} is not in {pictures}'
         for image in content['images']
@@ -138,14 +144,19 @@ def check_coco(
     refuse(ann_file, missing, 'put it there', FileNotFoundError)
     refuse(
         ann_file,
-        problems_of(content['images'], lambda i: _size_problem(i, pictures)),
+        problems_of(
+            content['images'], lambda i: _size_problem(i, pictures, channels)
+        ),
         'annotate the pictures as they are',
     )
     return _left_out(content, ann_file, filter_cfg or {})
 
 
 def _complete_pictures(
-    images: list[dict], ann_file: str | Path, folder: str | Path
+    images: list[dict],
+    ann_file: str | Path,
+    folder: str | Path,
+    channels: int | None,
 ) -> int:
     """Check the pictures' entries and fill in sizes; how many."""
     files = [image.get('file_name') for image in images]
@@ -162,7 +173,7 @@ def _complete_pictures(
     for image in unsized:
         path = Path(folder, image['file_name'])
         try:
-            image['width'], image['height'] = size_as_loaded(path)
+            size = size_as_loaded(path, channels)
         except FileNotFoundError:
             raise FileNotFoundError(
                 f'{ann_file}: picture {image["file_name"]} is not in '
@@ -174,6 +185,7 @@ def _complete_pictures(
                 f'({error}), and has no width and height; give them, or '
                 'remove it'
             ) from None
+        image['width'], image['height'] = size
     return len(unsized)
 
 
@@ -217,10 +229,12 @@ def _left_out(
     ]
 
 
-def _size_problem(image: dict, folder: str | Path) -> str | None:
+def _size_problem(
+    image: dict, folder: str | Path, channels: int | None
+) -> str | None:
     """Whether a picture has the size that its annotations are for."""
     try:
-        found = size_as_loaded(Path(folder, image['file_name']))
+        found = size_as_loaded(Path(folder, image['file_name']), channels)
     except Exception:
         # Training replaces and counts what cannot be read.
         return None

@@ -1,15 +1,25 @@
 """Pictures of any channels that cannot be read, and what is said of them."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
+from conftest import ROOT
+from mmengine.config import Config
 from PIL import Image
 
+from ccmim_mm.apis.picture_channels import set_channels
 from ccmim_mm.datasets import (
     LoadChannels,
     LoadUprightImage,
     UnreadablePictureError,
 )
+from ccmim_mm.datasets.checks import check_label_maps
+from ccmim_mm.datasets.classes import apply_classes, check_data
+from ccmim_mm.datasets.coco import check_coco
+from ccmim_mm.datasets.data_root import apply_data_root
 
 SHAPE = (20, 26)
 
@@ -17,6 +27,26 @@ SHAPE = (20, 26)
 def numbers(*shape, dtype=np.uint16):
     rng = np.random.default_rng(0)
     return (60000 * rng.random(shape)).astype(dtype)
+
+
+@pytest.fixture
+def label_maps_of_bands(tmp_path):
+    """A segmentor's config for 13 channels, and its data: a picture each."""
+    for split in ('train', 'val'):
+        for folder in (split, f'label_maps/{split}'):
+            (tmp_path / folder).mkdir(parents=True)
+        np.save(tmp_path / split / 'a.npy', numbers(*SHAPE, 13))
+        Image.new('L', SHAPE[::-1]).save(
+            tmp_path / f'label_maps/{split}/a.png'
+        )
+    cfg = Config.fromfile(
+        ROOT / 'configs/segmentation/upernet_vit-tiny_demo.py'
+    )
+    set_channels(cfg, 13)
+    cfg.update(classes=['ground', 'cat'], data_root=str(tmp_path))
+    apply_data_root(cfg)
+    apply_classes(cfg)
+    return cfg
 
 
 def refused(path, channels, message, transform=None):
@@ -94,3 +124,42 @@ def test_loading_as_rgb_names_the_option(tmp_path):
     with pytest.raises(UnreadablePictureError) as caught:
         upright(dict(img_path=str(tmp_path / 'b.jpg')))
     assert '--channels' not in str(caught.value)
+
+
+@pytest.mark.parametrize('shape', [(20, 26, 40), (40, 20, 26)])
+def test_annotations_of_another_size_than_an_array_are_refused(
+    shape, tmp_path
+):
+    """Which end the channels are at, their number tells: 40 are many."""
+    for name in ('pictures', 'maps'):
+        (tmp_path / name).mkdir()
+    np.save(tmp_path / 'pictures/a.npy', numbers(*shape))
+    folders = tmp_path / 'pictures', tmp_path / 'maps', None, 2
+    label_map = tmp_path / 'maps/a.png'
+    Image.new('L', (26, 20)).save(label_map)
+    check_label_maps(*folders, channels=40)
+    Image.new('L', (20, 26)).save(label_map)
+    with pytest.raises(ValueError, match=r'\(20, 26\), its picture \(26, 20'):
+        check_label_maps(*folders, channels=40)
+    content = dict(
+        images=[dict(id=1, file_name='a.npy')],
+        annotations=[],
+        categories=[dict(id=1, name='cat')],
+    )
+    ann_file = tmp_path / 'ann.json'
+    ann_file.write_text(json.dumps(content))
+    coco = ann_file, folders[0], ['cat'], False, None, 40
+    check_coco(*coco)
+    content['images'][0].update(width=20, height=26)
+    ann_file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r'26 x 20 .* annotated as 20 x 26'):
+        check_coco(*coco)
+
+
+def test_a_config_tells_its_channels_to_the_checks(label_maps_of_bands):
+    cfg = label_maps_of_bands
+    check_data(cfg)
+    root = Path(cfg.data_root)
+    Image.new('L', (20, 26)).save(root / 'label_maps/val/a.png')
+    with pytest.raises(ValueError, match=r'its picture \(26, 20\)'):
+        check_data(cfg)
