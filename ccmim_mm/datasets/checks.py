@@ -7,7 +7,7 @@ from PIL import Image
 
 from .label_map_dataset import pair_label_maps
 from .listing import list_pictures
-from .picture_sizes import size_as_loaded
+from .picture_sizes import check_readable, size_as_loaded
 from .problems import problems_of, refuse
 from .remote.urls import is_remote
 
@@ -22,6 +22,7 @@ def check_label_maps(
     num_classes: int,
     reduce_zero_label: bool = False,
     channels: int | None = None,
+    judged: bool = False,
 ) -> list[str]:
     """Read every label map and check it against the classes.
 
@@ -33,14 +34,16 @@ def check_label_maps(
         num_classes: Number of classes.
         reduce_zero_label: Whether 0 is ignored and 1 the first class.
         channels: Of pictures that are no colours.
+        judged: Whether a model is judged by them, which takes them all.
 
     Returns:
         What is not used, for people.
 
     Raises:
         FileNotFoundError: If there are no pictures.
-        ValueError: Naming the first file and value that is wrong, or the
-            first label map that is missing.
+        ValueError: Naming the first file and value that is wrong, the first
+            label map that is missing, or picture to judge by that cannot be
+            read.
     """
     pairs, bare, alone, shared = pair_label_maps(pictures, label_maps)
     if suffix is not None:
@@ -78,6 +81,8 @@ def check_label_maps(
         'all of them, --cfg-options classes=NAME,NAME,... or, where a '
         'classes.txt has them, classes=None',
     )
+    if judged:
+        check_readable((picture for picture, _ in pairs), channels)
     return [f'{len(alone)} label maps without a picture'] if alone else []
 
 

@@ -142,6 +142,7 @@ def check_data(cfg: Config) -> None:
                 if dataset.get('test_mode')
                 else dataset.get('filter_cfg'),
                 channels,
+                judged=split == 'val',
             )
         else:
             loads = find_dicts(dataset.pipeline, 'reduce_zero_label')
@@ -153,6 +154,7 @@ def check_data(cfg: Config) -> None:
                 len(classes),
                 any(load.reduce_zero_label for load in loads),
                 channels,
+                judged=split == 'val',
             )
         if unused:
             print_log(f'Not used of the {split} data: {", ".join(unused)}')

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .coco_annotations import complete_annotations, is_id, is_learned
-from .picture_sizes import size_as_loaded
+from .picture_sizes import check_readable, size_as_loaded
 from .problems import problems_of, refuse, twice
 
 
@@ -116,6 +116,7 @@ def check_coco(
     with_mask: bool,
     filter_cfg: dict[str, Any] | None = None,
     channels: int | None = None,
+    judged: bool = False,
 ) -> list[str]:
     """Check COCO annotations against the classes and the pictures.
 
@@ -126,13 +127,15 @@ def check_coco(
         with_mask: Whether the model learns masks.
         filter_cfg: Which pictures mmdet is told to leave out of training.
         channels: Of pictures that are no colours.
+        judged: Whether a model is judged by them, which takes them all.
 
     Returns:
         What mmdet leaves out, for people.
 
     Raises:
         FileNotFoundError: If pictures or the file are missing.
-        ValueError: Naming the file and the first value that is wrong.
+        ValueError: Naming the file and the first value that is wrong, or
+            the first picture to judge by that cannot be read.
     """
     content = read_coco(ann_file)
     complete_coco(content, ann_file, pictures, classes, with_mask, channels)
@@ -149,6 +152,9 @@ def check_coco(
         ),
         'annotate the pictures as they are',
     )
+    if judged:
+        files = [Path(pictures, i['file_name']) for i in content['images']]
+        check_readable(files, channels)
     return _left_out(content, ann_file, filter_cfg or {})
 
 

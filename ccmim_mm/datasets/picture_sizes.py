@@ -1,10 +1,17 @@
-"""How large pictures are as a run loads them."""
+"""How large pictures are as a run loads them, and whether it can."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
-from .transforms import LoadChannels, LoadReadableImage
+from .problems import problems_of, refuse
+from .transforms import (
+    LoadChannels,
+    LoadReadableImage,
+    UnreadablePictureError,
+)
 
 #: EXIF orientations that swap width and height.
 _TURNED = (5, 6, 7, 8)
@@ -28,6 +35,38 @@ def size_as_loaded(
             if image.getexif().get(0x0112) not in _TURNED:
                 return image.size
     # Which kinds of files are turned is up to their decoder.
-    load = LoadChannels(channels) if channels else LoadReadableImage()
-    height, width = load.transform(dict(img_path=str(path)))['img_shape']
+    height, width = _loaded(path, channels)['img_shape']
     return width, height
+
+
+def check_readable(paths: Iterable[Path], channels: int | None = None) -> None:
+    """Load pictures to judge by, of which a run replaces none.
+
+    Args:
+        paths: Their files.
+        channels: See :func:`size_as_loaded`.
+
+    Raises:
+        ValueError: Naming the first that cannot be read.
+    """
+
+    def problem(path: Path) -> str | None:
+        try:
+            _loaded(path, channels)
+        except UnreadablePictureError as error:
+            return str(error)
+        return None
+
+    refuse(
+        'pictures to judge by',
+        problems_of(paths, problem),
+        'replace it, or remove it with its annotations: in a training alone '
+        'another one takes its place',
+    )
+
+
+def _loaded(path: str | Path, channels: int | None) -> dict:
+    results: dict[str, Any] = dict(img_path=str(path))
+    load = LoadChannels(channels) if channels else LoadReadableImage()
+    load.transform(results)
+    return results

@@ -115,6 +115,8 @@ def test_broken_files_beside_label_maps(label_maps):
     # Training replaces the picture; nobody can replace its labels.
     (label_maps / 'pictures/x/a.jpg').write_bytes(b'no picture')
     check_maps(label_maps)
+    with pytest.raises(ValueError, match=r'a\.jpg: .*; replace it, or remo'):
+        check_maps(label_maps, judged=True)
     (label_maps / 'maps/x/a.png').write_bytes(b'no picture')
     with pytest.raises(ValueError, match=r'a\.png cannot be read'):
         check_maps(label_maps)

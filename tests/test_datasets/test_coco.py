@@ -183,6 +183,8 @@ def test_another_size_than_annotated_is_refused(coco, tmp_path):
     # It is replaced, as in any training.
     (tmp_path / 'a.jpg').write_bytes(b'no picture')
     check(coco, tmp_path)
+    with pytest.raises(ValueError, match=r'a\.jpg: .*; replace it, or remo'):
+        check(coco, tmp_path, judged=True)
 
 
 def test_what_mmdet_leaves_out_is_counted(coco, tmp_path):

@@ -163,3 +163,14 @@ def test_a_config_tells_its_channels_to_the_checks(label_maps_of_bands):
     Image.new('L', (20, 26)).save(root / 'label_maps/val/a.png')
     with pytest.raises(ValueError, match=r'its picture \(26, 20\)'):
         check_data(cfg)
+
+
+def test_only_a_training_may_have_pictures_that_cannot_be_read(
+    label_maps_of_bands,
+):
+    root = Path(label_maps_of_bands.data_root)
+    np.save(root / 'train/a.npy', numbers(*SHAPE, 2))
+    check_data(label_maps_of_bands)
+    np.save(root / 'val/a.npy', numbers(*SHAPE, 2))
+    with pytest.raises(ValueError, match=r'val/a\.npy: .*; replace it, or'):
+        check_data(label_maps_of_bands)
