@@ -4,6 +4,8 @@ import math
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+
 from .problems import refuse, twice
 
 
@@ -98,7 +100,8 @@ def _problem(
     if mask and read and not _is_mask(mask, image):
         return (
             f'{name}: its mask is neither polygons [[x, y, ...], ...] of '
-            'three points or more nor run lengths of its picture'
+            'three points or more, in or near its picture, nor run lengths '
+            'of it'
         )
     return None
 
@@ -106,6 +109,9 @@ def _problem(
 def _is_mask(mask: object, image: dict) -> bool:
     """Whether a mask is one that pycocotools can take."""
     height, width = image['height'], image['width']
+    # pycocotools walks along the edges, and crashes on the way to 1e9. Chosen
+    # here.
+    reach = 10 * max(height, width)
     if isinstance(mask, list):
         return all(
             isinstance(polygon, list)
@@ -113,18 +119,49 @@ def _is_mask(mask: object, image: dict) -> bool:
             and len(polygon) % 2 == 0
             # Large files have tens of millions of these.
             and {*map(type, polygon)} <= {int, float}
+            and -reach <= min(polygon) <= max(polygon) <= reach
+            # A NaN may be neither the least nor the most.
             and math.isfinite(sum(polygon))
             for polygon in mask
         )
     if not isinstance(mask, dict) or mask.get('size') != [height, width]:
         return False
     counts = mask.get('counts')
-    if isinstance(counts, list):
-        return (
-            all(type(n) is int and n >= 0 for n in counts)
-            and sum(counts) == height * width
-        )
-    return isinstance(counts, str)
+    if isinstance(counts, str):
+        counts = _run_lengths(counts)
+    return (
+        isinstance(counts, list)
+        and all(type(n) is int and n >= 0 for n in counts)
+        and sum(counts) == height * width
+    )
+
+
+def _run_lengths(text: str) -> list[int]:
+    """What pycocotools reads out of compressed run lengths.
+
+    A character holds five bits of a number, the least first, and whether
+    more of it follow; the last one's highest bit is its sign. From the fourth
+    number on it is what the one two places before is to be added to.
+
+    Returns:
+        The lengths; none if it is no such text.
+    """
+    data = text.encode(errors='backslashreplace')
+    codes = np.frombuffer(data, np.uint8).astype(np.int64) - 48
+    ends = np.flatnonzero(codes & 32 == 0)
+    if not len(ends) or codes.min() < 0 or codes.max() > 63:
+        return []
+    starts = np.r_[0, ends[:-1] + 1]
+    digits = ends - starts + 1
+    # Of more it makes no length; behind the last end one is not finished.
+    if digits.max() > 7 or ends[-1] != len(codes) - 1:
+        return []
+    shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, digits))
+    values = np.add.reduceat((codes & 31) << shifts, starts)
+    values -= (codes[ends] >> 4 & 1) << 5 * digits
+    for chain in (values[1::2], values[2::2]):
+        np.cumsum(chain, out=chain)
+    return values.tolist()
 
 
 def _area(annotation: dict, image: dict) -> float:

@@ -1,6 +1,7 @@
 import copy
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -63,12 +64,39 @@ def test_good_annotations_pass(coco, tmp_path):
             dict(segmentation=dict(size=[20, 10], counts=[200])),
             'its mask is neither polygons',
         ),
+        (dict(segmentation=[[0, 0, 1e9, 0, 1e9, 5]]), 'in or near its pict'),
+        (dict(segmentation=[[0, 0, 5, -(10**400), 5, 5]]), 'in or near its'),
+        (dict(segmentation=[[0, 0, 5, float('nan'), 5, 5]]), 'in or near it'),
+        (dict(segmentation=dict(size=[10, 20], counts='1')), 'nor run length'),
+        (dict(segmentation=dict(size=[10, 20], counts='')), 'nor run length'),
+        (dict(segmentation=dict(size=[10, 20], counts='X5')), 'nor run leng'),
+        (dict(segmentation=dict(size=[10, 20], counts='o')), 'nor run length'),
+        (
+            dict(segmentation=dict(size=[10, 20], counts='\ud800')),
+            'nor run le',
+        ),
         (dict(segmentation=[]), 'no mask; the faster-rcnn'),
     ],
 )
 def test_a_wrong_annotation_is_named(coco, tmp_path, change, message):
     coco['annotations'][0].update(change)
     with pytest.raises(ValueError, match=f'ann.json: .*{message}'):
+        check(coco, tmp_path)
+
+
+@pytest.mark.parametrize('share', [0, 0.02, 0.5, 1])
+def test_compressed_run_lengths_pass_where_they_are_of_the_picture(
+    coco, tmp_path, share
+):
+    run_lengths = pytest.importorskip('pycocotools.mask')
+    mask = np.random.default_rng(0).random((10, 20)) < share
+    encoded = run_lengths.encode(np.asfortranarray(mask.astype(np.uint8)))
+    counts = encoded['counts'].decode()
+    coco['annotations'][0]['segmentation'] = dict(size=[10, 20], counts=counts)
+    check(coco, tmp_path)
+    coco['images'][0]['width'] = 21
+    coco['annotations'][0]['segmentation']['size'] = [10, 21]
+    with pytest.raises(ValueError, match='nor run lengths of it'):
         check(coco, tmp_path)
 
 
