@@ -148,13 +148,14 @@ def class_folders(root: str | Path, split: Split) -> Path | str:
                 'train/*.tar and val/*.tar'
             )
         return splits[split]
-    folder = _folder(root) / split
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f'no {folder}: class folders are expected as {root}/train/CLASS '
-            f'and {root}/val/CLASS'
-        )
-    return folder
+    root = _folder(root)
+    for alias in ALIASES[split]:
+        if (root / alias).is_dir():
+            return root / alias
+    raise FileNotFoundError(
+        f'no {root / split}: class folders are expected as {root}/train/CLASS '
+        f'and {root}/val/CLASS'
+    )
 
 
 def folder_of(root: str | Path, split: Split, with_label: bool) -> Path | str:

@@ -66,6 +66,15 @@ def test_label_map_layouts(tmp_path, files, expected):
     assert find_label_maps(tmp_path, 'train') == expected
 
 
+@pytest.mark.parametrize('name', ['validation', 'valid', 'val2017', 'val'])
+def test_class_folders_have_the_other_names_of_a_split(tmp_path, name):
+    touch(tmp_path, 'train/cat/1.png', f'{name}/cat/1.png')
+    assert class_folders(tmp_path, 'val') == tmp_path / name
+    assert class_folders(tmp_path, 'train') == tmp_path / 'train'
+    touch(tmp_path, 'val/cat/1.png')
+    assert class_folders(tmp_path, 'val') == tmp_path / 'val'
+
+
 def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'no folder .*nothing'):
         find_coco(tmp_path / 'nothing', 'train')
