@@ -47,9 +47,10 @@ def apply_classes(cfg: Config) -> None:
     """
     if 'classes' in cfg:
         classes = cfg.classes
-        if isinstance(classes, str):
-            classes = classes.split(',')
-        cfg.classes = list(classes or _classes_of_data(cfg))
+        if isinstance(classes, str | int):
+            classes = str(classes).split(',')
+        # An override reads 0,1 as numbers.
+        cfg.classes = [*map(str, classes or _classes_of_data(cfg))]
         _set_count(cfg, len(cfg.classes))
         if kind_of(leaf(cfg, 'train')) != 'class_folders':
             meta = dict(
