@@ -1,20 +1,15 @@
 """Parameters from checkpoints of any kind, no code in them being run."""
 
-import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
-from .content import check_content
 from .folder import is_folder, told_in, weights_in
 from .formats import convert, detect_format
 from .heads import moco_heads, told_heads
-from .safe_reading import read_safely
+from .safe_reading import read_safely, read_safetensors
 from .state import check_state
 
 
@@ -162,7 +157,7 @@ def read_told(path: str | Path, trust: bool = False) -> Told:
     folder = told_in(path) if is_folder(path) else {}
     file = weights_in(path) if folder else path
     if Path(file).suffix == '.safetensors':
-        data, meta = _read_safetensors(file)
+        data, meta = read_safetensors(file)
     else:
         data = read_safely(file, stand_ins=_STAND_INS, trust=trust)
         meta = data.get('meta') if isinstance(data, dict) else None
@@ -182,23 +177,3 @@ def _count(meta: Any, key: str) -> int | None:
     """A whole number of a checkpoint's ``meta``, if there is one."""
     found = meta.get(key) if isinstance(meta, dict) else None
     return found if type(found) is int and 0 <= found < 2**63 else None
-
-
-def _read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict]:
-    """Tensors of a file of safetensors, which has nothing but them and text.
-
-    Returns:
-        Tensors by name, and what the text tells, as ``meta``.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no checkpoint {path}')
-    try:
-        tensors = load_file(path)
-        with safe_open(path, 'pt') as file:
-            told = json.loads((file.metadata() or {}).get('heads', 'null'))
-        check_content(tensors, os.path.getsize(path))
-    # Broken files make the reader raise nearly anything.
-    except Exception as error:
-        reason = str(error).partition('\n')[0]
-        raise ValueError(f'{path} is refused or broken: {reason}') from error
-    return tensors, dict(heads=told)

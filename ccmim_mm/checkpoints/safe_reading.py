@@ -1,5 +1,6 @@
-"""Reading files of torch without running what is in them."""
+"""Reading files of tensors without running what is in them."""
 
+import json
 import os
 import re
 import struct
@@ -11,6 +12,9 @@ from typing import Any
 
 import torch
 from mmengine.runner.checkpoint import CheckpointLoader
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
 
 from .content import check_content
 from .scan import PickleError, check_pickles, starts_as_archive
@@ -70,6 +74,30 @@ def read_safely(
     return data
 
 
+def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict]:
+    """Tensors of a file of safetensors, which has nothing but them and text.
+
+    Returns:
+        Tensors by name, and what the text tells, as ``meta``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is broken.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no checkpoint {path}')
+    try:
+        tensors = load_file(path)
+        with safe_open(path, 'pt') as file:
+            told = json.loads((file.metadata() or {}).get('heads', 'null'))
+        check_content(tensors, os.path.getsize(path))
+    # Broken files make the reader raise nearly anything.
+    except Exception as error:
+        reason = str(error).partition('\n')[0]
+        raise ValueError(f'{path} is refused or broken: {reason}') from error
+    return tensors, dict(heads=told)
+
+
 def check_archive(path: str | Path) -> None:
     """Check that a file is whole, by the checksums that torch writes.
 
@@ -118,6 +146,23 @@ def _check_entries(path: str | Path, entries: list[zipfile.ZipInfo]) -> None:
         )
 
 
+@CheckpointLoader.register_scheme(
+    # Prefixes are patterns there.
+    r'(?!.*://).*\.safetensors$',
+    force=True,
+)
+def load_from_safetensors(
+    path: str, map_location: Any = None
+) -> dict[str, Tensor]:
+    """Read for ``init_cfg`` what mmengine, of any runner, has no reader for.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is broken.
+    """
+    return read_safetensors(path)[0]
+
+
 @contextmanager
 def safe_init_cfg(trust: bool = False) -> Iterator[None]:
     """Let ``init_cfg=dict(type='Pretrained', ...)`` read this way, meanwhile.
@@ -131,6 +176,8 @@ def safe_init_cfg(trust: bool = False) -> Iterator[None]:
 
     def read(filename: str, map_location: Any = 'cpu') -> Any:
         path = local_file(filename)
+        if path.endswith('.safetensors'):
+            return read_safetensors(path)[0]
         return read_safely(path, map_location or 'cpu', trust=trust)
 
     before = dict(CheckpointLoader._schemes)

@@ -1,5 +1,6 @@
 """A file that was downloaded runs no code, and a broken one is named."""
 
+import contextlib
 import copy
 import warnings
 from collections import OrderedDict
@@ -154,6 +155,24 @@ def test_safetensors_there_and_back(good, tmp_path):
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match=r'x\.safetensors is refused or'):
         read_state_dict(path)
+
+
+@pytest.mark.parametrize('safe', [safe_init_cfg, contextlib.nullcontext])
+def test_an_init_cfg_reads_safetensors_under_any_runner(safe, tmp_path):
+    path, own = tmp_path / 'x.safetensors', torch.nn.Linear(2, 3)
+    state = {f'backbone.{n}': v.data for n, v in own.state_dict().items()}
+    save_state_dict(state, path)
+    init = dict(type='Pretrained', checkpoint=str(path), prefix='backbone.')
+    module = BaseModule(init)
+    module.weight, module.bias = (
+        torch.nn.Parameter(torch.zeros(shape)) for shape in ((3, 2), (3,))
+    )
+    with safe():
+        module.init_weights()
+    assert module.weight.equal(own.weight) and module.bias.equal(own.bias)
+    path.write_bytes(path.read_bytes()[:50])
+    with safe(), pytest.raises(ValueError, match='is refused or broken'):
+        BaseModule(init).init_weights()
 
 
 def test_files_of_old_torch_are_read(good, tmp_path):
