@@ -15,6 +15,8 @@ _KINDS = ('vit', 'vit_mae')
 _EPS = 1e-6
 #: Layers of a model, at most: what a file says is not believed.
 _MOST_LAYERS = 1000
+#: timm's models whose CLS token has no position, by their names.
+_NO_POSITION = ('deit3_', 'flexivit_')
 
 
 def is_folder(path: str | Path) -> bool:
@@ -48,7 +50,8 @@ def told_in(folder: str | Path) -> dict[str, Any]:
     """What a folder's config tells that no tensor does.
 
     Returns:
-        ``heads`` by this project's names of the modules, as far as it tells.
+        ``heads`` by this project's names of the modules, as far as it tells,
+        and ``no_embed_class`` where timm's CLS token has no position.
 
     Raises:
         ValueError: If it is no config, or that of a model which this
@@ -65,7 +68,11 @@ def told_in(folder: str | Path) -> dict[str, Any]:
         # timm's: the rest is in the name.
         args = cfg.get('model_args')
         args = args if isinstance(args, dict) else {}
-        return dict(heads=_heads(args, 'num_heads', 'depth'))
+        named = str(cfg['architecture']).startswith(_NO_POSITION)
+        return dict(
+            heads=_heads(args, 'num_heads', 'depth'),
+            no_embed_class=args.get('no_embed_class', named),
+        )
     kind = cfg.get('model_type')
     if kind not in _KINDS:
         raise ValueError(

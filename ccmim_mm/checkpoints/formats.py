@@ -18,9 +18,9 @@ Tensors are renamed and not touched: every layout is the same, fixed position
 tables are carried along, and a round trip is exact to the bit. CLIP's CLS
 token and positions get the dimensions that the others have, and transformers'
 queries, keys and values stand in one tensor here. DeiT-III and DINOv2 alone
-are brought into the shape of the others, for good: a table without a place
-for the CLS token gets a zero there, and layer scale goes into the weights
-that it scales, the same function to rounding.
+are brought into the shape of the others, for good: a table that is said to be
+without a place for the CLS token gets a zero there, and layer scale goes into
+the weights that it scales, the same function to rounding.
 """
 
 import re

@@ -10,6 +10,7 @@ from .folder import is_folder, told_in, weights_in
 from .formats import convert, detect_format
 from .heads import moco_heads, told_heads
 from .safe_reading import read_safely, read_safetensors
+from .shapes import with_class_position
 from .state import check_state
 
 
@@ -168,7 +169,10 @@ def read_told(path: str | Path, trust: bool = False) -> Told:
     try:
         heads = told_heads(meta) or told_heads(folder)
         done = [_count(meta, key) for key in ('epoch', 'iter')]
-        return Told(check_state(data), heads, *done)
+        state = check_state(data)
+        if folder.get('no_embed_class'):
+            state = with_class_position(state)
+        return Told(state, heads, *done)
     except ValueError as error:
         raise ValueError(f'{file} is refused or broken: {error}') from None
 

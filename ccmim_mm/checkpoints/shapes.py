@@ -19,6 +19,24 @@ _CHUNK = re.compile(r'^blocks\.\d+\.(\d+)\.')
 _SCALED = {'1': 'attn.proj', '2': 'mlp.fc2'}
 
 
+def with_class_position(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A timm ViT that is said to have been made with ``no_embed_class``.
+
+    Returns:
+        It with a zero in front of its positions, ``(1, L, C)``, for the CLS
+        token; as it is where L is no square or the zero is there.
+    """
+    table = state.get('pos_embed')
+    if (
+        table is None
+        or table.ndim != 3
+        or not is_square(table.shape[1])
+        or not table[:, 0].any()
+    ):
+        return state
+    return state | {'pos_embed': F.pad(table, (0, 0, 1, 0))}
+
+
 def _plain_vit(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A timm ViT without layer scale, and with a place for the CLS token.
 
@@ -33,17 +51,10 @@ def _plain_vit(state: dict[str, Tensor]) -> dict[str, Tensor]:
                 'for: take the checkpoint that was trained without them'
             )
     plain = dict(state)
-    table = plain.get('pos_embed')
-    if (
-        table is not None
-        and table.ndim == 3
-        and is_square(table.shape[1])
-        # Of 4 x 6 patches and a CLS token there are 25, and where tables are
-        # fixed that token's position is zero.
-        and table[:, 0].any()
-    ):
-        # timm's no_embed_class: the CLS token has no position.
-        plain['pos_embed'] = F.pad(table, (0, 0, 1, 0))
+    # Of DeiT-III. No length tells: of 4 x 6 patches and a CLS token there are
+    # 25, too.
+    if any(map(_SCALES.fullmatch, state)):
+        plain = with_class_position(plain)
     for name, gamma in state.items():
         if not (found := _SCALES.fullmatch(name)):
             continue

@@ -1,8 +1,10 @@
 import argparse
+import json
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import plain_vit
 import pytest
 import reference
 import torch
@@ -229,6 +231,33 @@ def test_deit3_has_the_same_features(names, tiny_cfg, tmp_path):
     for encoder in (method.backbone, vit):
         (tokens,) = encoder(images)
         torch.testing.assert_close(tokens, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_positions_of_no_square_come_from_timm_as_they_are():
+    """Of 4 x 6 patches and a CLS token, learnt, which are 25."""
+    state = plain_vit.random_vit(patches=24)
+    found = convert(state, 'timm', 'project').state
+    assert found['backbone.pos_embed'].equal(state['pos_embed'])
+
+
+@pytest.mark.parametrize(
+    ('told', 'rows'),
+    [
+        (dict(architecture='vit_tiny_patch16_224'), 16),
+        (dict(architecture='flexivit_base'), 17),
+        (dict(architecture='x', model_args=dict(no_embed_class=True)), 17),
+    ],
+)
+def test_a_folder_of_timm_says_whether_the_cls_token_has_a_position(
+    told, rows, tmp_path
+):
+    state = plain_vit.random_vit(patches=15)
+    save_state_dict(state, tmp_path / 'model.safetensors')
+    (tmp_path / 'config.json').write_text(json.dumps(told))
+    table = read_as_project(tmp_path).state['backbone.pos_embed']
+    assert table.shape == (1, rows, plain_vit.WIDTH)
+    assert table[:, -16:].equal(state['pos_embed'])
+    assert rows == 16 or not table[:, 0].any()
 
 
 def test_layer_scale_without_its_weights_is_refused():
