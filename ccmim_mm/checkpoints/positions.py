@@ -1,5 +1,7 @@
 """Fixed tables of positions that are of another grid than they look like."""
 
+import logging
+import math
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 from ..models.layers import sincos_table
 from ..models.necks import MaskedPretrainDecoder
 from .match import Policy
+from .shapes import is_square
 
 
 def fit_positions(
@@ -19,7 +22,8 @@ def fit_positions(
 
     A length does not tell 4 x 16 patches from 8 x 8; MAE's fixed positions,
     which are sines of row and column, do. What was learnt tells nothing, and
-    squares of another size are resized by the encoder itself.
+    squares of another size are resized by the encoder itself. Where a square
+    would be as many patches as the target's rows and columns, a line says so.
 
     Args:
         target: A model or a part of one.
@@ -45,6 +49,8 @@ def fit_positions(
         grid, own = grid_of_table(table), (own[0], own[1])
         square = grid is not None and grid[0] == grid[1]
         same = own[0] * own[1] == table.shape[1] - 1
+        if grid is None and policy.resize and same and _unlike_square(own):
+            _warn_of_square(own)
         if grid is None or grid == own or (square and not same):
             continue
         words = '{} x {} patches'
@@ -60,6 +66,23 @@ def fit_positions(
         )
         state = _with(state, key, resized.to(table.dtype))
     return state
+
+
+def _unlike_square(grid: tuple[int, int]) -> bool:
+    """Whether it is no square, and a square has as many patches."""
+    return grid[0] != grid[1] and is_square(grid[0] * grid[1])
+
+
+def _warn_of_square(grid: tuple[int, int]) -> None:
+    """Say that a learnt table is taken for one of rows and columns."""
+    side = math.isqrt(grid[0] * grid[1])
+    print_log(
+        f'learnt positions are taken as of {grid[0]} x {grid[1]} patches, row '
+        f'by row: if they are of {side} x {side}, --img-size HEIGHTxWIDTH '
+        'with another number of patches has them resized',
+        'current',
+        logging.WARNING,
+    )
 
 
 def grid_of_table(table: Tensor) -> tuple[int, int] | None:

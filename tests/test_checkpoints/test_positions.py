@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from conftest import build
 from mmpretrain.models import VisionTransformer
 
+from ccmim_mm.checkpoints import positions
 from ccmim_mm.checkpoints.load import INTO_BACKBONE, load, load_pretrained
 from ccmim_mm.checkpoints.match import TO_TEST
-from ccmim_mm.checkpoints.positions import grid_of_table
+from ccmim_mm.checkpoints.positions import fit_positions, grid_of_table
 from ccmim_mm.models import MaskedViT
 from ccmim_mm.models.layers import sincos_table
 
@@ -101,3 +102,27 @@ def test_a_learnt_table_of_no_square_is_refused_with_what_helps():
     message = r'96 patches are no square.*do not tell their rows: --img-size'
     with pytest.raises(ValueError, match=message):
         load(encoder(MaskedViT, 64), state, INTO_BACKBONE)
+
+
+@pytest.mark.parametrize(
+    ('size', 'policy', 'warned'),
+    [
+        ((32, 128), INTO_BACKBONE, True),
+        ((64, 64), INTO_BACKBONE, False),
+        # Of its own config.
+        ((32, 128), INTO_BACKBONE._replace(resize=False), False),
+    ],
+)
+def test_a_learnt_table_that_may_be_a_squares_is_warned_of(
+    size, policy, warned, monkeypatch
+):
+    lines = []
+    monkeypatch.setattr(
+        positions, 'print_log', lambda line, *args: lines.append(line)
+    )
+    state = saved((64, 64))
+    noise = 0.05 * torch.randn_like(state['backbone.pos_embed'])
+    state['backbone.pos_embed'] += noise
+    fit_positions(encoder(MaskedViT, size), state, policy)
+    assert len(lines) == warned
+    assert not warned or 'as of 4 x 16 patches, row by row: if t' in lines[0]
