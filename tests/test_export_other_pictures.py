@@ -11,10 +11,15 @@ from mmengine.registry import MODELS, DefaultScope
 from safetensors.torch import load_file
 
 from ccmim_mm.apis.settings_for_all import set_for_all
-from ccmim_mm.checkpoints import read_as_project
+from ccmim_mm.checkpoints import (
+    heads_of,
+    read_as_project,
+    save_state_dict,
+)
 from ccmim_mm.export import export, exporter
 from ccmim_mm.export.pixels import normalise, pictures, pixels_of
 from ccmim_mm.export.source import read_source
+from ccmim_mm.export.to_pt2 import returns
 
 CHANNELS, SIZE = 13, (32, 48)
 
@@ -110,3 +115,38 @@ def test_a_resnet_of_four_channels_is_exported(tmp_path):
     )
     pixels = pixels_of(read_source(saved, tmp_path / 'densecl.py'))
     assert pixels.stored and pixels.mean == (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ('name', 'size', 'returned'),
+    [
+        ('classification/vit-tiny_finetune_demo', 64, '(B, 65, 128)'),
+        ('segmentation/upernet_vit-tiny_demo', 96, '(B, 145, 128)'),
+        ('detection/mask-rcnn_vit-tiny_demo', 96, '(B, D, h, w)'),
+    ],
+)
+def test_an_encoder_of_a_task_is_described_as_it_is(
+    name, size, returned, tmp_path
+):
+    """Their size and numbers are where mmseg and mmdet have them."""
+    config = tmp_path / 'config.py'
+    cfg = Config.fromfile(ROOT / f'configs/{name}.py')
+    holder = cfg if cfg.get('data_preprocessor') else cfg.model
+    holder.data_preprocessor.update(mean=[51, 102, 153], std=[51, 51, 51])
+    cfg.dump(config)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        backbone = MODELS.build(cfg.model.backbone)
+    state = {f'backbone.{n}': v for n, v in backbone.state_dict().items()}
+    save_state_dict(
+        state,
+        tmp_path / 'a.pth',
+        heads={f'backbone.{n}': c for n, c in heads_of(backbone).items()},
+    )
+    source = read_source(tmp_path / 'a.pth', config)
+    pixels = pixels_of(source)
+    assert pixels.size == (size, size) and not pixels.assumed
+    assert (pixels.mean, pixels.std) == ((0.2, 0.4, 0.6), (0.2,) * 3)
+    assert returns(source).startswith(returned)
+    found = source.network(torch.zeros(1, 3, size, size))
+    assert found.ndim == returned.count(',') + 1
+    assert found.ndim == 4 or returned == f'(B, {found.shape[1]}, 128)'

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -54,7 +54,10 @@ def pixels_of(source: Source) -> Pixels:
         ValueError: If the model takes BGR, which no other library does, or
             other channels than RGB, whose mean nobody knows.
     """
-    told = (source.cfg or {}).get('data_preprocessor') or {}
+    cfg = source.cfg or {}
+    # mmdet's and mmseg's are the model's.
+    inner = (cfg.get('model') or {}).get('data_preprocessor')
+    told = cfg.get('data_preprocessor') or inner or {}
     channels = _channels(source)
     stored = channels != len('RGB') or told.get('type', '').endswith(
         ChannelsPreprocessor.__name__
@@ -72,7 +75,7 @@ def pixels_of(source: Source) -> Pixels:
             'its run'
         )
     crop, resize = _evaluation(source)
-    size = source.shape.size if source.shape else crop or (224, 224)
+    size = source.shape.size if source.shape else crop or _img_size(source)
     # In proportion, where the config cuts for another size.
     share = crop[0] / resize[0] if crop and resize else _CROP
     unit = 1 if stored else 255
@@ -94,8 +97,16 @@ def _channels(source: Source) -> int:
     """Channels of a picture; those of no plain ViT its config tells."""
     if source.shape is not None:
         return source.shape.channels
-    backbone = ((source.cfg or {}).get('model') or {}).get('backbone') or {}
-    return backbone.get('in_channels', len('RGB'))
+    return _backbone(source).get('in_channels', len('RGB'))
+
+
+def _img_size(source: Source) -> tuple[int, int]:
+    """Height and width that the config makes the encoder for."""
+    return as_pair(_backbone(source).get('img_size', 224))
+
+
+def _backbone(source: Source) -> dict[str, Any]:
+    return ((source.cfg or {}).get('model') or {}).get('backbone') or {}
 
 
 def _evaluation(

@@ -2,8 +2,10 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
+from mmpretrain.models import VisionTransformer
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
@@ -77,7 +79,10 @@ def traced(source: Source, pixels: Pixels) -> ExportedProgram:
 
 def returns(source: Source) -> str:
     """What the encoder gives, in half a line."""
-    if (shape := source.shape) is None:
+    backbone: Any = source.network.backbone
+    if not isinstance(backbone, VisionTransformer):
         return '(B, D, h, w), the last map'
-    tokens = shape.tokens
-    return f'(B, {tokens}, {shape.width}), CLS first, after the norm'
+    tokens, width = backbone.pos_embed.shape[1:]
+    first = ', CLS first' if backbone.num_extra_tokens else ''
+    norm = 'after the norm' if backbone.final_norm else 'before any norm'
+    return f'(B, {tokens}, {width}){first}, {norm}'
