@@ -132,7 +132,7 @@ def check_data(cfg: Config) -> None:
     for split in [s for s in _splits(cfg) if s != 'test']:
         dataset = leaf(cfg, split)
         root = Path(dataset.data_root)
-        channels = _channels(dataset)
+        channels = channels_of(dataset)
         if kind_of(dataset) == 'coco':
             unused = check_coco(
                 root / dataset.ann_file,
@@ -163,9 +163,10 @@ def check_data(cfg: Config) -> None:
     print_log(f'Data of {len(classes)} classes checked: {where}')
 
 
-def _channels(dataset: ConfigDict) -> int | None:
+def channels_of(dataset: ConfigDict) -> int | None:
     """Of a data set's pictures, unless it reads them as colours."""
-    loads = [t for t in dataset.pipeline if t['type'] == 'LoadChannels']
+    pipeline = dataset.get('pipeline') or ()
+    loads = [t for t in pipeline if t['type'] == 'LoadChannels']
     return loads[0]['channels'] if loads else None
 
 

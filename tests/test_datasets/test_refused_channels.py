@@ -19,7 +19,8 @@ from ccmim_mm.datasets import (
 from ccmim_mm.datasets.checks import check_label_maps
 from ccmim_mm.datasets.classes import apply_classes, check_data
 from ccmim_mm.datasets.coco import check_coco
-from ccmim_mm.datasets.data_root import apply_data_root
+from ccmim_mm.datasets.data_root import apply_data_root, leaf
+from ccmim_mm.engine.runner.prepare import complete_annotations
 
 SHAPE = (20, 26)
 
@@ -154,6 +155,36 @@ def test_annotations_of_another_size_than_an_array_are_refused(
     ann_file.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r'26 x 20 .* annotated as 20 x 26'):
         check_coco(*coco)
+
+
+def test_sizes_of_arrays_are_filled_in(tmp_path):
+    (tmp_path / 'pictures').mkdir()
+    np.save(tmp_path / 'pictures/a.npy', numbers(20, 26, 4))
+    content = dict(
+        images=[dict(id=1, file_name='a.npy')],
+        annotations=[],
+        categories=[dict(id=1, name='cat')],
+    )
+    (tmp_path / 'ann.json').write_text(json.dumps(content))
+    dataset = dict(
+        type='CocoDataset',
+        data_root=str(tmp_path),
+        ann_file='ann.json',
+        data_prefix=dict(img='pictures'),
+        metainfo=dict(classes=['cat']),
+        pipeline=[dict(type='LoadChannels', channels=4)],
+    )
+    cfg = Config(
+        dict(
+            work_dir=str(tmp_path / 'run'),
+            model=dict(),
+            train_dataloader=dict(dataset=dataset),
+        )
+    )
+    complete_annotations(cfg)
+    written = json.loads(Path(leaf(cfg, 'train').ann_file).read_text())
+    size = dict(width=26, height=20)
+    assert written['images'] == [dict(id=1, file_name='a.npy') | size]
 
 
 def test_a_config_tells_its_channels_to_the_checks(label_maps_of_bands):

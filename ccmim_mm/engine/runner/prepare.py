@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 from ..._stack import check_scope
 from ...datasets.classes import (
     apply_classes,
+    channels_of,
     class_names,
     find_dicts,
     has_classes,
@@ -109,7 +110,11 @@ def complete_annotations(cfg: Config) -> None:
             continue
         if ann_file not in copies:
             copies[ann_file] = _completed(
-                cfg, ann_file, Path(root, folder), stage
+                cfg,
+                ann_file,
+                Path(root, folder),
+                stage,
+                channels_of(dataset),
             )
         if copies[ann_file] != ann_file:
             done = cfg.setdefault('completed_annotations', {})
@@ -128,7 +133,13 @@ def _is_coco(dataset: ConfigDict) -> bool:
     return kind == 'CocoDataset' and kind_of(dataset) == 'coco' and not remote
 
 
-def _completed(cfg: Config, ann_file: str, pictures: Path, stage: str) -> str:
+def _completed(
+    cfg: Config,
+    ann_file: str,
+    pictures: Path,
+    stage: str,
+    channels: int | None,
+) -> str:
     """Annotations as mmdet takes them: the file itself or a copy."""
     keys = ['images', 'annotations', 'categories']
     if stage == 'test':
@@ -136,7 +147,12 @@ def _completed(cfg: Config, ann_file: str, pictures: Path, stage: str) -> str:
         keys.remove('annotations')
     content = read_coco(ann_file, keys)
     done = complete_coco(
-        content, ann_file, pictures, class_names(cfg), with_masks(cfg)
+        content,
+        ann_file,
+        pictures,
+        class_names(cfg),
+        with_masks(cfg),
+        channels,
     )
     if not done:
         return ann_file
