@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from mmengine.config import Config
 from mmengine.registry import MODELS
 
+from ..config_file import read_config
 from ..engine.runner.work_dir import config_of
 from ..files import check_output, printable
 from ..models import PretrainMethod
@@ -100,7 +100,7 @@ def _evaluations(work_dir: Path) -> list[dict[str, float]]:
 
 def _method(work_dir: Path) -> type[PretrainMethod]:
     """The class of the run's method; the base for any other model."""
-    cfg = Config.fromfile(config_of(work_dir))
+    cfg = read_config(config_of(work_dir))
     scope = cfg.get('default_scope') or 'mmpretrain'
     with MODELS.switch_scope_and_registry(scope) as registry:
         kind = registry.get(cfg.model.type)

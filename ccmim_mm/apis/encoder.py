@@ -21,6 +21,7 @@ from ..checkpoints import (
     read_as_project,
     safe_init_cfg,
 )
+from ..config_file import read_config
 from ..datasets.data_root import evaluation_pipeline
 from ..datasets.listing import list_pictures
 from ..datasets.transforms import LoadChannels
@@ -65,7 +66,7 @@ def load_encoder(
     """
     cfg = config
     if not isinstance(cfg, Config):
-        cfg = Config.fromfile(config_of(find_config(cfg)))
+        cfg = read_config(config_of(find_config(cfg)))
     apply_options(cfg, options)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from ..checkpoints import is_checkpoint
+from ..config_file import read_config
 from ..datasets.data_root import leaf
 from ..engine.runner.work_dir import config_of
 from ..files import check_output, is_text, printable
@@ -55,12 +56,13 @@ def config_for_training(
 
     Raises:
         FileNotFoundError: If a file named is missing.
-        ValueError: If an override means nothing, or says what an argument
-            says, the config has no rate to scale, it counts iterations and
-            not epochs, its method has no teacher, a size cannot be, or the
-            work dir's name is not UTF-8.
+        ImportError: If the config imports what is not there.
+        ValueError: If the config is no Python, an override means nothing, or
+            says what an argument says, the config has no rate to scale, it
+            counts iterations and not epochs, its method has no teacher, a
+            size cannot be, or the work dir's name is not UTF-8.
     """
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     lines = set_for_all(
         cfg,
         options,

@@ -80,10 +80,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     paths = _config_paths(args)
     import torch
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
-    import ccmim_mm  # noqa: F401 - registers the modules
+    from ccmim_mm.config_file import read_config
 
     try:
         from .benchmarks import commands
@@ -106,14 +105,17 @@ def main(argv: list[str] | None = None) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     if args.command == 'methods':
-        configs = {name: Config.fromfile(path) for name, path in paths.items()}
         try:
+            configs = {name: read_config(path) for name, path in paths.items()}
             commands.methods(args, configs)
-        except ValueError as error:
+        except (ValueError, ImportError) as error:
             raise SystemExit(f'error: {error}') from None
         return
     (path,) = paths.values()
-    cfg = Config.fromfile(path)
+    try:
+        cfg = read_config(path)
+    except (ValueError, ImportError) as error:
+        raise SystemExit(f'error: {error}') from None
     if args.img_size:
         cfg.model = resize(cfg.model, args.img_size)
     getattr(commands, args.command)(args, cfg)

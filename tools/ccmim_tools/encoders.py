@@ -81,6 +81,7 @@ def read_config(args: argparse.Namespace) -> 'Config':
         args: Of :func:`encoder_parser`, settled here.
 
     Raises:
+        ImportError: If the config imports what is not there.
         ValueError: If the config is none, or an override means nothing.
     """
     if not args.checkpoints and not args.random:
@@ -89,12 +90,11 @@ def read_config(args: argparse.Namespace) -> 'Config':
         check_checkpoint(checkpoint)
     settle(args)
     # Here, as it takes seconds.
-    from mmengine.config import Config
-
+    from ccmim_mm import config_file
     from ccmim_mm.apis import apply_options
     from ccmim_mm.engine.runner.work_dir import config_of
 
-    cfg = Config.fromfile(config_of(args.config))
+    cfg = config_file.read_config(config_of(args.config))
     apply_options(cfg, args.cfg_options)
     return cfg
 

@@ -55,13 +55,13 @@ def main() -> None:
     try:
         # Here, as it takes seconds.
         import numpy as np
-        from mmengine.config import Config
 
         from ccmim_mm.apis import apply_options, extract_features
+        from ccmim_mm.config_file import read_config
         from ccmim_mm.engine.runner.work_dir import config_of
         from ccmim_mm.files import printable
 
-        cfg = Config.fromfile(config_of(args.config))
+        cfg = read_config(config_of(args.config))
         apply_options(cfg, args.cfg_options)
         count = extract_features(
             cfg,

@@ -69,10 +69,10 @@ def main(argv: list[str] | None = None) -> None:
     gpus = os.environ.get('CUDA_VISIBLE_DEVICES')
     # Fake tensors are a CPU's, whatever is here.
     choose_device('cpu')
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     from ccmim_mm.apis import apply_options
+    from ccmim_mm.config_file import read_config
     from ccmim_mm.engine.runner.work_dir import config_of
 
     try:
@@ -83,7 +83,7 @@ def main(argv: list[str] | None = None) -> None:
 
     logging.disable(logging.WARNING)
     try:
-        cfg = Config.fromfile(config_of(path))
+        cfg = read_config(config_of(path))
         apply_options(cfg, options)
         init_default_scope('mmpretrain')
         asked = Asked(

@@ -12,9 +12,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 
 from ccmim_mm.apis import apply_options
+from ccmim_mm.config_file import read_config
 from ccmim_mm.datasets.layouts import find_layout
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 
@@ -133,7 +133,7 @@ def check_inputs(runs: Collection[Run], data_root: Path) -> None:
             means nothing.
     """
     names = {run.config for run in runs}
-    configs = {name: Config.fromfile(find_config(name)) for name in names}
+    configs = {name: read_config(find_config(name)) for name in names}
     # Values differ; whether anything reads them does not.
     asked = {(run.config, *run.options): run.options for run in runs}
     for (config, *_), options in asked.items():

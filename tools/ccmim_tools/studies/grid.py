@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from ccmim_mm.config_file import read_config
+
 from ..config_names import find_config
 from .checks import SCHEDULED, check_keys, check_overrides, check_schedule
 from .run import NO_PRETRAINING, Run, schedule
@@ -26,9 +28,11 @@ def load_grid(path: str | Path) -> Config:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If something is missing in it or means nothing.
+        ImportError: If it imports what is not there.
+        ValueError: If it is no Python, or something is missing in it or means
+            nothing.
     """
-    grid = Config.fromfile(find_config(str(path)))
+    grid = read_config(find_config(str(path)))
     missing = {'seeds', 'datasets', 'methods'} - {*grid.keys()}
     if missing:
         raise ValueError(f'{path} lacks {", ".join(sorted(missing))}')

@@ -9,6 +9,7 @@ import pandas as pd
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from ccmim_mm.config_file import read_config
 from ccmim_mm.visualization import training_rows
 
 from ..benchmarks.methods import method_cost
@@ -86,7 +87,7 @@ def _pretraining_rows(run: Run, root: Path) -> list[Row]:
     log = pd.DataFrame(training_rows(work_dir)).set_index('iter')
     step = median_high(log['time'])
     analysis = {p.pop('iter'): p for p in summary.get('mask_analysis', ())}
-    cfg = Config.fromfile(find_config(run.config))
+    cfg = read_config(find_config(run.config))
     cfg.merge_from_dict(run.options)
     batch = cfg.train_dataloader.batch_size
     gflops = picture_gflops(cfg)

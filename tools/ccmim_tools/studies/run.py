@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
+from ccmim_mm.config_file import read_config
 
 from ..config_names import find_config
 
@@ -116,7 +116,7 @@ def config_digest(path: str) -> str:
     Raises:
         FileNotFoundError: If there is none.
     """
-    content = Config.fromfile(find_config(path)).to_dict()
+    content = read_config(find_config(path)).to_dict()
     text = json.dumps(content, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()
 
