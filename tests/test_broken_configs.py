@@ -6,6 +6,7 @@ import sys
 import pytest
 from conftest import ROOT
 
+from analysis_tools import attended_parts, mixtures
 from ccmim_tools import cli
 
 TOOLS = [
@@ -63,3 +64,31 @@ def test_an_import_that_is_no_python_is_named_with_its_line(
         "custom_imports = dict(imports=['no_python_parts'])\n",
     )
     assert line.startswith(f'error: {tmp_path}/no_python_parts.py, line 2: ')
+
+
+@pytest.mark.parametrize('tool', TOOLS, ids=lambda tool: ' '.join(tool[:2]))
+def test_what_is_imported_and_not_there_is_named(refusal, tool, tmp_path):
+    line = refusal(tool, "custom_imports = dict(imports=['no_such_parts'])\n")
+    assert line.startswith(f'error: {tmp_path}/mine.py imports what is not ')
+    assert "No module named 'no_such_parts'" in line
+    assert 'PYTHONPATH' in line and '[study]' not in line
+
+
+@pytest.mark.parametrize('analysis', [attended_parts, mixtures])
+def test_analyses_name_what_is_imported_and_not_there(
+    analysis, tmp_path, monkeypatch
+):
+    config = tmp_path / 'mine.py'
+    config.write_text("custom_imports = dict(imports=['no_such_parts'])\n")
+    out = '--out' if analysis is mixtures else '--json'
+    options = ['--random', '--data', str(tmp_path), out, str(tmp_path / 'x')]
+    monkeypatch.setattr(sys, 'argv', ['', str(config), *options])
+    with pytest.raises(SystemExit, match=r"^error: .*'no_such_parts'"):
+        analysis.main()
+
+
+@pytest.mark.parametrize('name', ['model', 'train_dataloader'])
+def test_a_plan_names_what_a_config_lacks(refusal, name, tmp_path):
+    base = f"_base_ = '{ROOT}/tests/tiny_config.py'\n"
+    line = refusal(['plan', '{config}'], f'{base}{name} = None\n')
+    assert line.startswith(f'error: {tmp_path}/mine.py has no {name}: ')

@@ -85,7 +85,7 @@ def main() -> None:
         write_atomic(content.encode(), out / 'mixtures.json')
         mixtures = {n: e['mixtures'] for n, e in found['encoders'].items()}
         plot_mixtures(mixtures, out / 'mixtures.png')
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
     pairs = ' and '.join(f'{n} {k}' for k, n in found['pairs'].items())
     print(f'{printable(out)}: mixtures.json, mixtures.png ({pairs} pairs)')

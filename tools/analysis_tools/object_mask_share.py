@@ -72,7 +72,7 @@ def main() -> None:
             args.config, args.checkpoint, options, device='cpu'
         )
         shares = picture_shares(encoder, Path(args.data), args.draws)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
     half = 1.96 * shares.std(ddof=1) / math.sqrt(len(shares))
     print(

@@ -37,7 +37,7 @@ def main() -> None:
 
     try:
         draw_curves(args.runs, args.out, args.over)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         fail(error)
     print(f'wrote {args.out}')
 

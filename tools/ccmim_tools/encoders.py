@@ -70,7 +70,7 @@ def print_and_keep(
 
             content = json.dumps(found, indent=2) + '\n'
             write_atomic(content.encode(), args.json)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         fail(error)
 
 

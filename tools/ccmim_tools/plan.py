@@ -9,6 +9,7 @@ for themselves is not in it. --check sets the plan beside real steps.
 import argparse
 import logging
 import os
+from typing import TYPE_CHECKING
 
 from .command_line import (
     CONFIG_HELP,
@@ -19,6 +20,9 @@ from .command_line import (
     refuse_missing,
 )
 from .config_names import find_config
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 #: Pictures of ImageNet's training set.
 IMAGENET = 1_281_167
@@ -85,6 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         cfg = read_config(config_of(path))
         apply_options(cfg, options)
+        _check_parts(cfg, args)
         init_default_scope('mmpretrain')
         asked = Asked(
             gpus=args.gpus,
@@ -100,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
             found = check(cfg, asked.batches, gpus)
         for text in found:
             print(f'{text}\n', flush=True)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         fail(error)
     except (AssertionError, AttributeError, KeyError, TypeError) as error:
         # Of what was built with an argument that it does not take.
@@ -121,6 +126,23 @@ def _check(args: argparse.Namespace) -> None:
         fail(f'--tflops is {args.tflops}: give more than 0')
     if not 0 < args.utilisation <= 1:
         fail(f'--utilisation is {args.utilisation}: give a share, as 0.4')
+
+
+def _check_parts(cfg: 'Config', args: argparse.Namespace) -> None:
+    """Refuse a config that lacks what a step is made of.
+
+    Raises:
+        ValueError: Naming it.
+    """
+    needed = ['model', 'data_preprocessor', 'optim_wrapper']
+    if not args.batch_size:
+        needed.append('train_dataloader')
+    for name in needed:
+        if not cfg.get(name):
+            raise ValueError(
+                f'{args.config} has no {name}: give the config of a '
+                'pre-training'
+            )
 
 
 if __name__ == '__main__':

@@ -97,10 +97,12 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     try:
-        dict(run=run, report=report)[args.command](args)
+        from . import studies  # noqa: F401 - what wants the extra
     except ModuleNotFoundError as error:
         refuse_missing(error, 'study')
-    except (ValueError, OSError) as error:
+    try:
+        dict(run=run, report=report)[args.command](args)
+    except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f'error: {error}') from None
     except KeyboardInterrupt:
         raise SystemExit('stopped; the same command goes on') from None
