@@ -44,8 +44,8 @@ def look(
         FileNotFoundError: If a file is missing, or the folder has no
             pictures.
         FileExistsError: If ``out`` is there already, or lies in the folder.
-        ValueError: If a checkpoint cannot be read, or no picture, or a
-            picture by one of several alone.
+        ValueError: If so many pictures cannot be shown, a checkpoint cannot be
+            read, or no picture, or a picture by one of several alone.
     """
     out = Path(out)
     check_output(out, folder)
@@ -98,7 +98,8 @@ def _chosen(
     folder: str | Path, pictures: int, neighbours: int
 ) -> tuple[Shown, Shown]:
     """Pictures to look into, and they with others behind them."""
-    shown, others = choose(folder, pictures), choose(folder, neighbours)
+    shown = choose(folder, pictures)
+    others = choose(folder, neighbours, '--neighbours')
     known = {*shown.names}
     rows = [i for i, name in enumerate(others.names) if name not in known]
     most = max(0, neighbours - len(known))

@@ -35,12 +35,15 @@ class Shown(NamedTuple):
     unread: int = 0
 
 
-def choose(folder: str | Path, count: int) -> Shown:
+def choose(
+    folder: str | Path, count: int, option: str = '--pictures'
+) -> Shown:
     """Pictures spread evenly over a folder, by name.
 
     Args:
         folder: The folder.
         count: How many, at least 1; all if there are no more.
+        option: What asks for so many.
 
     Raises:
         FileNotFoundError: If there is no such folder, or no picture in it.
@@ -48,7 +51,7 @@ def choose(folder: str | Path, count: int) -> Shown:
     """
     if not 1 <= count <= MOST:
         raise ValueError(
-            f'{count} pictures to show: give 1 to {MOST}, which a page holds'
+            f'{option} is {count}: give 1 to {MOST}, which a page holds'
         )
     listing = list_pictures(folder)
     total = len(listing)
