@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 import rich
 import torch
+from conftest import ROOT
 from mmengine.logging import MMLogger, print_log
 from rich.console import Console
 from run_helpers import bare, config
@@ -29,6 +30,7 @@ from ccmim_mm.engine.console import (
     say,
 )
 from ccmim_mm.engine.console.failure import explain
+from ccmim_mm.engine.hooks.run_summary_hook import _tool
 from ccmim_mm.engine.points import main_figures
 
 
@@ -256,3 +258,14 @@ def test_what_is_next_of_a_downstream_task(tmp_path):
     assert title == 'Next:'
     assert judge.endswith(command)
     assert draw.endswith(f'{command} --show-dir {tmp_path}/predictions')
+
+
+def test_what_is_next_runs_where_it_is_printed(tmp_path, monkeypatch):
+    """Of a clone, and of an environment that is not active."""
+    monkeypatch.setattr('shutil.which', lambda name: None)
+    monkeypatch.chdir(ROOT)
+    assert _tool('features') == 'python tools/extract_features.py'
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'tools').mkdir()
+    (tmp_path / 'tools/test.py').touch()
+    assert _tool('test') == f'{sys.executable} -m ccmim_tools test'

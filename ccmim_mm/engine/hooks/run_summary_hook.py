@@ -3,6 +3,7 @@
 import json
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 from mmengine.dist import master_only
@@ -171,8 +172,11 @@ class RunSummaryHook(Hook):
 
 
 def _tool(name: str) -> str:
-    """What starts a tool here: installed, or in a clone."""
+    """What starts a tool here: installed, in a clone, or by its package."""
     if shutil.which('ccmim'):
         return f'ccmim {name}'
-    files = dict(features='extract_features')
-    return f'python tools/{files.get(name, name)}.py'
+    file = f'{dict(features="extract_features").get(name, name)}.py'
+    # Others of the family have a tools/test.py, too.
+    if Path('tools/ccmim_tools', file).is_file():
+        return f'python tools/{file}'
+    return f'{printable(shlex.quote(sys.executable))} -m ccmim_tools {name}'
