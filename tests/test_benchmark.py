@@ -13,8 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ccmim_mm.engine.hooks.compile_layers_hook import compile_layers
-from ccmim_tools.benchmarks import commands
-from ccmim_tools.benchmarks.contenders import NAMES, build_contender
+from ccmim_tools.benchmarks import NAMES, commands
+from ccmim_tools.benchmarks.contenders import build_contender
 from ccmim_tools.benchmarks.flops import step_flops
 from ccmim_tools.benchmarks.timing import alternate, metered, now
 from ccmim_tools.benchmarks.transcription import PlainCCMIM

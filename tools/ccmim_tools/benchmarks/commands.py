@@ -7,9 +7,11 @@ from typing import Any
 from mmengine.config import Config
 
 from ccmim_mm.engine.hooks.compile_layers_hook import compile_layers
+from ccmim_mm.grids import as_size
 
+from . import NAMES
 from . import growth as growing
-from .contenders import NAMES, Contender, build_contender
+from .contenders import Contender, build_contender
 from .data import DataRates, listing_cost
 from .flops import step_flops
 from .memory import peak_mib
@@ -28,7 +30,8 @@ COMPILED = '_compiled'
 def _setting(args: argparse.Namespace, cfg: Config) -> dict[str, Any]:
     return dict(
         config=args.config,
-        img_size=cfg.model.backbone.img_size,
+        # An encoder of any size has none.
+        img_size=cfg.model.backbone.get('img_size'),
         batch_size=args.batch_size,
         repeats=args.repeats,
         **environment(args.device),
@@ -170,7 +173,8 @@ def data(args: argparse.Namespace, cfg: Config) -> None:
                 'share': median_ratio(list(pipeline), list(bare)),
             }
         )
-    setting = _setting(args, cfg) | dict(pictures=args.pictures)
+    seen = dict(img_size=as_size(rates.sizes[0]), views=len(rates.sizes))
+    setting = _setting(args, cfg) | seen | dict(pictures=args.pictures)
     publish('data', rows, setting, args.json)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.hub import get_config
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
@@ -18,16 +18,13 @@ from .transcription import PlainCCMIM
 
 STOCK = 'mmpretrain::mae/mae_vit-base-p16_8xb512-amp-coslr-300e_in1k.py'
 
-#: All contenders, in the order of the tables.
-NAMES = ('ccmim', 'ccmim_fast', 'mae', 'mmpretrain_mae', 'plain')
-
 
 @dataclass
 class Contender:
     """A model with its optimizer and one fixed synthetic batch.
 
     Attributes:
-        name: One of ``NAMES``.
+        name: One of the package's ``NAMES``.
         model: The model, in training mode.
         optimizer: AdamW over its parameters.
         inputs: Normalised pictures, ``(B, 3, H, W)``.
@@ -87,6 +84,21 @@ class Contender:
         self.forward().backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
+
+
+def check_contenders(cfg: Config) -> None:
+    """Refuse a config that no contenders can be made of.
+
+    Raises:
+        ValueError: Naming one that they can.
+    """
+    kind = MODELS.get((cfg.get('model') or {}).get('type') or '')
+    if not (isinstance(kind, type) and issubclass(kind, CCMIM)):
+        raise ValueError(
+            f'{cfg.filename} is of no ccMIM, which all contenders are made '
+            'of: give one as ccmim_vit-s, or measure any by ccmim bench '
+            'methods'
+        )
 
 
 def resize(model: ConfigDict, img_size: int) -> ConfigDict:
@@ -172,7 +184,7 @@ def build_contender(
     """Build one contender.
 
     Args:
-        name: One of ``NAMES``.
+        name: One of the package's ``NAMES``.
         model_cfg: The exact ccMIM that all contenders are derived from.
         batch_size: Pictures a step.
         device: ``cpu`` or ``cuda``.

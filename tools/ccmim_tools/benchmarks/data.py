@@ -1,28 +1,38 @@
 """How fast pictures arrive, and what a list of a million names costs."""
 
+import copy
 import multiprocessing
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmpretrain.datasets import MultiView, RandomResizedCrop
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
+from ccmim_mm.apis.config_parts import kind_of_part
+from ccmim_mm.datasets.data_root import FOLDERS
 from ccmim_mm.datasets.listing import list_pictures
+from ccmim_mm.datasets.transforms.resizing import LoadedCrop
 
 from .memory import resident_mib
 
+#: Height and width.
+Size = tuple[int, int]
 
-def bare_crops(paths: list[str], side: int, area: float) -> int:
-    """Decode pictures, cut a square out and resize it; no framework.
+
+def bare_crops(paths: list[str], crops: list[tuple[Size, float]]) -> int:
+    """Decode pictures, cut squares out and resize them; no framework.
 
     Args:
         paths: The pictures.
-        side: Side of the output, in pixels.
-        area: Mean area of the crop, as a share of the picture.
+        crops: Of each picture: height and width of the output, in pixels,
+            and the mean area of the crop, as a share of the picture.
 
     Returns:
         How many were read.
@@ -30,12 +40,27 @@ def bare_crops(paths: list[str], side: int, area: float) -> int:
     for path in paths:
         with Image.open(path) as image:
             width, height = image.size
+            picture = image.convert('RGB')
+        for size, area in crops:
             edge = min(width, height, (area * width * height) ** 0.5)
             box = (0, 0, round(edge), round(edge))
-            crop = image.convert('RGB').crop(box)
-            crop = crop.resize((side, side), Image.Resampling.BICUBIC)
-        np.ascontiguousarray(np.asarray(crop).transpose(2, 0, 1))
+            crop = picture.crop(box)
+            crop = crop.resize(size[::-1], Image.Resampling.BICUBIC)
+            np.ascontiguousarray(np.asarray(crop).transpose(2, 0, 1))
     return len(paths)
+
+
+def crops_in(transforms: Iterable[Any]) -> Iterator[RandomResizedCrop]:
+    """The random crops of a pipeline, of several views one each."""
+    for transform in transforms:
+        if isinstance(transform, MultiView):
+            for view in transform.transforms:
+                yield from crops_in(view.transforms)
+        # A dataset joins the crop to the loading.
+        elif isinstance(transform, LoadedCrop):
+            yield transform.crop
+        elif isinstance(transform, RandomResizedCrop):
+            yield transform
 
 
 class DataRates:
@@ -46,13 +71,26 @@ class DataRates:
         workers: Processes.
         pictures: Pictures of one measurement, at most.
         batch_size: Pictures of a batch.
+
+    Attributes:
+        sizes: Height and width of each view of a picture, in pixels.
+
+    Raises:
+        FileNotFoundError: If there are no pictures.
+        ValueError: If it is no config whose pictures are cropped at random.
     """
 
     def __init__(
         self, cfg: Config, workers: int, pictures: int, batch_size: int
     ) -> None:
-        loader_cfg = cfg.train_dataloader.copy()
-        loader_cfg.dataset.dataset.max_pictures = pictures
+        loader_cfg = copy.deepcopy(cfg.get('train_dataloader') or {})
+        leaf = (loader_cfg.get('dataset') or {}).get('dataset') or {}
+        if kind_of_part(leaf) not in FOLDERS:
+            raise ValueError(
+                f'{cfg.filename} reads no folder of pictures: give the config '
+                'of a pre-training'
+            )
+        leaf.max_pictures = pictures
         dataset = DATASETS.build(loader_cfg.dataset)
         loader_cfg.update(
             dataset=dataset,
@@ -66,17 +104,17 @@ class DataRates:
             dataset.get_data_info(i)['img_path'] for i in range(len(dataset))
         ]
         count = max(workers, 1)
-        transforms = dataset.dataset.pipeline.transforms
-        # A dataset joins the crop to the loading.
-        (crop,) = (
-            crop
-            for crop in (getattr(t, 'crop', t) for t in transforms)
-            if hasattr(crop, 'crop_ratio_range')
-        )
-        self.shares = [
-            (paths[i::count], crop.scale[0], sum(crop.crop_ratio_range) / 2)
-            for i in range(count)
+        crops = [
+            (crop.scale, sum(crop.crop_ratio_range) / 2)
+            for crop in crops_in(dataset.dataset.pipeline.transforms)
         ]
+        if not crops:
+            raise ValueError(
+                f'{cfg.filename} has no RandomResizedCrop, which the bare '
+                'work is measured by: give a config that has'
+            )
+        self.sizes = [size for size, _ in crops]
+        self.shares = [(paths[i::count], crops) for i in range(count)]
         self.pool = multiprocessing.get_context('fork').Pool(count)
 
     def bare(self) -> float:
@@ -88,7 +126,8 @@ class DataRates:
     def pipeline(self) -> float:
         """Pictures per second that the training loader delivers."""
         start = time.perf_counter()
-        done = sum(len(batch['inputs']) for batch in self.loader)
+        # Of several views the inputs are as many batches.
+        done = sum(len(batch['data_samples']) for batch in self.loader)
         return done / (time.perf_counter() - start)
 
 

@@ -1,0 +1,66 @@
+"""``ccmim bench`` measures what is asked for, or says why it does not."""
+
+import json
+import logging
+
+import pytest
+from conftest import ROOT
+
+from ccmim_tools.benchmark import main
+
+TINY = str(ROOT / 'tests/tiny_config.py')
+
+
+@pytest.fixture(autouse=True)
+def _logging():
+    yield
+    # The tool silences it.
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def rates(tmp_path, picture_folder):
+    """Measure the loading of a few pictures; setting and rows."""
+
+    def measure(config, *options):
+        path = tmp_path / 'figures.json'
+        main(
+            [
+                *('data', '--config', config, '--data', str(picture_folder)),
+                *('--workers', '0', '--pictures', '12', '--batch-size', '4'),
+                *('--repeats', '1', '--device', 'cpu', '--json', str(path)),
+                *options,
+            ]
+        )
+        found = json.loads(path.read_text())['data']
+        return found['setting'], found['rows']
+
+    return measure
+
+
+@pytest.mark.parametrize(
+    'config',
+    ['mocov3_vit-tiny_demo', 'simclr_vit-tiny_demo', 'densecl_resnet18_demo'],
+)
+def test_rates_of_pictures_of_two_views(rates, config):
+    setting, rows = rates(config)
+    assert (setting['img_size'], setting['views']) == (64, 2)
+    assert rows[0]['bare pictures/s'] > 0 and rows[0]['share'] > 0
+
+
+def test_a_picture_of_two_views_is_counted_once(picture_folder):
+    from mmengine.config import Config
+    from mmengine.registry import DefaultScope
+
+    from ccmim_mm.datasets.data_root import apply_data_root
+    from ccmim_tools.benchmarks.data import DataRates
+
+    cfg = Config.fromfile(ROOT / 'configs/mocov3_vit-tiny_demo.py')
+    cfg.data_root = str(picture_folder)
+    apply_data_root(cfg)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        rates = DataRates(cfg, workers=0, pictures=12, batch_size=4)
+        counts = [len(batch['data_samples']) for batch in rates.loader]
+    assert counts == [4, 4, 4]
+    (paths, crops) = rates.shares[0]
+    assert (len(paths), len(crops)) == (12, 2)
