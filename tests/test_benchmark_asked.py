@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 
 import pytest
 from conftest import ROOT
@@ -64,3 +65,49 @@ def test_a_picture_of_two_views_is_counted_once(picture_folder):
     assert counts == [4, 4, 4]
     (paths, crops) = rates.shares[0]
     assert (len(paths), len(crops)) == (12, 2)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['data'], 'nothing to measure: give --data DIR, --listing N or bo'),
+        (['data', '--data', '/nope'], 'no folder /nope: give the folder'),
+        (['methods', TINY, '--data', '/nope'], 'no folder /nope: give the fo'),
+        (['compare', '--repeats', '0'], '--repeats is 0: give 1 or more'),
+        (['methods', TINY, '--repeats', '-1'], '--repeats is -1: give 0 or m'),
+        (['step', '--batch-size', '0'], '--batch-size is 0: give 1 or more'),
+        (['step', '--img-size', '0'], '--img-size is 0: give 1 or more'),
+        (['growth', '--batches', '4', '0'], '--batches is 0: give 1 or more'),
+        (['data', '--listing', '-5'], '--listing is -5: give 1 or more'),
+    ],
+)
+def test_mistakes_end_before_any_import(arguments, message, monkeypatch):
+    # What would import it, fails.
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code.startswith(f'error: {message}')
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['step', '--contender', 'nonsense'],
+        ['compare', '--precision', 'fp32', 'fp16'],
+        ['growth', '--precision', 'fp16'],
+    ],
+)
+def test_what_there_is_to_choose_from_is_named(arguments, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"invalid choice: '{arguments[-1]}' (choose from " in said
+
+
+@pytest.mark.parametrize('command', ['step', 'compare', 'growth'])
+@pytest.mark.parametrize(
+    'config', ['mocov3_vit-tiny_demo', 'classification/vit-b_finetune_own']
+)
+def test_contenders_are_made_of_a_ccmim(command, config):
+    with pytest.raises(SystemExit, match=rf'^error: .*{config}\.py is of no '):
+        main([command, '--config', config, '--device', 'cpu'])

@@ -4,8 +4,23 @@ import argparse
 import logging
 from pathlib import Path
 
-from .command_line import fail, refuse_missing
+from .benchmarks import NAMES
+from .command_line import check_lowest, fail, is_there, refuse_missing
 from .config_names import find_config
+
+PRECISIONS = ('fp32', 'bf16')
+#: What options of whole numbers can be at least.
+LOWEST = dict(
+    img_size=1,
+    batch_size=1,
+    repeats=1,
+    threads=1,
+    pictures=1,
+    workers=0,
+    listing=1,
+    batches=1,
+    sizes=1,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -23,12 +38,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     step = commands.add_parser(
         'step', parents=[common], help='one contender, part by part'
     )
-    step.add_argument('--contender', default='ccmim')
-    step.add_argument('--precision', default='fp32', choices=['fp32', 'bf16'])
+    step.add_argument('--contender', default='ccmim', choices=NAMES)
+    step.add_argument('--precision', default='fp32', choices=PRECISIONS)
     compare = commands.add_parser(
         'compare', parents=[common], help='all contenders, in turns'
     )
-    compare.add_argument('--precision', nargs='+', default=['fp32', 'bf16'])
+    compare.add_argument(
+        '--precision', nargs='+', default=PRECISIONS, choices=PRECISIONS
+    )
     compare.add_argument('--no-memory', action='store_true')
     compare.add_argument(
         '--compiled', action='store_true', help='also with compiled layers'
@@ -43,7 +60,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     growth = commands.add_parser(
         'growth', parents=[common], help='over batch, picture size and ranks'
     )
-    growth.add_argument('--precision', default='fp32')
+    growth.add_argument('--precision', default='fp32', choices=PRECISIONS)
     growth.add_argument('--batches', type=int, nargs='+', default=[4, 16, 64])
     growth.add_argument('--sizes', type=int, nargs='+', default=[64, 128, 256])
     methods = commands.add_parser(
@@ -63,6 +80,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot be meant, before anything is imported."""
+    nothing_timed = dict(repeats=0) if args.command == 'methods' else {}
+    check_lowest(args, LOWEST | nothing_timed)
+    folder = vars(args).get('data')
+    if folder is not None and not is_there(folder):
+        fail(f'no folder {folder}: give the folder of your pictures')
+    if args.command == 'data' and not (folder or args.listing):
+        fail('nothing to measure: give --data DIR, --listing N or both')
+
+
 def _config_paths(args: argparse.Namespace) -> dict[str, str]:
     """Paths of the configs, by the names that the figures go by."""
     names = args.configs if args.command == 'methods' else [args.config]
@@ -78,6 +106,7 @@ def _config_paths(args: argparse.Namespace) -> dict[str, str]:
 def main(argv: list[str] | None = None) -> None:
     """Run the command and print its table."""
     args = parse_args(argv)
+    _check(args)
     paths = _config_paths(args)
     import torch
     from mmengine.registry import init_default_scope
@@ -86,7 +115,7 @@ def main(argv: list[str] | None = None) -> None:
 
     try:
         from .benchmarks import commands
-        from .benchmarks.contenders import resize
+        from .benchmarks.contenders import check_contenders, resize
         from .benchmarks.report import read_figures
     except ModuleNotFoundError as error:
         refuse_missing(error, 'study')
@@ -104,21 +133,19 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit('error: torch finds no GPU: use --device cpu')
     if args.threads:
         torch.set_num_threads(args.threads)
-    if args.command == 'methods':
-        try:
-            configs = {name: read_config(path) for name, path in paths.items()}
-            commands.methods(args, configs)
-        except (ValueError, ImportError) as error:
-            raise SystemExit(f'error: {error}') from None
-        return
-    (path,) = paths.values()
     try:
-        cfg = read_config(path)
-    except (ValueError, ImportError) as error:
-        raise SystemExit(f'error: {error}') from None
-    if args.img_size:
-        cfg.model = resize(cfg.model, args.img_size)
-    getattr(commands, args.command)(args, cfg)
+        configs = {name: read_config(path) for name, path in paths.items()}
+        if args.command == 'methods':
+            commands.methods(args, configs)
+            return
+        (cfg,) = configs.values()
+        if args.command != 'data':
+            check_contenders(cfg)
+        if args.img_size:
+            cfg.model = resize(cfg.model, args.img_size)
+        getattr(commands, args.command)(args, cfg)
+    except (ValueError, OSError, ImportError) as error:
+        fail(error)
 
 
 if __name__ == '__main__':

@@ -109,11 +109,7 @@ def size(text: str) -> int | tuple[int, int]:
 
 def check_settings(args: argparse.Namespace) -> None:
     """Refuse values that no config can have, of train's own options."""
-    for name, lowest in LOWEST.items():
-        value = getattr(args, name)
-        if value is not None and value < lowest:
-            option = name.replace('_', '-')
-            fail(f'--{option} is {value}: give {lowest} or more')
+    check_lowest(args, LOWEST)
     sides = (
         args.img_size if isinstance(args.img_size, tuple) else (args.img_size,)
     )
@@ -122,6 +118,16 @@ def check_settings(args: argparse.Namespace) -> None:
             fail(f'--img-size is {side}: give 1 or more')
     if args.lr is not None and not 0 < args.lr < math.inf:
         fail(f'--lr is {args.lr}: give a number above 0, as 1e-3')
+
+
+def check_lowest(args: argparse.Namespace, lowest: dict[str, int]) -> None:
+    """Refuse whole numbers, alone or in lists, that are too low."""
+    for name, least in lowest.items():
+        value = getattr(args, name, None)
+        for number in value if isinstance(value, list) else [value]:
+            if number is not None and number < least:
+                option = name.replace('_', '-')
+                fail(f'--{option} is {number}: give {least} or more')
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
