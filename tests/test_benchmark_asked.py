@@ -67,6 +67,14 @@ def test_a_picture_of_two_views_is_counted_once(picture_folder):
     assert (len(paths), len(crops)) == (12, 2)
 
 
+def test_the_loading_has_the_size_that_is_asked_for(rates):
+    assert rates(TINY)[0]['img_size'] == 32
+    assert rates(TINY, '--img-size', '48')[0]['img_size'] == 48
+    # A ResNet has no size of its own.
+    found, _ = rates('densecl_resnet18_demo', '--img-size', '96')
+    assert found['img_size'] == 96
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
@@ -111,3 +119,18 @@ def test_what_there_is_to_choose_from_is_named(arguments, capsys):
 def test_contenders_are_made_of_a_ccmim(command, config):
     with pytest.raises(SystemExit, match=rf'^error: .*{config}\.py is of no '):
         main([command, '--config', config, '--device', 'cpu'])
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ('study/grid_tiny', 'reads no folder of pictures'),
+        (TINY, '--img-size 48 or 56'),
+    ],
+)
+def test_what_cannot_be_loaded_is_a_line(config, message, picture_folder):
+    size = ['--img-size', '50'] * (config == TINY)
+    command = ['data', '--config', config, '--data', str(picture_folder)]
+    with pytest.raises(SystemExit, match=message) as ended:
+        main([*command, *size, '--device', 'cpu'])
+    assert '\n' not in ended.value.code

@@ -111,11 +111,12 @@ def main(argv: list[str] | None = None) -> None:
     import torch
     from mmengine.registry import init_default_scope
 
+    from ccmim_mm.apis.picture_size import set_picture_size
     from ccmim_mm.config_file import read_config
 
     try:
         from .benchmarks import commands
-        from .benchmarks.contenders import check_contenders, resize
+        from .benchmarks.contenders import check_contenders
         from .benchmarks.report import read_figures
     except ModuleNotFoundError as error:
         refuse_missing(error, 'study')
@@ -142,7 +143,7 @@ def main(argv: list[str] | None = None) -> None:
         if args.command != 'data':
             check_contenders(cfg)
         if args.img_size:
-            cfg.model = resize(cfg.model, args.img_size)
+            set_picture_size(cfg, args.img_size)
         getattr(commands, args.command)(args, cfg)
     except (ValueError, OSError, ImportError) as error:
         fail(error)
