@@ -83,8 +83,8 @@ class DataRates:
     def __init__(
         self, cfg: Config, workers: int, pictures: int, batch_size: int
     ) -> None:
-        loader_cfg = copy.deepcopy(cfg.get('train_dataloader') or {})
-        leaf = (loader_cfg.get('dataset') or {}).get('dataset') or {}
+        loader_cfg: Any = copy.deepcopy(cfg.get('train_dataloader') or {})
+        leaf: Any = (loader_cfg.get('dataset') or {}).get('dataset') or {}
         if kind_of_part(leaf) not in FOLDERS:
             raise ValueError(
                 f'{cfg.filename} reads no folder of pictures: give the config '
