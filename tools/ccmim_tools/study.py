@@ -97,7 +97,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
     try:
-        from . import studies  # noqa: F401 - what wants the extra
+        # What wants the extra.
+        from .studies import execute  # noqa: F401
     except ModuleNotFoundError as error:
         refuse_missing(error, 'study')
     try:
