@@ -14,6 +14,7 @@ TOOLS = [
     ['test', '{config}', 'LICENSE'],
     ['features', '{config}', 'LICENSE', 'docs', 'no.npz'],
     ['plan', '{config}'],
+    ['export', 'LICENSE', 'no.pth', '--to', 'timm', '--config', '{config}'],
     ['bench', 'step', '--config', '{config}', '--device', 'cpu'],
     ['bench', 'methods', '{config}', '--device', 'cpu'],
     ['study', 'run', '{config}', '--dry-run'],

@@ -14,6 +14,7 @@ from ..checkpoints import (
     read_told,
 )
 from ..checkpoints.names import MOCO
+from ..config_file import read_config
 from ..engine.runner.work_dir import config_in, config_of
 from .network import Shape, build_network, shape_of
 
@@ -126,9 +127,9 @@ def find_config(
     beside = Path(checkpoint).parent
     if config is not None:
         folder = Path(config) if Path(config).is_dir() else beside
-        return Config.fromfile(config_of(config)), folder
+        return read_config(config_of(config)), folder
     # A config is Python: one that merely lies there is not run.
     is_run = any((beside / name).is_file() for name in _OF_A_RUN)
     if is_run and (found := config_in(beside)):
-        return Config.fromfile(found), beside
+        return read_config(found), beside
     return None, None
