@@ -180,6 +180,26 @@ def test_cells_become_coco_files(tool, tmp_path, capsys):
     (source / 'Annotations/BloodImage_00007.xml').write_text('<annotation/>')
     with pytest.raises(SystemExit, match='no file of Pascal VOC'):
         tool.main(['cells', str(source), str(tmp_path / 'again')])
+    broken = [CELL.replace('Platelets', 'Dog'), '<annotation>']
+    for number, text in enumerate(broken):
+        (source / 'Annotations/BloodImage_00007.xml').write_text(text)
+        with pytest.raises(SystemExit, match='give its folder BCCD'):
+            tool.main(['cells', str(source), str(tmp_path / f'{number}')])
+
+
+def test_dense_pets_without_pycocotools_are_refused(
+    tool, tmp_path, monkeypatch
+):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util,
+        'find_spec',
+        lambda name: None if name == 'pycocotools' else find(name),
+    )
+    write_list(tmp_path, 'pets_dense', {'img_dir/train/a.jpg': '0'})
+    (tmp_path / 'source').mkdir()
+    with pytest.raises(SystemExit, match='pip install pycocotools'):
+        tool.main(['pets_dense', f'{tmp_path}/source', f'{tmp_path}/out'])
 
 
 def test_tiny_imagenet_is_found_by_names(tool, tmp_path, capsys):

@@ -21,6 +21,7 @@ def build_cells(source: Path, out: Path, wanted: dict[str, str]) -> None:
 
     Raises:
         FileNotFoundError: If the source lacks one.
+        ValueError: If an annotation is none of BCCD's.
     """
     pictures = sorted(name for name in wanted if name.endswith('.jpg'))
     (out / 'images').mkdir(parents=True, exist_ok=True)
@@ -32,7 +33,13 @@ def build_cells(source: Path, out: Path, wanted: dict[str, str]) -> None:
         split = name.removesuffix('.json').rpartition('_')[2]
         listed = (source / f'ImageSets/Main/{split}.txt').read_text().split()
         numbers = {stems.index(stem) + 1: stem for stem in sorted(listed)}
-        found = _boxes(source / 'Annotations', numbers)
+        try:
+            found = _boxes(source / 'Annotations', numbers)
+        except (ElementTree.ParseError, KeyError, ValueError) as error:
+            raise ValueError(
+                f"{source}/Annotations holds what is none of BCCD's "
+                f'({error}): give its folder BCCD as published'
+            ) from error
         (out / name).write_text(json.dumps(found, separators=(',', ':')))
 
 
@@ -87,5 +94,5 @@ def _numbers(
 ) -> tuple[int, ...]:
     """Whole numbers that lie within an element."""
     if element is None:
-        raise ValueError('no file of Pascal VOC: it lacks a size or a box')
+        raise ValueError('no file of Pascal VOC: no size or box')
     return tuple(int(element.findtext(name, '')) for name in names)

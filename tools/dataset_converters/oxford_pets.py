@@ -1,5 +1,6 @@
 """The study's subsets of Oxford-IIIT Pet, as classes and as dense labels."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,13 @@ def build_pets_dense(source: Path, out: Path, wanted: dict[str, str]) -> None:
 
     Raises:
         FileNotFoundError: If the source lacks one.
+        ModuleNotFoundError: Without pycocotools.
     """
+    # Before the pictures, which take a while.
+    if importlib.util.find_spec('pycocotools') is None:
+        raise ModuleNotFoundError(
+            "run lengths are pycocotools': pip install pycocotools"
+        )
     files = [name for name in wanted if not name.endswith('.json')]
     for name in files:
         _build(source, out / name)

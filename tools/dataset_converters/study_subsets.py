@@ -117,7 +117,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         check_output(args.out, args.source)
         BUILD[args.dataset](args.source, args.out, wanted)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ModuleNotFoundError) as error:
         raise SystemExit(f'error: {error}') from None
     files = {name: files_of(args.out, name) for name in wanted}
     count = sum(map(len, files.values()))
