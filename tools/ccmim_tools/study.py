@@ -49,6 +49,15 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     report.add_argument(
         '--out', type=Path, help='where to (report in the work dir)'
     )
+    report.add_argument(
+        '--earlier',
+        type=Path,
+        nargs='+',
+        default=[],
+        metavar='CSV',
+        help='results.csv or transfer.csv of other reports on the grid: their '
+        'runs are added, but for those that the work dir has too',
+    )
     return parser.parse_args(argv)
 
 
@@ -89,7 +98,7 @@ def report(args: argparse.Namespace) -> None:
         # Else a line for each parameter of each run's model.
         quieten(MMLogger.get_current_instance())
     grid, out = load_grid(args.grid), args.out or args.work_dir / 'report'
-    for path in write_report(grid, args.work_dir, out):
+    for path in write_report(grid, args.work_dir, out, args.earlier):
         print(path)
 
 

@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from ccmim_mm.files import check_output, write_atomic
 
+from .earlier import join_earlier
 from .grid import expand
 from .plots import plot_differences, plot_loop, plot_progress
 from .records import is_done
@@ -20,25 +21,31 @@ JUDGED = (*ACCURACIES, 'finetune')
 COSTS = ('epoch', 'gflops', 'seconds')
 
 
-def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
+def write_report(
+    grid: Config, root: Path, out: Path, earlier: Sequence[Path] = ()
+) -> list[Path]:
     """Write ``results.csv``, ``tables.md`` and the plots.
 
     Args:
         grid: See :func:`studies.load_grid`.
         root: Work dir of the study.
         out: Folder to write to.
+        earlier: Tables of other reports, see :func:`earlier.join_earlier`.
 
     Returns:
         The files written: of a plot with nothing to draw there is none.
 
     Raises:
-        FileNotFoundError: If no run has ended yet.
+        FileNotFoundError: If no run has ended yet, or a table is missing.
         FileExistsError: If the folder holds something else than a report.
+        ValueError: If a run was another than the grid has now, or a table
+            is of something else.
     """
     if not _is_report(out):
         check_output(out)
-    rows = collect(grid, root)
-    if rows.empty:
+    own = collect(grid, root), _transferred(grid, root)
+    rows, values = join_earlier(own, grid, earlier)
+    if rows.empty and values.empty:
         raise FileNotFoundError(
             f'no run in {root} has ended: ccmim study run first'
         )
@@ -53,7 +60,7 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
         for name in grid.core
     }
     if grid.transfers:
-        written += _write_transfers(grid, root, out)
+        written += _write_transfers(values, grid.transferred, out)
     for dataset, here in rows.groupby('dataset', sort=False):
         paths = [
             out / f'{dataset}_{name}.png'
@@ -68,13 +75,18 @@ def write_report(grid: Config, root: Path, out: Path) -> list[Path]:
     return written
 
 
-def _write_transfers(grid: Config, root: Path, out: Path) -> list[Path]:
+def _transferred(grid: Config, root: Path) -> pd.DataFrame:
     runs = [
         run
         for run in expand(grid)
         if run.stage in grid.transfers and is_done(run, root)
     ]
-    values = transfer_values(grid, runs, root)
+    return transfer_values(grid, runs, root)
+
+
+def _write_transfers(
+    values: pd.DataFrame, methods: Sequence[str], out: Path
+) -> list[Path]:
     written = [out / 'transfer.csv', out / 'transfer.md']
     text = values.to_csv(index=False, float_format='%.6g')
     write_atomic(text.encode(), written[0])
@@ -85,7 +97,7 @@ def _write_transfers(grid: Config, root: Path, out: Path) -> list[Path]:
         'bold where it leaves out zero.'
     ]
     for dataset, here in values.groupby('dataset', sort=False):
-        table = transfer_table(here, grid.transferred)
+        table = transfer_table(here, methods)
         parts += [f'## Pre-trained on {dataset}', table]
     write_atomic(('\n\n'.join(parts) + '\n').encode(), written[1])
     return written
