@@ -4,7 +4,8 @@ _base_ = 'grid_photographs.py'
 
 # All fine-tunings start from this seed's pre-training; their own seeds differ.
 transfer_from = 0
-transferred = ['no_pretraining', 'mae', 'ccmim']
+# The last in about MAE's minutes.
+transferred = ['no_pretraining', 'mae', 'ccmim', 'masked_grad_10']
 
 classes = 'configs/study/vit-tiny64_finetune.py'
 top1 = {'top-1': ('accuracy/top1', 1.0)}
