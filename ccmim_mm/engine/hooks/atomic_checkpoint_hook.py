@@ -1,6 +1,5 @@
 """Checkpoints that are complete or absent, and pruned only when replaced."""
 
-import math
 import re
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mmengine.runner import IterBasedTrainLoop
 from ...files import write_atomic
 from ..runner import ResilientRunner
 from ..runner.work_dir import refuse_fresh_start
+from .best_metric import BestMetric
 from .preemption_hook import PREEMPTED, SAVED_AT
 
 BACKEND = dict(backend='atomic')
@@ -137,51 +137,54 @@ class AtomicCheckpointHook(Hook):
     def after_val_epoch(
         self, runner, metrics: dict[str, float] | None = None
     ) -> None:
-        """Keep the best."""
-        if self.save_best is None or not metrics or not runner.iter:
+        """Keep the best.
+
+        Raises:
+            ValueError: If the first evaluation, as a rule that before the
+                first step, lacks the metric.
+        """
+        if self.save_best is None or not metrics:
             return
-        name = self.save_best
-        if name == 'auto':
-            name = next(iter(metrics))
-        hub = runner.message_hub
-        if name not in metrics:
-            said = (
-                f'default_hooks.checkpoint.save_best={name!r} is none of '
-                f'{", ".join(metrics)}'
-            )
-            if 'best_score' not in hub.runtime_info:
-                raise ValueError(said)
-            # It has no figure this time: not finite, say.
-            runner.logger.warning(said)
+        known = runner.message_hub.runtime_info
+        metric = BestMetric(self.save_best, self.rule)
+        told = metric.told(metrics, known, runner.logger)
+        # An untrained one is not kept.
+        if told is None or not runner.iter:
             return
-        score = float(metrics[name])
-        best = hub.runtime_info.get('best_score')
-        rule = self.rule or ('less' if 'loss' in name else 'greater')
-        better = best is None or (
-            score > best if rule == 'greater' else score < best
-        )
-        if not (math.isfinite(score) and better):
-            return
-        kind, done = (
-            ('epoch', runner.epoch) if self.by_epoch else ('iter', runner.iter)
-        )
-        filename = f'best_{name.replace("/", "_")}_{kind}_{done}.pth'
-        before = hub.runtime_info.get('best_checkpoint')
-        told = dict(best_score=score, best_checkpoint=filename)
+        name = told['best_metric'].replace('/', '_')
+        filename = f'best_{name}_{self._counted(runner)}.pth'
+        # The best by another metric stays.
+        before = metric.is_same(told, known) and known.get('best_checkpoint')
+        # To be used, not to be trained on.
         options = dict(
-            # Already counted when the evaluation comes.
             meta=dict(epoch=runner.epoch, iter=runner.iter),
-            # To be used, not to be trained on.
             save_optimizer=False,
             save_param_scheduler=False,
         )
+        told['best_checkpoint'] = filename
         if self._try(runner, filename, told, options) and before != filename:
-            _remove(runner, before)
+            _remove(runner, before or None)
+
+    def after_train(self, runner) -> None:
+        """Save at the end of a training that another hook ended early."""
+        saved = runner.message_hub.runtime_info.get(SAVED_AT)
+        if self.save_last and runner.iter and saved != runner.iter:
+            # The epoch is counted already.
+            meta = dict(epoch=runner.epoch, iter=runner.iter)
+            filename = f'{self._counted(runner)}.pth'
+            self._save(runner, filename, runner.iter, dict(meta=meta))
+
+    def _counted(self, runner) -> str:
+        return (
+            f'epoch_{runner.epoch}' if self.by_epoch else f'iter_{runner.iter}'
+        )
 
     def _due(self, done: int) -> bool:
         return self.interval > 0 and done % self.interval == 0
 
-    def _save(self, runner, filename: str, done: int) -> None:
+    def _save(
+        self, runner, filename: str, done: int, options: dict = {}
+    ) -> None:
         """Save one of the regular checkpoints, and prune the others."""
         kept = runner.message_hub.runtime_info.get('checkpoints', [])
         kept = [name for name in kept if name != filename] + [filename]
@@ -191,7 +194,7 @@ class AtomicCheckpointHook(Hook):
             'last_ckpt': filename,
             SAVED_AT: done,
         }
-        if not self._try(runner, filename, told, {}):
+        if not self._try(runner, filename, told, options):
             return
         for name in (*kept[:-most], PREEMPTED):
             _remove(runner, name)

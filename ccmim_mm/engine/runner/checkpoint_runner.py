@@ -46,7 +46,7 @@ from .work_dir import config_in, is_in
 #: What a run notes of the files in its work dir.
 _OF_FILES = (
     *('checkpoints', 'last_ckpt', 'saved_at', 'evaluated_at'),
-    *('best_score', 'best_checkpoint'),
+    *('best_score', 'best_checkpoint', 'best_metric', 'best_rule'),
 )
 
 
