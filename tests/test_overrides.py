@@ -4,6 +4,7 @@ import pytest
 
 from analysis_tools import object_mask_share
 from ccmim_tools.command_line import read_overrides
+from ccmim_tools.overrides import as_override
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,16 @@ def test_the_share_of_objects_reads_them_alike(monkeypatch):
     with pytest.raises(SystemExit, match='enough'):
         object_mask_share.main()
     assert given == [{'classes': ['a b', 'c'], 'd': 1}]
+
+
+@pytest.mark.parametrize(
+    'value',
+    [
+        *('RandomMaskSampler', '/data/a,b', '1', '[1]', "it's, so", '{a', ''),
+        *('None', 'true', 'a b', 3, 0.5, None, True, ['a,b', 1], {'a': '1'}),
+    ],
+)
+def test_an_override_comes_through_as_it_is(value):
+    assert read_overrides([as_override('x.y', value)]) == {'x.y': value}
+    plain = as_override('type', 'RandomMaskSampler')
+    assert plain == 'type=RandomMaskSampler'

@@ -4,6 +4,7 @@ import csv
 import fcntl
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -225,6 +226,21 @@ def test_the_report(study, tmp_path):
     for path in plots:
         with Image.open(path) as image:
             assert np.asarray(image).std() > 10
+
+
+def test_what_was_not_found_at_the_end_is_not_told(study, tmp_path):
+    """A run whose last evaluation had no finite feature."""
+    shutil.copytree(study[0] / 'runs', tmp_path / 'runs')
+    path = tmp_path / 'runs/pretrain/pictures/ccmim/seed_0/summary.json'
+    summary = json.loads(path.read_text())
+    del summary['evaluations'][-1]
+    path.write_text(json.dumps(summary))
+    write_report(load_grid(TINY), tmp_path / 'runs', tmp_path / 'out')
+    with (tmp_path / 'out/results.csv').open() as file:
+        end = list(csv.DictReader(file))[2]
+    assert (end['method'], end['iteration']) == ('ccmim', '6')
+    assert (end['knn_cls'], end['linear_mean']) == ('', '')
+    assert end['loss_rec'] and end['finetune']
 
 
 def test_a_run_that_failed_is_named_and_not_done(

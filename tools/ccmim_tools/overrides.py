@@ -53,6 +53,21 @@ class OverridesAction(DictAction):
         return tuple(values) if ends == '()' else values
 
 
+def as_override(key: str, value: Any) -> str:
+    """Write a value as ``KEY=VALUE`` that is parsed to it again.
+
+    A text comes in quotes if it needs them, as one with a comma does.
+    """
+    text = str(value)
+    if isinstance(value, str):
+        try:
+            same = OverridesAction._parse_iterable(text) == value
+        except ValueError:
+            same = False
+        text = text if same else repr(text)
+    return f'{key}={text}'
+
+
 def _literal(text: str) -> Any:
     """What a text with quotes or brackets is in Python.
 

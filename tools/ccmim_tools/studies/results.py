@@ -91,8 +91,12 @@ def _pretraining_rows(run: Run, root: Path) -> list[Row]:
     cfg.merge_from_dict(run.options)
     batch = cfg.train_dataloader.batch_size
     gflops = picture_gflops(cfg)
+    points = summary['evaluations']
+    if not points or points[-1]['iter'] < summary['iterations']:
+        # No feature was finite then: nothing was found, and that is the end.
+        points.append(dict(iter=summary['iterations']))
     rows, previous = [], 0
-    for point in summary['evaluations']:
+    for point in points:
         iteration = point['iter']
         row: Row = dict(
             dataset=run.dataset,

@@ -12,6 +12,7 @@ from typing import Any
 from ccmim_mm.config_file import read_config
 
 from ..config_names import find_config
+from ..overrides import as_override
 
 #: The "method" that is fine-tuned from random weights.
 NO_PRETRAINING = 'no_pretraining'
@@ -103,7 +104,7 @@ class Run:
         ):
             if run is not None:
                 command += [option, str(run.last_checkpoint(root))]
-        options = [f'{key}={value}' for key, value in self.options.items()]
+        options = [as_override(k, v) for k, v in self.options.items()]
         return [*command, '--cfg-options', *options]
 
 

@@ -41,13 +41,15 @@ class Difference(NamedTuple):
 
 
 def final_values(rows: pd.DataFrame) -> pd.DataFrame:
-    """The last value in each column, by method and seed.
+    """What each run ended with, by method and seed.
 
     Args:
-        rows: Of one data set, see :func:`studies.results.collect`.
+        rows: Of one data set, see :func:`studies.results.collect`: the last
+            of a run's is its end. What was not measured there is nan, and
+            not what was measured before.
     """
-    seeds = rows.groupby(['method', 'seed'], sort=False)
-    return seeds.last(numeric_only=True)
+    ends = rows.groupby(['method', 'seed'], sort=False).tail(1)
+    return ends.set_index(['method', 'seed']).select_dtypes('number')
 
 
 def paired(final: pd.DataFrame, reference: str) -> pd.DataFrame:
