@@ -227,6 +227,9 @@ def test_a_schedule_of_another_length_is_said():
     cfg = load(SEGMENT)
     cfg.train_cfg.max_iters = 10
     assert '--iters N' in schedule_problem(cfg)
+    cfg.param_scheduler[1].by_epoch = True
+    assert 'PolyLR of param_scheduler counts epochs' in schedule_problem(cfg)
+    cfg.param_scheduler[1].by_epoch = False
     # Without an end it is mmengine's to set; a warm-up alone has none.
     cfg.param_scheduler[1].pop('end')
     assert schedule_problem(cfg) is None

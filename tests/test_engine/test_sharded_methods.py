@@ -169,7 +169,7 @@ def test_options_that_it_does_without(
 def test_models_that_it_is_not_for(path, picture_folder, tmp_path):
     """Of one process as of many."""
     cfg = cfg_of(picture_folder, tmp_path, SHARD, path)
-    message = 'has no transformer layers to shard: leave model_wrapper_cfg'
+    message = 'has no layers of plain ViTs to shard: leave model_wrapper_cfg'
     with pytest.raises(ValueError, match=message):
         start(cfg)
 

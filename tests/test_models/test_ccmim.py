@@ -231,10 +231,13 @@ def test_compiling_changes_neither_names_nor_values(tiny_cfg, batch):
     names = list(model.state_dict())
     plain = model.loss(batch[0], samples(batch[1]))
     # The tracer alone: building machine code would take minutes.
-    CompileLayersHook('aot_eager').before_train(SimpleNamespace(model=model))
+    hook = CompileLayersHook('aot_eager')
+    hook.before_train(SimpleNamespace(model=model))
     losses = model.loss(batch[0], samples(batch[1]))
     (losses['loss_rec'] + losses['loss_align']).backward()
     assert list(model.state_dict()) == names
     assert model.backbone.layers[0].attn.qkv.weight.grad is not None
     for name in ('loss_rec', 'loss_align'):
         torch.testing.assert_close(losses[name], plain[name])
+    with pytest.raises(ValueError, match='no layers of plain ViTs'):
+        hook.before_train(SimpleNamespace(model=torch.nn.Linear(2, 2)))

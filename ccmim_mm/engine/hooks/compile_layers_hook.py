@@ -13,7 +13,7 @@ from torch import nn
 
 @HOOKS.register_module()
 class CompileLayersHook(Hook):
-    """Compile the transformer layers of any model.
+    """Compile the transformer layers of a model of plain ViTs.
 
     One graph serves all layers of a kind, so compiling takes about a minute,
     and the names in checkpoints stay what they are. In no config: measured
@@ -31,20 +31,37 @@ class CompileLayersHook(Hook):
         self.backend = backend
 
     def before_train(self, runner) -> None:
-        """Compile at the first call of each layer."""
+        """Compile at the first call of each layer.
+
+        Raises:
+            ValueError: If the model has none: a ResNet, or the windowed ViT
+                of detection.
+        """
         print_log('Compiling: the first steps take minutes', 'current')
-        compile_layers(runner.model, self.backend)
+        if not compile_layers(runner.model, self.backend):
+            raise ValueError(
+                'CompileLayersHook: the model has no layers of plain ViTs to '
+                'compile: leave the hook out of custom_hooks'
+            )
 
 
 def compile_layers(
     model: nn.Module, backend: str | Callable = 'inductor'
-) -> None:
+) -> int:
     """Have every transformer layer of a model compiled at its first call.
 
     Args:
         model: Changed in place.
         backend: ``torch.compile``'s backend.
+
+    Returns:
+        How many there are.
     """
-    for module in model.modules():
-        if isinstance(module, TransformerEncoderLayer):
-            module.compile(backend=backend, dynamic=False)
+    layers = [
+        module
+        for module in model.modules()
+        if isinstance(module, TransformerEncoderLayer)
+    ]
+    for layer in layers:
+        layer.compile(backend=backend, dynamic=False)
+    return len(layers)

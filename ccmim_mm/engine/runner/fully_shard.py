@@ -88,7 +88,7 @@ class FullyShard:
             )
         if not _of(TransformerEncoderLayer, model):
             raise ValueError(
-                f'{name} has no transformer layers to shard: {remedy}'
+                f'{name} has no layers of plain ViTs to shard: {remedy}'
             )
         averages = _of(BaseAveragedModel, model)
         if averages and not self.reshard_after_forward:

@@ -59,9 +59,20 @@ def schedule_length(cfg: Config) -> Length | None:
 
 
 def schedule_problem(cfg: Config) -> str | None:
-    """One line for people if the schedule has another length, else None."""
+    """One line for people if the schedule does not fit, else None."""
     length = schedule_length(cfg)
-    if length is None or length.schedule in (None, length.training):
+    if length is None:
+        return None
+    if length.unit == 'iters':
+        for scheduler in _schedulers(cfg.get('param_scheduler')):
+            if _never_steps(scheduler):
+                return (
+                    f'{scheduler["type"]} of param_scheduler counts epochs, '
+                    'the training iterations: it never moves the learning '
+                    'rate: set its by_epoch=False, and its lengths in '
+                    'iterations'
+                )
+    if length.schedule in (None, length.training):
         return None
     unit, training, schedule = length
     return (
@@ -198,6 +209,12 @@ def _is_short(scheduler: dict, epoch_length: int) -> bool:
         return False
     per = epoch_length if scheduler.get('convert_to_iter_based') else 1
     return int(end * per) - int(scheduler.get('begin', 0) * per) < 2
+
+
+def _never_steps(scheduler: dict) -> bool:
+    """Whether mmengine's loop of iterations leaves it where it begins."""
+    by_epoch = scheduler.get('by_epoch', True)
+    return by_epoch and not scheduler.get('convert_to_iter_based', False)
 
 
 def _is_warm_up(scheduler: dict) -> bool:

@@ -34,7 +34,9 @@ class MimCoHead(BaseModule):
             ConMIM; ``batch``: the masked patches of the process's pictures.
         patch_loss: ``contrast``, or ``l1``: the ablation by regression.
         center: Take the mean over a picture's patches off their targets, so
-            that what they have in common eats no norm.
+            that what they have in common eats no norm. Like the patches'
+            temperature and negatives of the contrast alone: ``l1`` has the
+            targets as they are.
         init_cfg: Initialisation config.
 
     Raises:
@@ -153,11 +155,11 @@ class MimCoHead(BaseModule):
 
         Returns:
             ``loss_patch``, ``w * 2T * CE`` or the mean distance, and for the
-            log ``patch_ce`` (nats, ``log(L)`` at chance), ``patch_acc``
-            (share found), ``patch_acc_other`` (among the keys of another
-            picture of the process: what the place alone tells; not with a
-            single one, B = 1) and ``key_cos`` (mean cosine of two patches of
-            one picture, uncentred).
+            log ``patch_ce`` (nats, at chance ``log`` of the keys),
+            ``patch_acc`` (share found), ``patch_acc_other`` (among the keys
+            of another picture of the process: what the place alone tells;
+            not with a single one, B = 1) and ``key_cos`` (mean cosine of two
+            patches of one picture, uncentred).
         """
         predicted = self.predict(masked).float()
         if self.patch_loss == 'l1':
