@@ -30,7 +30,8 @@ from ...checkpoints import (
 )
 from ...files import write_atomic
 from ...models import PretrainMethod
-from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
+from .resumable_loop import ResumableLoop
+from .resumable_loops import ResumableEpochTrainLoop
 from .schedule_replay import replay_schedule
 from .settings import (
     Changes,
@@ -128,9 +129,7 @@ class CheckpointRunner(ShardedRunner):
             self._forget(*_OF_FILES)
         loop, done = self.train_loop, self.iter
         try:
-            if isinstance(
-                loop, ResumableEpochTrainLoop | ResumableIterTrainLoop
-            ):
+            if isinstance(loop, ResumableLoop):
                 self._changed |= loop.load_state_dict(self._loop_state)
             if self.iter != done:
                 # They named an iteration as it was counted before.
@@ -249,9 +248,9 @@ class CheckpointRunner(ShardedRunner):
                 # Another is replayed.
                 checkpoint.pop('param_schedulers', None)
             check_run(self, checkpoint)
-            resumable = ResumableEpochTrainLoop | ResumableIterTrainLoop
-            if self._loop_state is not None and isinstance(loop, resumable):
-                check_place(self._loop_state, loop.state_dict(), meta['epoch'])
+            place = self._loop_state
+            if place is not None and isinstance(loop, ResumableLoop):
+                check_place(place, loop.state_dict(), meta['epoch'])
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             state = check_state(checkpoint['state_dict'])
             if isinstance(model, PretrainMethod):
@@ -304,6 +303,6 @@ class CheckpointRunner(ShardedRunner):
             heads=heads_of(get_ori_model(self.model)),
         )
         loop = self.train_loop
-        if isinstance(loop, ResumableEpochTrainLoop | ResumableIterTrainLoop):
+        if isinstance(loop, ResumableLoop):
             meta['loop'] = loop.state_dict()
         super().save_checkpoint(out_dir, filename, *args, meta=meta, **kwargs)
