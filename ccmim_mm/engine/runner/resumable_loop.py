@@ -1,7 +1,7 @@
 """What training loops share that resume exactly and anywhere."""
 
 import random
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ class ResumableLoop:
     of (seed, iteration, rank).
     """
 
+    #: Whether it reads on after an epoch, so that its sampler is to.
+    endless: ClassVar[bool]
     runner: Any
     dataloader: Any
     sampler: ResumableSampler
@@ -28,21 +30,30 @@ class ResumableLoop:
     _epoch: int
 
     def _take_sampler(self) -> None:
-        """Refuse data that cannot start in the middle.
+        """Refuse data that cannot start in the middle, or end too early.
 
         Raises:
             ValueError: Naming what can.
         """
         sampler = self.dataloader.sampler
+        wanted = 'SeededInfiniteSampler' if self.endless else 'SeededSampler'
+        name, own = type(self).__name__, type(sampler).__name__
         if not isinstance(sampler, ResumableSampler) or (
             self.dataloader.batch_size is None
         ):
             raise ValueError(
-                f'{type(self).__name__} resumes exactly, and a '
-                f'{type(sampler).__name__} or a batch sampler cannot start '
-                "in the middle: set train_dataloader.sampler.type to 'Seeded"
-                "Sampler' (or 'SeededInfiniteSampler', for iterations) and "
-                "its dataset to dict(type='Seeded', dataset=...)"
+                f'{name} resumes exactly, and a {own} or a batch sampler '
+                'cannot start in the middle: set train_dataloader.sampler.'
+                f"type to '{wanted}' and its dataset to dict(type='Seeded', "
+                'dataset=...)'
+            )
+        if sampler.endless not in (None, self.endless):
+            does = 'goes on' if sampler.endless else 'ends'
+            raise ValueError(
+                f'{own} {does} after an epoch, and {name} counts '
+                f'{"iterations" if self.endless else "epochs"}: set '
+                f"train_dataloader.sampler.type='{wanted}' (a class of your "
+                'own says by its `endless` which it is)'
             )
         self.sampler = sampler
 

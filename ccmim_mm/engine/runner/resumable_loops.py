@@ -28,9 +28,11 @@ class ResumableEpochTrainLoop(ResumableLoop, EpochBasedTrainLoop):
 
     Raises:
         ValueError: If the samples do not fill one step, the sampler cannot
-            start in the middle, or the method refuses the batch or its
-            accumulation.
+            start in the middle or never ends, or the method refuses the
+            batch or its accumulation.
     """
+
+    endless = False
 
     def __init__(
         self,
@@ -150,9 +152,11 @@ class ResumableIterTrainLoop(ResumableLoop, IterBasedTrainLoop):
         dynamic_intervals: As in the parent.
 
     Raises:
-        ValueError: If the sampler cannot start in the middle, or the method
-            refuses the batch or its accumulation.
+        ValueError: If the sampler cannot start in the middle or ends with
+            an epoch, or the method refuses the batch or its accumulation.
     """
+
+    endless = True
 
     def __init__(
         self,
@@ -229,4 +233,12 @@ class _Stream:
             return None
         if self.batches is None:
             self.batches = batches_of(self.dataloader)
-        return next(self.batches)
+        try:
+            return next(self.batches)
+        except StopIteration:
+            # Of a sampler that does not say whether it is endless.
+            raise ValueError(
+                f'{type(self.dataloader.sampler).__name__} ends before the '
+                'training does: have it go on, or set '
+                "train_dataloader.sampler.type='SeededInfiniteSampler'"
+            ) from None
