@@ -66,7 +66,13 @@ class ResumableLoop:
         model = get_ori_model(self.runner.model)
         if not isinstance(model, PretrainMethod):
             return
-        model.check_batch(self.dataloader.batch_size)
+        batch_size = self.dataloader.batch_size
+        model.check_batch(batch_size)
+        if not (self.endless or self.dataloader.drop_last):
+            # None where gradients are accumulated: the sampler is rounded.
+            last = len(self.sampler) % batch_size  # type: ignore[arg-type]
+            if last:
+                model.check_last_batch(last)
         if self.accumulation > 1 and not model.may_accumulate:
             raise ValueError(
                 f'{type(model).__name__} changes more than gradients in each '
