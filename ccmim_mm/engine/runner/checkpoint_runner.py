@@ -131,11 +131,7 @@ class CheckpointRunner(ShardedRunner):
         try:
             if isinstance(loop, ResumableLoop):
                 self._changed |= loop.load_state_dict(self._loop_state)
-            if self.iter != done:
-                # They named an iteration as it was counted before.
-                self._forget('saved_at', 'evaluated_at')
-            if self.iter != done or moves_schedule(self._changed):
-                replay_schedule(self)
+            self._count_on(done)
         except ValueError as error:
             raise ValueError(f'{filename}: {error}') from None
         if own:
@@ -145,6 +141,25 @@ class CheckpointRunner(ShardedRunner):
                 f'Other settings than {filename} had, from here on: '
                 f'{describe(self._changed, most=20)}'
             )
+
+    def _count_on(self, before: int) -> None:
+        """Have all that counts iterations count them as they are now.
+
+        Args:
+            before: The iteration as the checkpoint has it.
+
+        Raises:
+            ValueError: If the schedule cannot be replayed.
+        """
+        model, loader = get_ori_model(self.model), self.train_loop.dataloader
+        # None under a batch sampler, whose batches may be of any size.
+        if isinstance(model, PretrainMethod) and loader.batch_size:
+            model.recount(before, self.iter, loader.batch_size)
+        if self.iter != before:
+            # They named an iteration as it was counted then.
+            self._forget('saved_at', 'evaluated_at')
+        if self.iter != before or moves_schedule(self._changed):
+            replay_schedule(self)
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None:
         """Scale the rate with the batch, see the parent; not of a resume."""

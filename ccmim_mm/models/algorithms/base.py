@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+from mmengine.model import BaseAveragedModel
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor
 
@@ -113,6 +114,25 @@ class PretrainMethod(BaseSelfSupervisor):
         Raises:
             ValueError: Naming what would work.
         """
+
+    def recount(self, before: int, now: int, batch_size: int) -> None:
+        """Go on from a checkpoint as if its batches had been of this size.
+
+        Asked for on every resume, when all else is loaded. Here the averages
+        among the parts count their updates anew, as a momentum that follows
+        a schedule goes by their number.
+
+        Args:
+            before: Iterations that led to the checkpoint, as it counts them.
+            now: As many as lead there with what a step has now.
+            batch_size: Pictures per process, now.
+        """
+        if before in (0, now):
+            return
+        for part in self.modules():
+            if isinstance(part, BaseAveragedModel):
+                # Up, as at 0 an average would begin anew.
+                part.steps.mul_(now).add_(before - 1).floor_divide_(before)
 
     def facts(self) -> dict[str, str]:
         """What all processes must have alike beside the config, by names.
