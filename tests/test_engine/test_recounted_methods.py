@@ -86,3 +86,46 @@ def test_a_broken_step_after_that_is_undone_to_the_new_count():
             losses = model.loss(views, None)
         wrapper.update_params(losses['loss'])
         assert model.momentum_encoder.steps == steps
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_densecl_goes_on_with_a_batch_that_its_place_is_no_multiple_of(
+    by_epoch, picture_folder, tmp_path
+):
+    """24 pictures were trained on: place 8 of a queue of 16."""
+
+    def cfg_with(batch_size, **kwargs):
+        cfg = cfg_of('densecl', picture_folder, tmp_path, batch_size, **kwargs)
+        if not by_epoch:
+            kind = 'ResumableIterTrainLoop'
+            cfg.train_cfg = dict(type=kind, max_iters=6)
+            cfg.train_dataloader.sampler = dict(type='SeededInfiniteSampler')
+            cfg.default_hooks.checkpoint.update(by_epoch=False, interval=3)
+            cfg.param_scheduler = None
+        return cfg
+
+    stop(cfg_with(8), iteration=2)
+    runner = RUNNERS.build(cfg_with(16, resume='auto'))
+    runner.train()
+    # Each of the other iterations fills the queue.
+    assert runner.iter == (4 if by_epoch else 6)
+    assert runner.model.queue_ptr == runner.model.queue2_ptr == 0
+
+
+@pytest.mark.parametrize(
+    ('place', 'batch_size', 'turned'),
+    [(8, 8, 0), (8, 16, 8), (12, 8, 4), (12, 16, 12), (0, 16, 0), (4, 4, 0)],
+)
+def test_a_queue_that_turns_keeps_its_keys_in_order(place, batch_size, turned):
+    model = running('densecl')
+    for queue in (model.queue, model.queue2):
+        queue.copy_(torch.arange(16.0).expand(8, 16))
+    model.queue_ptr[0] = model.queue2_ptr[0] = place
+    model.recount(3, 3, batch_size)
+    assert model.queue_ptr == model.queue2_ptr == place - turned
+    # The oldest key stays the next to go.
+    expected = [(i + turned) % 16 for i in range(16)]
+    for queue in (model.queue, model.queue2):
+        assert queue[0].tolist() == expected
+    model.loss(views_of(batch_size), None)
+    assert model.queue_ptr == (place - turned + batch_size) % 16

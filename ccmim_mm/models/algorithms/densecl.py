@@ -53,3 +53,21 @@ class DenseCLMethod(ContrastiveMethod, DenseCL):
             'the queue moves by whole steps: set train_dataloader.'
             'drop_last=True'
         )
+
+    def recount(self, before: int, now: int, batch_size: int) -> None:
+        """Go on with another batch, see the parent.
+
+        The queues turn, keys and place alike, by what a step's pictures do
+        not divide: a step's keys then end where the queue does, and no key
+        is lost before its time.
+        """
+        super().recount(before, now, batch_size)
+        pictures = batch_size * get_world_size()
+        for queue, place in (
+            (self.queue, self.queue_ptr),
+            (self.queue2, self.queue2_ptr),
+        ):
+            excess = int(place) % pictures
+            if excess:
+                queue.copy_(queue.roll(-excess, 1))
+                place -= excess
