@@ -8,7 +8,7 @@ data is state, kept in checkpoints.
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -34,10 +34,13 @@ class ResumableSampler(Sampler):
     """A sampler that can start anywhere.
 
     Attributes:
+        endless: Whether it goes on after an epoch, as a loop that counts
+            iterations needs; None says nothing, and is taken by any.
         consumed: Samples of this rank that were trained on, in this epoch
             or, of an endless sampler, at all.
     """
 
+    endless: ClassVar[bool | None] = None
     consumed: int = 0
     dataset: Any
 
@@ -102,6 +105,8 @@ class SeededSampler(DefaultSampler, ResumableSampler):
         num_backups: How many backups each key carries.
         order: Other arguments of :class:`EpochOrder`.
     """
+
+    endless = False
 
     def __init__(
         self,
@@ -183,6 +188,8 @@ class SeededInfiniteSampler(ResumableSampler):
         num_backups: How many backups each key carries.
         order: Other arguments of :class:`EpochOrder`.
     """
+
+    endless = True
 
     def __init__(
         self,

@@ -3,10 +3,7 @@
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from ..runner.resumable_loops import (
-    ResumableEpochTrainLoop,
-    ResumableIterTrainLoop,
-)
+from ..runner.resumable_loop import ResumableLoop
 
 #: In the message hub: the iteration of the last evaluation.
 EVALUATED = 'evaluated_at'
@@ -36,12 +33,7 @@ class DueValHook(Hook):
         loop = runner.train_loop
         due = self.initial
         if runner.iter:
-            due = (
-                isinstance(
-                    loop, ResumableEpochTrainLoop | ResumableIterTrainLoop
-                )
-                and loop.due
-            )
+            due = isinstance(loop, ResumableLoop) and loop.due
         past = runner.message_hub.runtime_info.get(EVALUATED)
         if due and past != runner.iter:
             runner.val_loop.run()

@@ -15,7 +15,7 @@ from mmengine.runner import EpochBasedTrainLoop
 
 from ...files import write_atomic
 from ..runner.loader_workers import SIGNALS
-from ..runner.resumable_loops import ResumableEpochTrainLoop
+from ..runner.resumable_loop import ResumableLoop
 from ..runner.work_dir import MARKER, restarted
 
 #: What a preempted process exits with (EX_TEMPFAIL: try again later).
@@ -186,7 +186,7 @@ class PreemptionHook(Hook):
         if self._reduce(int(saved), torch_dist.ReduceOp.MIN):
             return f'{hub.get_info("last_ckpt")} is there'
         if isinstance(loop, EpochBasedTrainLoop) and not isinstance(
-            loop, ResumableEpochTrainLoop
+            loop, ResumableLoop
         ):
             return 'nothing saved within the epoch'
         runner.save_checkpoint(

@@ -4,6 +4,7 @@ from .feature_loop import LabelFreeLoop
 from .frozen_feature_loop import FrozenFeatureLoop, FrozenFeatureTestLoop
 from .fully_shard import FullyShard
 from .resilient_runner import ResilientRunner
+from .resumable_loop import ResumableLoop
 from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     'ResilientRunner',
     'ResumableEpochTrainLoop',
     'ResumableIterTrainLoop',
+    'ResumableLoop',
 ]

@@ -30,7 +30,8 @@ from ...checkpoints import (
 )
 from ...files import write_atomic
 from ...models import PretrainMethod
-from .resumable_loops import ResumableEpochTrainLoop, ResumableIterTrainLoop
+from .resumable_loop import ResumableLoop
+from .resumable_loops import ResumableEpochTrainLoop
 from .schedule_replay import replay_schedule
 from .settings import (
     Changes,
@@ -128,15 +129,9 @@ class CheckpointRunner(ShardedRunner):
             self._forget(*_OF_FILES)
         loop, done = self.train_loop, self.iter
         try:
-            if isinstance(
-                loop, ResumableEpochTrainLoop | ResumableIterTrainLoop
-            ):
+            if isinstance(loop, ResumableLoop):
                 self._changed |= loop.load_state_dict(self._loop_state)
-            if self.iter != done:
-                # They named an iteration as it was counted before.
-                self._forget('saved_at', 'evaluated_at')
-            if self.iter != done or moves_schedule(self._changed):
-                replay_schedule(self)
+            self._count_on(done)
         except ValueError as error:
             raise ValueError(f'{filename}: {error}') from None
         if own:
@@ -146,6 +141,25 @@ class CheckpointRunner(ShardedRunner):
                 f'Other settings than {filename} had, from here on: '
                 f'{describe(self._changed, most=20)}'
             )
+
+    def _count_on(self, before: int) -> None:
+        """Have all that counts iterations count them as they are now.
+
+        Args:
+            before: The iteration as the checkpoint has it.
+
+        Raises:
+            ValueError: If the schedule cannot be replayed.
+        """
+        model, loader = get_ori_model(self.model), self.train_loop.dataloader
+        # None under a batch sampler, whose batches may be of any size.
+        if isinstance(model, PretrainMethod) and loader.batch_size:
+            model.recount(before, self.iter, loader.batch_size)
+        if self.iter != before:
+            # They named an iteration as it was counted then.
+            self._forget('saved_at', 'evaluated_at')
+        if self.iter != before or moves_schedule(self._changed):
+            replay_schedule(self)
 
     def scale_lr(self, optim_wrapper: Any, auto_scale_lr: Any = None) -> None:
         """Scale the rate with the batch, see the parent; not of a resume."""
@@ -249,9 +263,9 @@ class CheckpointRunner(ShardedRunner):
                 # Another is replayed.
                 checkpoint.pop('param_schedulers', None)
             check_run(self, checkpoint)
-            resumable = ResumableEpochTrainLoop | ResumableIterTrainLoop
-            if self._loop_state is not None and isinstance(loop, resumable):
-                check_place(self._loop_state, loop.state_dict(), meta['epoch'])
+            place = self._loop_state
+            if place is not None and isinstance(loop, ResumableLoop):
+                check_place(place, loop.state_dict(), meta['epoch'])
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             state = check_state(checkpoint['state_dict'])
             if isinstance(model, PretrainMethod):
@@ -304,6 +318,6 @@ class CheckpointRunner(ShardedRunner):
             heads=heads_of(get_ori_model(self.model)),
         )
         loop = self.train_loop
-        if isinstance(loop, ResumableEpochTrainLoop | ResumableIterTrainLoop):
+        if isinstance(loop, ResumableLoop):
             meta['loop'] = loop.state_dict()
         super().save_checkpoint(out_dir, filename, *args, meta=meta, **kwargs)

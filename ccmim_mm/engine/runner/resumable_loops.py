@@ -1,118 +1,18 @@
 """Training loops that resume exactly and anywhere, of any task."""
 
-import random
 from typing import Any
 
-import numpy as np
-import torch
-from mmengine.dist import get_rank
 from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
-from mmpretrain.utils import get_ori_model
 from torch.utils.data import DataLoader
 
-from ...datasets import ResumableSampler
-from ...models import PretrainMethod
 from .loader_workers import batches_of
+from .resumable_loop import ResumableLoop
 from .settings import Changes
 
 
-class _Resumable:
-    """What both loops do: seed each step, and know their place in the data.
-
-    What is random in a step (drop path, mixup, noise that the data do not
-    bring) is a function of (seed, iteration, rank).
-    """
-
-    runner: Any
-    dataloader: Any
-    sampler: ResumableSampler
-    _iter: int
-    _epoch: int
-
-    def _take_sampler(self) -> None:
-        """Refuse data that cannot start in the middle.
-
-        Raises:
-            ValueError: Naming what can.
-        """
-        sampler = self.dataloader.sampler
-        if not isinstance(sampler, ResumableSampler) or (
-            self.dataloader.batch_size is None
-        ):
-            raise ValueError(
-                f'{type(self).__name__} resumes exactly, and a '
-                f'{type(sampler).__name__} or a batch sampler cannot start '
-                "in the middle: set train_dataloader.sampler.type to 'Seeded"
-                "Sampler' (or 'SeededInfiniteSampler', for iterations) and "
-                "its dataset to dict(type='Seeded', dataset=...)"
-            )
-        self.sampler = sampler
-
-    def _check_method(self) -> None:
-        """Refuse a batch that a method cannot learn from.
-
-        Raises:
-            ValueError: Naming what to set.
-        """
-        model = get_ori_model(self.runner.model)
-        if not isinstance(model, PretrainMethod):
-            return
-        model.check_batch(self.dataloader.batch_size)
-        if self.accumulation > 1 and not model.may_accumulate:
-            raise ValueError(
-                f'{type(model).__name__} changes more than gradients in each '
-                'forward pass, so a step is one: set optim_wrapper.'
-                'accumulative_counts=1, and the batch to what it is to have'
-            )
-
-    @property
-    def accumulation(self) -> int:
-        """Batches whose gradients make up a step."""
-        return self.runner.cfg.optim_wrapper.get('accumulative_counts', 1)
-
-    def run_iter(self, *args) -> None:
-        """Train on one batch; arguments as in mmengine's loops."""
-        entropy = (self.runner.seed, self._iter, get_rank())
-        words = np.random.SeedSequence(entropy).generate_state(2, np.uint64)
-        torch.manual_seed(int(words[0]))
-        np.random.seed(int(words[1]) % 2**32)
-        random.seed(int(words[1]))
-        # Before the hooks, which may save it.
-        self.sampler.advance(self.dataloader.batch_size)
-        super().run_iter(*args)  # type: ignore[misc]
-
-    @property
-    def due(self) -> bool:
-        """Whether the validation that follows this place is to come."""
-        raise NotImplementedError
-
-    def state_dict(self) -> dict[str, Any]:
-        """The place in the data, for the checkpoint."""
-        return dict(
-            loop=type(self).__name__,
-            iters_per_epoch=len(self.dataloader),
-            batch_size=self.dataloader.batch_size,
-            accumulation=self.accumulation,
-            sampler=self.sampler.state_dict(),
-        )
-
-    def _check_kind(self, state: dict[str, Any]) -> None:
-        if state['loop'] != type(self).__name__:
-            raise ValueError(
-                f'it is of a {state["loop"]}, here train_cfg.type is '
-                f'{type(self).__name__}'
-            )
-
-    def _changes(self, place: dict[str, Any]) -> Changes:
-        return {
-            what: (str(was), str(now))
-            for what, was, now in self.sampler.differences(place)
-        }
-
-
 @LOOPS.register_module()
-class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
+class ResumableEpochTrainLoop(ResumableLoop, EpochBasedTrainLoop):
     """mmengine's epoch loop, resuming exactly within an epoch too.
 
     With ``drop_last``, and wherever gradients are accumulated, an epoch is a
@@ -128,9 +28,11 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
 
     Raises:
         ValueError: If the samples do not fill one step, the sampler cannot
-            start in the middle, or the method refuses the batch or its
-            accumulation.
+            start in the middle or never ends, or the method refuses the
+            batch or its accumulation.
     """
+
+    endless = False
 
     def __init__(
         self,
@@ -237,7 +139,7 @@ class ResumableEpochTrainLoop(_Resumable, EpochBasedTrainLoop):
 
 
 @LOOPS.register_module()
-class ResumableIterTrainLoop(_Resumable, IterBasedTrainLoop):
+class ResumableIterTrainLoop(ResumableLoop, IterBasedTrainLoop):
     """mmengine's iteration loop, resuming exactly.
 
     Args:
@@ -250,9 +152,11 @@ class ResumableIterTrainLoop(_Resumable, IterBasedTrainLoop):
         dynamic_intervals: As in the parent.
 
     Raises:
-        ValueError: If the sampler cannot start in the middle, or the method
-            refuses the batch or its accumulation.
+        ValueError: If the sampler cannot start in the middle or ends with
+            an epoch, or the method refuses the batch or its accumulation.
     """
+
+    endless = True
 
     def __init__(
         self,
@@ -329,4 +233,12 @@ class _Stream:
             return None
         if self.batches is None:
             self.batches = batches_of(self.dataloader)
-        return next(self.batches)
+        try:
+            return next(self.batches)
+        except StopIteration:
+            # Of a sampler that does not say whether it is endless.
+            raise ValueError(
+                f'{type(self.dataloader.sampler).__name__} ends before the '
+                'training does: have it go on, or set '
+                "train_dataloader.sampler.type='SeededInfiniteSampler'"
+            ) from None

@@ -6,19 +6,15 @@ from .base import (
     branch_latents_of,
     features_of,
     patch_features_of,
-    pool,
 )
 from .ccmim import CCMIM, Explanation
-from .contrastive import (
-    ContrastiveMethod,
-    DenseCLMethod,
-    MoCoV3Method,
-    SimCLRMethod,
-)
+from .contrastive import ContrastiveMethod, MoCoV3Method, SimCLRMethod
+from .densecl import DenseCLMethod
 from .imae import IMAE
 from .mask_distill import MaskDistill
 from .masked_method import MaskedMethod
 from .mimco import MimCo
+from .pooling import pool
 from .teacher_method import TeacherMethod
 
 __all__ = [

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+from mmengine.model import BaseAveragedModel
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor
 
 from ...grids import grid_of
 from .colours import in_colours
+from .pooling import patches_in, pool
 
 
 class Curve(NamedTuple):
@@ -70,6 +72,25 @@ class PretrainMethod(BaseSelfSupervisor):
             ValueError: Naming what to set.
         """
 
+    def check_last_batch(self, batch_size: int) -> None:
+        """Refuse a smaller batch at an epoch's end, see :meth:`check_batch`.
+
+        Args:
+            batch_size: Its pictures per process.
+
+        Raises:
+            ValueError: Naming what to set.
+        """
+        try:
+            self.check_batch(batch_size)
+        except ValueError:
+            # It names the size of the others.
+            raise ValueError(
+                f'an epoch ends with a batch of {batch_size} per process, of '
+                f'which {type(self).__name__} cannot learn: set '
+                'train_dataloader.drop_last=True'
+            ) from None
+
     def before_training(self, trust: bool = False) -> None:
         """Read what training needs beside the data, before it begins.
 
@@ -93,6 +114,25 @@ class PretrainMethod(BaseSelfSupervisor):
         Raises:
             ValueError: Naming what would work.
         """
+
+    def recount(self, before: int, now: int, batch_size: int) -> None:
+        """Go on from a checkpoint as if its batches had been of this size.
+
+        Asked for on every resume, when all else is loaded. Here the averages
+        among the parts count their updates anew, as a momentum that follows
+        a schedule goes by their number.
+
+        Args:
+            before: Iterations that led to the checkpoint, as it counts them.
+            now: As many as lead there with what a step has now.
+            batch_size: Pictures per process, now.
+        """
+        if before in (0, now):
+            return
+        for part in self.modules():
+            if isinstance(part, BaseAveragedModel):
+                # Up, as at 0 an average would begin anew.
+                part.steps.mul_(now).add_(before - 1).floor_divide_(before)
 
     def facts(self) -> dict[str, str]:
         """What all processes must have alike beside the config, by names.
@@ -129,7 +169,7 @@ class PretrainMethod(BaseSelfSupervisor):
             Pictures in the range of ``inputs``, ``(B, C, H, W)``; colours in
             [-2, 2], ``(B, 3, H, W)``; or a value a patch, ``(B, L)``.
         """
-        patches = _patches(self.extract_feat(inputs))
+        patches = patches_in(self.extract_feat(inputs))
         size = inputs.shape[-2:]
         if patches is None or grid_of(patches.shape[1], size) is None:
             return {}
@@ -176,7 +216,7 @@ def patch_features_of(model: Any, inputs: Tensor) -> Tensor:
     Raises:
         ValueError: If the model has one vector a picture.
     """
-    patches = _patches(model.extract_feat(inputs))
+    patches = patches_in(model.extract_feat(inputs))
     if patches is None:
         raise ValueError(
             f'{type(model).__name__} gives one vector a picture and none a '
@@ -200,46 +240,3 @@ def branch_latents_of(
     if isinstance(model, PretrainMethod):
         return model.branch_latents(inputs)
     return None
-
-
-def pool(output: Tensor | tuple | list) -> dict[str, Tensor]:
-    """One vector a picture from what an encoder returns.
-
-    Args:
-        output: Tokens, ``(B, 1 + L, C)``, CLS first; a vector, ``(B, C)``; a
-            map, ``(B, C, H, W)``; or several of one of them, of which the
-            last counts.
-
-    Returns:
-        Of tokens ``cls`` and ``mean`` (of the patches), of a vector ``cls``,
-        of a map ``mean``; ``(B, C)`` each, and no view: a view would keep
-        every token alive.
-
-    Raises:
-        ValueError: If it is none of them.
-    """
-    output = _last(output)
-    if output.ndim == 3:
-        return dict(cls=output[:, 0].clone(), mean=output[:, 1:].mean(1))
-    if output.ndim == 2:
-        return dict(cls=output)
-    if output.ndim == 4:
-        return dict(mean=output.mean((2, 3)))
-    raise ValueError(
-        f'an encoder returned {tuple(output.shape)}: expected tokens (B, N, '
-        'C), a vector (B, C) or a map (B, C, H, W)'
-    )
-
-
-def _patches(output: Tensor | tuple | list) -> Tensor | None:
-    """Of what an encoder returns the patches, ``(B, L, C)``, if there are."""
-    output = _last(output)
-    if output.ndim == 4:
-        return output.flatten(2).transpose(1, 2)
-    return output[:, 1:] if output.ndim == 3 else None
-
-
-def _last(output: Tensor | tuple | list) -> Tensor:
-    while isinstance(output, tuple | list):
-        output = output[-1]
-    return output

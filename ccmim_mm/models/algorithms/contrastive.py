@@ -1,4 +1,4 @@
-"""MoCo v3, SimCLR and DenseCL of mmpretrain, as methods of this project."""
+"""MoCo v3 and SimCLR of mmpretrain, as methods of this project."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import get_world_size
 from mmpretrain.models import VisionTransformer
-from mmpretrain.models.selfsup import DenseCL, MoCoV3, MoCoV3ViT, SimCLR
+from mmpretrain.models.selfsup import MoCoV3, MoCoV3ViT, SimCLR
 from mmpretrain.models.selfsup.simclr import GatherLayer
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -184,42 +184,6 @@ class SimCLRMethod(ContrastiveMethod, SimCLR):
         # The value as it is, the gradient as often as DDP divides it.
         loss = loss + (get_world_size() - 1) * (loss - loss.detach())
         return dict(loss=loss, **contrast_measures(own, logits, partner))
-
-
-@MODELS.register_module()
-class DenseCLMethod(ContrastiveMethod, DenseCL):
-    """DenseCL (arXiv 2011.09157), mmpretrain's, see the parents.
-
-    The key encoder and the queues move in every forward pass, so gradients
-    are not accumulated.
-
-    Raises:
-        ValueError: If the queue is no multiple of a step's pictures.
-    """
-
-    may_be_new = ('neck.', 'head.', 'encoder_k.', 'queue')
-    starts_anew = ('encoder_k.', 'queue')
-    may_accumulate = False
-
-    def num_keys(self, pictures: int) -> int:
-        """The queue, and the other view."""
-        return self.queue_len + 1
-
-    def check_batch(self, batch_size: int) -> None:
-        """Refuse too small a batch, and one that the queue is no multiple of.
-
-        Raises:
-            ValueError: Naming what to set.
-        """
-        super().check_batch(batch_size)
-        pictures = batch_size * get_world_size()
-        if self.queue_len % pictures:
-            nearest = max(1, round(self.queue_len / pictures)) * pictures
-            raise ValueError(
-                f'model.queue_len={self.queue_len} is no multiple of the '
-                f'{pictures} pictures of a step: set it to {nearest}, or '
-                'train_dataloader.batch_size so that they divide it'
-            )
 
 
 @torch.no_grad()
