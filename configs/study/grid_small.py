@@ -34,6 +34,8 @@ methods = dict(
     masked_grad_wide={**wide_aligned, 'model.masked_grad': True},
 )
 
+references = ['mae', 'mae_x2_5']
+
 # MAE in as many minutes as masked_grad, and in more than the others; and
 # other lengths, in epochs, each with its own full schedule.
 lengths = dict(

@@ -45,7 +45,8 @@ def load_grid(path: str | Path) -> Config:
     unknown = {v.method for v in grid.lengths.values()} - {*grid.methods}
     unknown |= {*_teachers(grid).values()} - {*grid.methods}
     unknown |= {*grid.finetuned} - names - {NO_PRETRAINING}
-    unknown |= {*grid.core, *grid.references} - {*grid.methods}
+    unknown |= {*grid.core} - {*grid.methods}
+    unknown |= {*grid.references} - names
     if unknown:
         raise ValueError(
             f'{path} names {sorted(unknown)}, which are no methods: it has '
