@@ -29,8 +29,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         'data',
-        help='folder of pictures; train/ and val/ in it get shards each, and '
-        'class folders become labels',
+        help='folder of pictures; train/ and val/ in it, or training/, valid/ '
+        'and the like, get shards each, and class folders become labels',
     )
     parser.add_argument('out', help='folder to make')
     parser.add_argument(
@@ -55,6 +55,7 @@ def main() -> None:
         print(f'left by a pack that was cut off, remove it: {left[0]}')
     try:
         from ccmim_mm.datasets.packing import pack
+        from ccmim_mm.files import printable
 
         packed = pack(args.data, out, args.shard_size, args.seed)
     except (ValueError, OSError, ImportError) as error:
@@ -63,6 +64,9 @@ def main() -> None:
         f'{out}: {packed.pictures:,} pictures in {packed.shards:,} shards, '
         f'{packed.size / 1e9:.2f} GB'
     )
+    if packed.beside:
+        folders = ', '.join(f'{printable(name)}/' for name in packed.beside)
+        print(f'left out, as beside train and val: {folders}')
     if packed.left_out:
         print(
             f'left out {len(packed.left_out):,} that cannot be read, which '
