@@ -5,9 +5,11 @@ import os
 
 import pytest
 import torch
+from conftest import ROOT
 from run_helpers import bare, config
 from test_engine.test_exact_resume import run, tiny
 
+from ccmim_mm.apis import config_for_training
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.work_dir import WorkDirLock
 
@@ -138,3 +140,39 @@ def test_epochs_are_not_counted_where_there_are_none(picture_folder, tmp_path):
     cfg.train_dataloader.sampler = dict(type='SeededInfiniteSampler')
     with pytest.raises(ValueError, match=r'checkpoint\.by_epoch=False'):
         run(cfg)
+
+
+def test_a_run_does_not_write_over_the_config_that_it_is_of(
+    picture_folder, tmp_path
+):
+    source = tmp_path / 'experiment/mine.py'
+    source.parent.mkdir()
+    text = f"_base_ = '{ROOT}/tests/tiny_config.py'  # what I tried\n"
+    source.write_text(text)
+    link = tmp_path / 'run/mine.py'
+    link.parent.mkdir()
+    link.symlink_to(source)
+    for work_dir in (source.parent, link.parent):
+        cfg = config_for_training(source, {}, picture_folder, work_dir)
+        message = r'mine\.py is the config itself, .* another --work-dir'
+        with pytest.raises(FileExistsError, match=message):
+            ResilientRunner.from_cfg(cfg)
+        assert [path.name for path in work_dir.iterdir()] == ['mine.py']
+    assert source.read_text() == text
+
+
+def test_a_config_that_a_run_has_written_goes_on_with_it(
+    picture_folder, tmp_path
+):
+    run(tiny(picture_folder, tmp_path))
+    own = tmp_path / 'tiny_config.py'
+    for epochs in (3, 4):
+        cfg = config_for_training(
+            own, {}, picture_folder, tmp_path, resume='auto', epochs=epochs
+        )
+        cfg.experiment_name = f'{tmp_path}{epochs}'
+        assert run(cfg).iter == 3 * epochs
+    own.write_text(f'# 4 were too few.\n{own.read_text()}')
+    cfg = config_for_training(own, {}, picture_folder, tmp_path, resume='auto')
+    with pytest.raises(FileExistsError, match='is the config itself'):
+        ResilientRunner.from_cfg(cfg)

@@ -6,9 +6,11 @@ import socket
 from pathlib import Path
 from typing import IO
 
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from ...checkpoints import check_archive, starts_as_archive
+from ...files import printable
 
 #: Names that a run's own checkpoints have.
 NAMES = ('epoch_*.pth', 'iter_*.pth', 'preempted.pth')
@@ -81,6 +83,33 @@ def config_of(place: str | Path) -> str | Path:
             f'{place} holds no config, or several: give one by its path'
         )
     return found
+
+
+def spare_config(cfg: Config) -> None:
+    """Refuse a work dir where a run would write over the config it is of.
+
+    Raises:
+        FileExistsError: If no run has written that config there.
+    """
+    source = Path(cfg.filename or '')
+    place = Path(cfg.get('work_dir') or '', source.name)
+    if not (source.is_file() and place.is_file() and place.samefile(source)):
+        return
+    if not (place.with_name(LOCK).exists() and _is_dumped(place)):
+        raise FileExistsError(
+            f'{printable(place)} is the config itself, which the run would '
+            'write its own over: give another --work-dir'
+        )
+
+
+def _is_dumped(config: Path) -> bool:
+    """Whether a config is written as mmengine writes one."""
+    dumped = Config.fromfile(config, import_custom_modules=False).pretty_text
+    # But for spaces, which differ by yapf's version.
+    here, there = (
+        ''.join(text.split()) for text in (config.read_text('utf-8'), dumped)
+    )
+    return here == there
 
 
 def is_in(work_dir: str | Path, checkpoint: str | Path) -> bool:
