@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import shutil
+import tarfile
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from test_engine.test_exact_resume import run, tiny
 
 from ccmim_mm.apis import config_for_training
 from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.runner.prepare import prepare
 from ccmim_mm.engine.runner.work_dir import WorkDirLock
 
 FORK = multiprocessing.get_context('fork')
@@ -176,3 +179,49 @@ def test_a_config_that_a_run_has_written_goes_on_with_it(
     cfg = config_for_training(own, {}, picture_folder, tmp_path, resume='auto')
     with pytest.raises(FileExistsError, match='is the config itself'):
         ResilientRunner.from_cfg(cfg)
+
+
+def split_data(root, picture_folder):
+    shutil.copytree(picture_folder, root, dirs_exist_ok=True)
+
+
+def tar_data(root, picture_folder):
+    with tarfile.open(root / 'a.tar', 'w') as tar:
+        tar.add(picture_folder / 'train', '')
+
+
+def flat_data(root, picture_folder):
+    shutil.copytree(picture_folder / 'train/red', root, dirs_exist_ok=True)
+
+
+@pytest.mark.parametrize(
+    ('lay_out', 'place'),
+    [
+        (flat_data, '.'),
+        (flat_data, 'work_dirs/x'),
+        (tar_data, 'work_dirs/x'),
+        (split_data, 'train/red/x'),
+        (split_data, 'val/x'),
+    ],
+)
+def test_a_work_dir_among_the_pictures_is_refused(
+    lay_out, place, picture_folder, tmp_path
+):
+    lay_out(tmp_path, picture_folder)
+    before = sorted(tmp_path.rglob('*'))
+    cfg = config(tmp_path, tmp_path / place)
+    message = r'the work dir .* is or lies in .* another --work-dir'
+    with pytest.raises(FileExistsError, match=message):
+        ResilientRunner.from_cfg(cfg)
+    assert sorted(tmp_path.rglob('*')) == before
+
+
+@pytest.mark.parametrize(
+    ('lay_out', 'place'),
+    [(flat_data, '.x'), (tar_data, '.x/y'), (split_data, 'run')],
+)
+def test_a_work_dir_that_is_not_listed_may_lie_in_the_data(
+    lay_out, place, picture_folder, tmp_path
+):
+    lay_out(tmp_path, picture_folder)
+    assert prepare(config(tmp_path, tmp_path / place)).work_dir

@@ -24,7 +24,7 @@ from ...datasets.data_root import apply_data_root, evaluators, kind_of, parts
 from ...files import write_atomic
 from ...registry import SCOPE
 from .pixel_statistics import fill_in_pixel_statistics
-from .work_dir import spare_config
+from .work_dir import spare_config, spare_data
 
 
 def prepare(cfg: Config) -> Config:
@@ -34,7 +34,8 @@ def prepare(cfg: Config) -> Config:
         cfg: The config, changed in place.
 
     Raises:
-        FileExistsError: If the run would write over its own config.
+        FileExistsError: If the run would write over its config, or among
+            the pictures that are its data.
         ImportError: If what the task needs is not installed.
         FileNotFoundError: If the data folder lacks what the task needs.
         UnreadablePictureError: If pictures have other channels than asked.
@@ -45,6 +46,7 @@ def prepare(cfg: Config) -> Config:
     forget_scope(cfg._cfg_dict)
     check_scope(cfg.get('default_scope', 'mmengine'))
     apply_data_root(cfg)
+    spare_data(cfg)
     if cfg.get('train_dataloader') and has_classes(cfg):
         apply_classes(cfg)
         complete_annotations(cfg)
