@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from .command_line import fail
+from .command_line import fail, read_paths
 
 
 def size(text: str) -> int:
@@ -48,6 +48,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Pack, and say what came out."""
     args = parse_args()
+    read_paths(args)
     # Have what is half written removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     out = Path(args.out)
