@@ -1,10 +1,16 @@
-"""Values on the command line, after ``--cfg-options``."""
+"""Values on the command line: after ``--cfg-options``, and paths."""
+
+import sys
+from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from analysis_tools import object_mask_share
+from ccmim_tools import cli
 from ccmim_tools.command_line import read_overrides
 from ccmim_tools.overrides import as_override
+from ccmim_tools.start_up import work_dir_of
 
 
 @pytest.mark.parametrize(
@@ -91,3 +97,39 @@ def test_an_override_comes_through_as_it_is(value):
     assert read_overrides([as_override('x.y', value)]) == {'x.y': value}
     plain = as_override('type', 'RandomMaskSampler')
     assert plain == 'type=RandomMaskSampler'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'name'),
+    [
+        (['train', 'ccmim_vit-b', '--data', ''], 'data'),
+        (['train', 'ccmim_vit-b', '--data=x', '--work-dir='], 'work-dir'),
+        (['test', 'ccmim_vit-b', 'LICENSE', '--data', ''], 'data'),
+        (['features', 'ccmim_vit-b', 'LICENSE', '', 'x.npz'], 'data'),
+        (['look', 'LICENSE', ''], 'data'),
+        (['pack', '', 'x'], 'data'),
+        (['curves', 'docs', ''], 'runs'),
+    ],
+)
+def test_an_empty_path_is_no_folder(arguments, name, monkeypatch):
+    """As of a variable that is not set."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, 'argv', ['ccmim', *arguments])
+    monkeypatch.setattr('ccmim_tools.train.leave_when_asked', lambda _: None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == f'error: {name} is empty: give a path'
+
+
+def test_paths_after_an_equals_sign_may_begin_at_home(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.setattr(
+        'ccmim_mm.apis.curves.draw_curves', lambda *args: asked.extend(args)
+    )
+    monkeypatch.setattr(
+        sys, 'argv', ['ccmim', 'curves', '~/a', 'b~', '--out=~/x/c.png']
+    )
+    cli.main()
+    assert asked[:2] == [[f'{tmp_path}/a', 'b~'], f'{tmp_path}/x/c.png']
+    assert work_dir_of(['--work-dir=~/x']) == Path(tmp_path, 'x')

@@ -53,7 +53,12 @@ def check_label_maps(
             raise FileNotFoundError(f'no *{suffix} in {pictures}')
         refuse(
             pictures,
-            [f'{other} does not end in {suffix}' for other in others],
+            [f'{other} does not end in {suffix}' for other in others]
+            + [
+                f'{label_map} does not end in .png'
+                for _, label_map in pairs
+                if label_map.suffix != '.png'
+            ],
             'rename it, or set the data set to type=LabelMapDataset, which '
             'takes any',
         )

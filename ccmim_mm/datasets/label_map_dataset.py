@@ -35,12 +35,15 @@ def pair_label_maps(
         pictures: Folder of the pictures, nested or flat, of any suffix that
             is known; hidden files aside.
         label_maps: Folder of the label maps.
-        suffix: Of the label maps.
+        suffix: Of the label maps, in lower or upper case; of two that differ
+            by it alone, the one that has it as it stands here.
     """
     maps = {
         path.relative_to(label_maps).with_suffix(''): path
-        for path in _files(label_maps)
-        if path.suffix == suffix
+        for path in sorted(
+            _files(label_maps), key=lambda p: p.suffix == suffix
+        )
+        if path.suffix.lower() == suffix.lower()
     }
     found = pictures_of(_files(pictures))
     # As mmseg sorts them.

@@ -78,9 +78,10 @@ class LabelMapSplit(NamedTuple):
 def find_layout(root: str | Path) -> DataLayout:
     """Tell an ImageNet-like folder from a plain one.
 
-    With ``train/`` and ``val/`` in it, ``train/`` is what is trained on; if
-    both hold class folders, the labels serve the evaluation. With ``train/``
-    alone, likewise. Anything else is trained on as a whole.
+    With ``train/`` and ``val/`` in it, or their :data:`ALIASES`, ``train/``
+    is what is trained on; if both hold class folders, the labels serve the
+    evaluation. With ``train/`` alone, likewise. Anything else is trained on
+    as a whole.
 
     Args:
         root: The data folder.
@@ -96,18 +97,26 @@ def find_layout(root: str | Path) -> DataLayout:
             f'no folder {root}: give --data the folder of your pictures, or '
             'put ImageNet there as train/ and val/ with class folders'
         )
-    train, val = root / 'train', root / 'val'
-    if not train.is_dir():
-        return DataLayout(root, None, f'no {train} and {val}')
-    if not val.is_dir():
-        return DataLayout(train, None, f'no {val}')
+    train, val = split_folder(root, 'train'), split_folder(root, 'val')
+    if train is None:
+        reason = f'no {root / "train"} and {root / "val"}'
+        return DataLayout(root, None, reason)
+    if val is None:
+        return DataLayout(train, None, f'no {root / "val"}')
     for folder in (train, val):
         if shards_in(folder):
-            if not has_labels(folder):
-                return DataLayout(train, None, f'{folder}{_UNLABELLED}')
-        elif not has_class_folders(folder):
-            return DataLayout(train, None, f'{folder} has no class folders')
+            reason = '' if has_labels(folder) else _UNLABELLED
+        else:
+            reason = why_no_classes(folder)
+        if reason:
+            return DataLayout(train, None, f'{folder}{reason}')
     return DataLayout(train, val)
+
+
+def split_folder(root: Path, split: Split) -> Path | None:
+    """The folder of a split, by the first of its names that is there."""
+    folders = (root / alias for alias in ALIASES[split])
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def _remote_layout(root: str) -> DataLayout:
@@ -123,11 +132,19 @@ def _remote_layout(root: str) -> DataLayout:
     )
 
 
-def has_class_folders(folder: Path) -> bool:
-    """Whether a folder holds folders and no pictures of its own."""
+def why_no_classes(folder: Path) -> str:
+    """Why a folder's folders are no classes; nothing if they are.
+
+    They are where it holds no pictures of its own.
+    """
     with os.scandir(folder) as entries:
-        kinds = {kind_of_entry(entry) for entry in entries}
-    return 'folder' in kinds and 'picture' not in kinds
+        kinds = [(kind_of_entry(entry), entry.name) for entry in entries]
+    if not any(kind == 'folder' for kind, _ in kinds):
+        return ' has no class folders'
+    flat = [name for kind, name in kinds if kind == 'picture']
+    if not flat:
+        return ''
+    return f' has pictures beside its class folders, first {min(flat)}'
 
 
 def class_folders(root: str | Path, split: Split) -> Path | str:
@@ -149,9 +166,8 @@ def class_folders(root: str | Path, split: Split) -> Path | str:
             )
         return splits[split]
     root = _folder(root)
-    for alias in ALIASES[split]:
-        if (root / alias).is_dir():
-            return root / alias
+    if (folder := split_folder(root, split)) is not None:
+        return folder
     raise FileNotFoundError(
         f'no {root / split}: class folders are expected as {root}/train/CLASS '
         f'and {root}/val/CLASS'

@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..files import check_output, permitted, printable
+from .layouts import split_folder
 from .listing import list_pictures
 from .tars.listing import CLASSES_FILE
 from .transforms.loading import read_file
-from .walk import Listing
+from .walk import Listing, kind_of_entry
 
 
 class Packed(NamedTuple):
@@ -27,12 +28,14 @@ class Packed(NamedTuple):
         shards: Into how many.
         size: Bytes of all shards.
         left_out: What could not be read, ``PATH: REASON``.
+        beside: Names of folders beside the splits, which are left out too.
     """
 
     pictures: int
     shards: int
     size: int
     left_out: list[str]
+    beside: list[str]
 
 
 def pack(
@@ -40,11 +43,12 @@ def pack(
 ) -> Packed:
     """Write a folder's pictures into shards, in a shuffled order.
 
-    ``train/`` and ``val/``, where the folder has them, get shards each.
-    Names stay as they are in the folder (of the split); where all pictures
-    lie in class folders, a ``.cls`` beside each has the class's number, and
-    ``classes.json`` the names. The same pictures and seed give the same
-    bytes. The output appears when it is complete.
+    ``train/`` and ``val/``, where the folder has them, by these or by other
+    names of splits, get shards each, in folders called so. Names stay as they
+    are in the folder (of the split); where all pictures lie in class folders,
+    a ``.cls`` beside each has the class's number, and ``classes.json`` the
+    names. The same pictures and seed give the same bytes. The output appears
+    when it is complete.
 
     Args:
         data: The folder; one of shards is packed anew.
@@ -64,11 +68,8 @@ def pack(
         )
     data, out = Path(data), Path(out)
     check_output(out, data)
-    # The first is missing where the folder is all that there is.
-    splits = [s for s in ('train', 'val') if (data / s).is_dir()]
-    if 'train' not in splits:
-        splits = ['']
-    listings = [list_pictures(data / split) for split in splits]
+    splits, beside = _splits(data)
+    listings = [list_pictures(folder) for folder in splits.values()]
     out.parent.mkdir(parents=True, exist_ok=True)
     part = Path(
         tempfile.mkdtemp(
@@ -77,8 +78,10 @@ def pack(
     )
     try:
         packed = [
-            _pack_split(data / split, listing, part / split, shard_size, seed)
-            for split, listing in zip(splits, listings, strict=True)
+            _pack_split(folder, listing, part / split, shard_size, seed)
+            for (split, folder), listing in zip(
+                splits.items(), listings, strict=True
+            )
         ]
         # mkdtemp's folders are their owner's alone.
         os.chmod(part, permitted(0o777))
@@ -92,7 +95,22 @@ def pack(
         sum(split.shards for split in packed),
         sum(split.size for split in packed),
         [failure for split in packed for failure in split.left_out],
+        beside,
     )
+
+
+def _splits(data: Path) -> tuple[dict[str, Path], list[str]]:
+    """Folders to pack by what to call them, and names of those beside."""
+    train = split_folder(data, 'train')
+    if train is None:
+        # The folder is all that there is.
+        return {'': data}, []
+    splits = dict(train=train)
+    if (val := split_folder(data, 'val')) is not None:
+        splits['val'] = val
+    with os.scandir(data) as entries:
+        folders = {e.name for e in entries if kind_of_entry(e) == 'folder'}
+    return splits, sorted(folders - {f.name for f in splits.values()})
 
 
 def _pack_split(
@@ -129,7 +147,7 @@ def _pack_split(
             f'{left_out[0]}'
         )
     sizes = [file.stat().st_size for file in out.glob('*.tar')]
-    return Packed(pictures, len(sizes), sum(sizes), left_out)
+    return Packed(pictures, len(sizes), sum(sizes), left_out, [])
 
 
 class _Shards:

@@ -9,6 +9,7 @@ from PIL import Image
 from ccmim_mm.datasets.checks import check_class_folders, check_label_maps
 from ccmim_mm.datasets.classes import apply_classes, check_data
 from ccmim_mm.datasets.data_root import apply_data_root
+from ccmim_mm.datasets.label_map_dataset import pair_label_maps
 
 
 @pytest.fixture
@@ -36,6 +37,18 @@ def test_good_label_maps_pass(label_maps):
     check_maps(label_maps)
     check_maps(label_maps, 1, reduce_zero_label=True)
     check_maps(label_maps, suffix='.jpg')
+
+
+def test_label_maps_in_upper_case_are_found(label_maps):
+    maps = label_maps / 'maps/x'
+    (maps / 'a.png').rename(maps / 'a.PNG')
+    shutil.copy(maps / 'b.png', maps / 'b.Png')
+    check_maps(label_maps)
+    pairs = pair_label_maps(label_maps / 'pictures', label_maps / 'maps').pairs
+    assert [path.name for _, path in pairs] == ['a.PNG', 'b.png']
+    # mmseg's data sets would look for a.png.
+    with pytest.raises(ValueError, match=r'a\.PNG does not end in \.png'):
+        check_maps(label_maps, suffix='.jpg')
 
 
 @pytest.mark.parametrize(

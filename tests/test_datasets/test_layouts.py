@@ -1,10 +1,12 @@
 import pytest
 from PIL import Image
 
+from ccmim_mm.datasets import PictureFolder
 from ccmim_mm.datasets.layouts import (
     class_folders,
     find_coco,
     find_label_maps,
+    find_layout,
 )
 
 
@@ -73,6 +75,29 @@ def test_class_folders_have_the_other_names_of_a_split(tmp_path, name):
     assert class_folders(tmp_path, 'train') == tmp_path / 'train'
     touch(tmp_path, 'val/cat/1.png')
     assert class_folders(tmp_path, 'val') == tmp_path / 'val'
+
+
+@pytest.mark.parametrize(
+    ('train', 'val'),
+    [('training', 'validation'), ('train', 'valid'), ('train2017', 'val2017')],
+)
+def test_pre_training_knows_the_other_names_of_a_split(tmp_path, train, val):
+    touch(tmp_path, f'{train}/cat/1.png', f'{val}/cat/2.png', 'test/3.png')
+    assert find_layout(tmp_path) == (tmp_path / train, tmp_path / val, '')
+    for split, name in (('train', 'cat/1.png'), ('val', 'cat/2.png')):
+        pictures = PictureFolder(str(tmp_path), split=split)
+        assert [pictures.name(i) for i in range(len(pictures))] == [name]
+
+
+def test_why_labels_do_not_serve_is_said_as_it_is(tmp_path):
+    touch(tmp_path, 'training/cat/1.png')
+    assert find_layout(tmp_path).reason == f'no {tmp_path}/val'
+    touch(tmp_path, 'valid/1.png')
+    reason = f'{tmp_path}/valid has no class folders'
+    assert find_layout(tmp_path) == (tmp_path / 'training', None, reason)
+    touch(tmp_path, 'training/b.png', 'training/a.png')
+    reason = f'{tmp_path}/training has pictures beside its class folders'
+    assert find_layout(tmp_path).reason == f'{reason}, first a.png'
 
 
 def test_what_is_missing_is_named(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from odd_pictures import NO_CONTENT, NO_FILES
 
 from ccmim_mm.datasets import PictureFolder
-from ccmim_mm.datasets.layouts import has_class_folders
+from ccmim_mm.datasets.layouts import why_no_classes
 from ccmim_mm.datasets.listing import _cache_file, _load, list_pictures
 
 
@@ -123,9 +123,12 @@ def test_what_is_no_file_is_left_out_and_said(tmp_path, said):
     for name in NO_FILES:
         if name != 'folder.jpg':
             NO_FILES[name](root / name)
-    assert has_class_folders(root)
+    assert why_no_classes(root) == ''
     (root / 'flat.jpg').touch()
-    assert not has_class_folders(root)
+    (root / 'z.jpg').touch()
+    reason = ' has pictures beside its class folders, first flat.jpg'
+    assert why_no_classes(root) == reason
+    assert why_no_classes(root / 'cat/folder.jpg') == ' has no class folders'
 
 
 @pytest.mark.usefixtures('settled')

@@ -10,7 +10,9 @@ from remote_servers import serve
 from ccmim_mm.apis import config_for_training
 from ccmim_mm.datasets.data_root import apply_data_root
 from ccmim_mm.datasets.layouts import find_layout
+from ccmim_mm.datasets.listing import list_pictures
 from ccmim_mm.datasets.packing import pack
+from ccmim_tools import cli
 
 pytestmark = pytest.mark.usefixtures('remote_settings')
 
@@ -89,3 +91,22 @@ def test_a_packed_set_is_judged_as_its_folder(tmp_path):
         apply_data_root(cfg)
         assert cfg.val_cfg.type == 'FrozenFeatureLoop'
         assert cfg.val_dataloader is not None
+
+
+@pytest.mark.parametrize(
+    ('train', 'val'), [('train', 'valid'), ('training', 'validation')]
+)
+def test_splits_of_other_names_are_packed_and_what_is_beside_named(
+    train, val, tmp_path, monkeypatch, capsys
+):
+    data, out = tmp_path / 'data', tmp_path / 'out'
+    for split in (train, val, 'test', '.hidden'):
+        (data / split / 'cat').mkdir(parents=True)
+        (data / split / 'cat/1.png').write_bytes(PNG)
+    monkeypatch.setattr('sys.argv', ['ccmim', 'pack', str(data), str(out)])
+    cli.main()
+    said = capsys.readouterr().out
+    assert 'left out, as beside train and val: test/\n' in said
+    assert {path.name for path in out.iterdir()} == {'train', 'val'}
+    assert find_layout(out) == (out / 'train', out / 'val', '')
+    assert list_pictures(out / 'val').classes()[0] == ['cat']

@@ -2,13 +2,18 @@
 
 import multiprocessing
 import os
+import shutil
+import tarfile
 
 import pytest
 import torch
+from conftest import ROOT
 from run_helpers import bare, config
 from test_engine.test_exact_resume import run, tiny
 
+from ccmim_mm.apis import config_for_training
 from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.runner.prepare import prepare
 from ccmim_mm.engine.runner.work_dir import WorkDirLock
 
 FORK = multiprocessing.get_context('fork')
@@ -54,15 +59,16 @@ def test_a_second_run_is_refused_and_leaves_no_trace(held, picture_folder):
 
 def test_workers_do_not_keep_the_lock(picture_folder, tmp_path):
     lock = WorkDirLock(tmp_path, None)
-    here, there = FORK.Pipe()
-    child = FORK.Process(target=there.recv)
+    ending, told = FORK.Pipe()
+    child = FORK.Process(target=told.recv)
     child.start()
     lock.release()
+    here, there = FORK.Pipe()
     process = FORK.Process(target=hold, args=(tmp_path, there))
     process.start()
     assert here.recv() == process.pid
-    for _ in range(2):
-        here.send('end')
+    for pipe in (ending, here):
+        pipe.send('end')
     for ended in (child, process):
         ended.join()
         assert ended.exitcode == 0
@@ -138,3 +144,85 @@ def test_epochs_are_not_counted_where_there_are_none(picture_folder, tmp_path):
     cfg.train_dataloader.sampler = dict(type='SeededInfiniteSampler')
     with pytest.raises(ValueError, match=r'checkpoint\.by_epoch=False'):
         run(cfg)
+
+
+def test_a_run_does_not_write_over_the_config_that_it_is_of(
+    picture_folder, tmp_path
+):
+    source = tmp_path / 'experiment/mine.py'
+    source.parent.mkdir()
+    text = f"_base_ = '{ROOT}/tests/tiny_config.py'  # what I tried\n"
+    source.write_text(text)
+    link = tmp_path / 'run/mine.py'
+    link.parent.mkdir()
+    link.symlink_to(source)
+    for work_dir in (source.parent, link.parent):
+        cfg = config_for_training(source, {}, picture_folder, work_dir)
+        message = r'mine\.py is the config itself, .* another --work-dir'
+        with pytest.raises(FileExistsError, match=message):
+            ResilientRunner.from_cfg(cfg)
+        assert [path.name for path in work_dir.iterdir()] == ['mine.py']
+    assert source.read_text() == text
+
+
+def test_a_config_that_a_run_has_written_goes_on_with_it(
+    picture_folder, tmp_path
+):
+    run(tiny(picture_folder, tmp_path))
+    own = tmp_path / 'tiny_config.py'
+    for epochs in (3, 4):
+        cfg = config_for_training(
+            own, {}, picture_folder, tmp_path, resume='auto', epochs=epochs
+        )
+        cfg.experiment_name = f'{tmp_path}{epochs}'
+        assert run(cfg).iter == 3 * epochs
+    own.write_text(f'# 4 were too few.\n{own.read_text()}')
+    cfg = config_for_training(own, {}, picture_folder, tmp_path, resume='auto')
+    with pytest.raises(FileExistsError, match='is the config itself'):
+        ResilientRunner.from_cfg(cfg)
+
+
+def split_data(root, picture_folder):
+    shutil.copytree(picture_folder, root, dirs_exist_ok=True)
+
+
+def tar_data(root, picture_folder):
+    with tarfile.open(root / 'a.tar', 'w') as tar:
+        tar.add(picture_folder / 'train', '')
+
+
+def flat_data(root, picture_folder):
+    shutil.copytree(picture_folder / 'train/red', root, dirs_exist_ok=True)
+
+
+@pytest.mark.parametrize(
+    ('lay_out', 'place'),
+    [
+        (flat_data, '.'),
+        (flat_data, 'work_dirs/x'),
+        (tar_data, 'work_dirs/x'),
+        (split_data, 'train/red/x'),
+        (split_data, 'val/x'),
+    ],
+)
+def test_a_work_dir_among_the_pictures_is_refused(
+    lay_out, place, picture_folder, tmp_path
+):
+    lay_out(tmp_path, picture_folder)
+    before = sorted(tmp_path.rglob('*'))
+    cfg = config(tmp_path, tmp_path / place)
+    message = r'the work dir .* is or lies in .* another --work-dir'
+    with pytest.raises(FileExistsError, match=message):
+        ResilientRunner.from_cfg(cfg)
+    assert sorted(tmp_path.rglob('*')) == before
+
+
+@pytest.mark.parametrize(
+    ('lay_out', 'place'),
+    [(flat_data, '.x'), (tar_data, '.x/y'), (split_data, 'run')],
+)
+def test_a_work_dir_that_is_not_listed_may_lie_in_the_data(
+    lay_out, place, picture_folder, tmp_path
+):
+    lay_out(tmp_path, picture_folder)
+    assert prepare(config(tmp_path, tmp_path / place)).work_dir

@@ -5,7 +5,13 @@ import logging
 from pathlib import Path
 
 from .benchmarks import NAMES
-from .command_line import check_lowest, fail, is_there, refuse_missing
+from .command_line import (
+    check_lowest,
+    fail,
+    is_there,
+    read_paths,
+    refuse_missing,
+)
 from .config_names import find_config
 
 PRECISIONS = ('fp32', 'bf16')
@@ -106,6 +112,7 @@ def _config_paths(args: argparse.Namespace) -> dict[str, str]:
 def main(argv: list[str] | None = None) -> None:
     """Run the command and print its table."""
     args = parse_args(argv)
+    read_paths(args)
     _check(args)
     paths = _config_paths(args)
     import torch

@@ -34,6 +34,12 @@ LOWEST = dict(
     seed=0,
     workers=0,
 )
+#: What of the tools' options and arguments is a path, or a list of such.
+PATHS = (
+    *('attention', 'checkpoint', 'compare', 'config', 'configs', 'data'),
+    *('data_root', 'earlier', 'grid', 'json', 'out', 'picture', 'pretrained'),
+    *('resume', 'runs', 'show_dir', 'teacher', 'work_dir'),
+)
 CONFIG_HELP = 'path of the config, or its name here: ccmim_vit-b for one'
 
 
@@ -141,6 +147,23 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def read_paths(args: argparse.Namespace) -> None:
+    """Have ``~`` mean the home folder, which a shell reads but in --out=~/x.
+
+    Refuses empty paths: what a shell makes of a variable that is not set.
+    """
+    for name in PATHS:
+        value = getattr(args, name, None)
+        paths = value if isinstance(value, list) else [value]
+        if '' in paths:
+            fail(f'{name.replace("_", "-")} is empty: give a path')
+        read = [
+            path and type(path)(os.path.expanduser(path)) for path in paths
+        ]
+        if value is not None:
+            setattr(args, name, read if isinstance(value, list) else read[0])
+
+
 def settle(args: argparse.Namespace, paths: Iterable[str] = ()) -> None:
     """Refuse what is not there before anything long; then read the rest.
 
@@ -149,6 +172,7 @@ def settle(args: argparse.Namespace, paths: Iterable[str] = ()) -> None:
             ``cfg_options`` values by dotted keys, ``device`` goes.
         paths: Options that name a checkpoint.
     """
+    read_paths(args)
     try:
         args.config = find_config(args.config)
     except OSError as error:

@@ -6,7 +6,7 @@ as far as it has come.
 
 import argparse
 
-from .command_line import fail
+from .command_line import fail, read_paths
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -32,6 +32,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Write the picture."""
     args = parse_args()
+    read_paths(args)
     # Here, as it takes seconds.
     from ccmim_mm.apis.curves import draw_curves
 

@@ -13,7 +13,7 @@ figures, licence, and what was left behind. Nothing is uploaded.
 
 import argparse
 
-from .command_line import check_checkpoint, fail
+from .command_line import check_checkpoint, fail, read_paths
 from .config_names import find_config
 
 TARGETS = ('hf', 'hf-mae', 'timm', 'onnx', 'pt2', 'safetensors')
@@ -57,6 +57,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Export."""
     args = parse_args(argv)
+    read_paths(args)
     check_checkpoint(args.checkpoint)
     try:
         if args.config not in (None, 'none'):

@@ -8,7 +8,13 @@ The file needs no network and no server.
 import argparse
 from pathlib import Path
 
-from .command_line import check_checkpoint, choose_device, fail, is_there
+from .command_line import (
+    check_checkpoint,
+    choose_device,
+    fail,
+    is_there,
+    read_paths,
+)
 from .config_names import find_config
 
 
@@ -63,6 +69,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Write the page."""
     args = parse_args()
+    read_paths(args)
     checkpoints = [args.checkpoint, *args.compare]
     for checkpoint in checkpoints:
         check_checkpoint(checkpoint)

@@ -3,7 +3,7 @@
 import argparse
 import time
 
-from .command_line import fail
+from .command_line import fail, read_paths
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,6 +26,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Generate the data set and say where it is."""
     args = parse_args()
+    read_paths(args)
     start = time.perf_counter()
     try:
         from .demo import generate_demo

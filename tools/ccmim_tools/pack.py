@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from .command_line import fail
+from .command_line import fail, read_paths
 
 
 def size(text: str) -> int:
@@ -29,8 +29,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         'data',
-        help='folder of pictures; train/ and val/ in it get shards each, and '
-        'class folders become labels',
+        help='folder of pictures; train/ and val/ in it, or training/, valid/ '
+        'and the like, get shards each, and class folders become labels',
     )
     parser.add_argument('out', help='folder to make')
     parser.add_argument(
@@ -48,6 +48,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Pack, and say what came out."""
     args = parse_args()
+    read_paths(args)
     # Have what is half written removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     out = Path(args.out)
@@ -55,6 +56,7 @@ def main() -> None:
         print(f'left by a pack that was cut off, remove it: {left[0]}')
     try:
         from ccmim_mm.datasets.packing import pack
+        from ccmim_mm.files import printable
 
         packed = pack(args.data, out, args.shard_size, args.seed)
     except (ValueError, OSError, ImportError) as error:
@@ -63,6 +65,9 @@ def main() -> None:
         f'{out}: {packed.pictures:,} pictures in {packed.shards:,} shards, '
         f'{packed.size / 1e9:.2f} GB'
     )
+    if packed.beside:
+        folders = ', '.join(f'{printable(name)}/' for name in packed.beside)
+        print(f'left out, as beside train and val: {folders}')
     if packed.left_out:
         print(
             f'left out {len(packed.left_out):,} that cannot be read, which '

@@ -63,7 +63,7 @@ def work_dir_of(arguments: list[str]) -> Path | None:
         name, equals, value = argument.partition('=')
         if name == '--work-dir':
             value = value if equals else ''.join(arguments[i + 1 : i + 2])
-            return Path(value) if value else None
+            return Path(os.path.expanduser(value)) if value else None
     # A path, wherever it stands, or a name, which then comes first.
     named = [a for a in arguments[:1] if not a.startswith('-')]
     paths = [a for a in arguments if a.endswith('.py')]

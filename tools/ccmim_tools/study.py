@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .command_line import refuse_missing
+from .command_line import read_paths, refuse_missing
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -105,6 +105,7 @@ def report(args: argparse.Namespace) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
+    read_paths(args)
     try:
         # What wants the extra.
         from .studies import execute  # noqa: F401

@@ -24,6 +24,7 @@ from ...datasets.data_root import apply_data_root, evaluators, kind_of, parts
 from ...files import write_atomic
 from ...registry import SCOPE
 from .pixel_statistics import fill_in_pixel_statistics
+from .work_dir import spare_config, spare_data
 
 
 def prepare(cfg: Config) -> Config:
@@ -33,15 +34,19 @@ def prepare(cfg: Config) -> Config:
         cfg: The config, changed in place.
 
     Raises:
+        FileExistsError: If the run would write over its config, or among
+            the pictures that are its data.
         ImportError: If what the task needs is not installed.
         FileNotFoundError: If the data folder lacks what the task needs.
         UnreadablePictureError: If pictures have other channels than asked.
         ValueError: If the classes or annotations do not fit, or these are
             pickles.
     """
+    spare_config(cfg)
     forget_scope(cfg._cfg_dict)
     check_scope(cfg.get('default_scope', 'mmengine'))
     apply_data_root(cfg)
+    spare_data(cfg)
     if cfg.get('train_dataloader') and has_classes(cfg):
         apply_classes(cfg)
         complete_annotations(cfg)

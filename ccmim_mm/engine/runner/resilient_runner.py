@@ -61,6 +61,8 @@ class ResilientRunner(CheckpointRunner):
         """Build the runner of a config, whose data are found first.
 
         Raises:
+            FileExistsError: If the run would write over its config, or among
+                the pictures that are its data.
             ImportError: If what the task needs is not installed.
             FileNotFoundError: If the data folder lacks what it needs.
             ValueError: If classes, annotations or parts do not fit.
