@@ -14,13 +14,21 @@ def read_config(path: str | Path) -> Config:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it, one that it is based on, or what it imports is no
-            Python, naming the file and the line.
+            Python, naming the file and the line, or a base of a package has
+            no folder.
         ImportError: If it imports what is not there.
     """
     try:
         return Config.fromfile(path)
     except SyntaxError as error:
         raise ValueError(_no_python(error)) from error
+    except ValueError as error:
+        if '_get_package_and_cfg_path' not in str(error):
+            raise
+        raise ValueError(
+            f'{printable(path)}: a base PACKAGE::NAME.py has no folder: write '
+            'ccmim_mm::configs/NAME.py for one of this project'
+        ) from error
     except ImportError as error:
         # Of its custom_imports mmengine says which alone, and where not.
         cause = error.__cause__ or error

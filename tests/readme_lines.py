@@ -50,7 +50,7 @@ def blocks(text: str = README) -> list[Block]:
 def override(line: str) -> str | None:
     """What a line has for ``--cfg-options``, if it is for that."""
     found = re.fullmatch(r'([a-z_]+[\w.]*=\S+)(\s+#.*)?', line)
-    return found and found[1]
+    return found and ''.join(shlex.split(found[1]))
 
 
 def rule_of(line: str, names: Iterable[str]) -> str:

@@ -55,6 +55,13 @@ def test_a_base_that_is_no_python_is_named_with_its_line(refusal, tmp_path):
     assert line.startswith(f'error: {tmp_path}/base.py, line 3: ')
 
 
+def test_a_base_that_has_no_folder_is_told_how_to_write_it(refusal, tmp_path):
+    text = "_base_ = 'ccmim_mm::ccmim_vit-b.py'\n"
+    line = refusal(['train', '{config}'], text)
+    assert line.startswith(f'error: {tmp_path}/mine.py: a base PACKAGE::NAME')
+    assert 'write ccmim_mm::configs/NAME.py' in line
+
+
 def test_an_import_that_is_no_python_is_named_with_its_line(
     refusal, tmp_path, monkeypatch
 ):

@@ -123,7 +123,8 @@ def test_mistakes_are_told(tmp_path, monkeypatch):
 
     assert 'give the work dir of a run' in refused(tmp_path / 'none')
     (tmp_path / 'empty').mkdir()
-    assert 'no log of a training' in refused(tmp_path / 'empty', '--out', out)
+    line = refused(tmp_path / 'empty', '--out', out)
+    assert 'no log of a training' in line and 'LocalVisBackend in' in line
     assert 'given twice' in refused(run, run, '--out', out)
     many = [a_run(tmp_path / f'run_{i}') for i in range(11)]
     assert '11 runs, and 10 colours' in refused(*many, '--out', out)

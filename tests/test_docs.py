@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 from conftest import ROOT
+from mmengine.config import Config
 from mmpretrain.apis import ModelHub
 
 import ccmim_mm
@@ -28,6 +29,12 @@ def test_links_lead_somewhere(page):
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_bases_load_as_they_are_printed(page):
+    for base in re.findall(r"_base_ = 'ccmim_mm::.*?'", page.read_text()):
+        assert Config.fromstring(base, '.py').model.type == 'CCMIM'
 
 
 def test_pages_that_code_names_are_there():

@@ -16,11 +16,12 @@ from run_helpers import config
 
 import ccmim_tools
 from ccmim_mm.apis import load_encoder
+from ccmim_mm.checkpoints.names import FORMATS, READ_ALONE
 from ccmim_mm.engine.hooks import PanelHook
 from ccmim_mm.engine.runner.prepare import forget_scope, prepare
 from ccmim_mm.hub import for_inferencers, register_models
 from ccmim_mm.models import CCMIM
-from ccmim_tools import cli, doctor
+from ccmim_tools import cli, convert_checkpoint, doctor
 from ccmim_tools.config_names import find_config, list_configs
 from ccmim_tools.doctor import folders, machine, packages
 from ccmim_tools.doctor.finding import Finding
@@ -76,6 +77,11 @@ def test_every_config_has_a_name():
         (['train', 'ccmim_vit-b', '--lr', '0'], 1, '--lr is 0.0: give a num'),
         (['convert', 'no.pth', 'x.pth'], 1, 'no checkpoint no.pth'),
         (
+            ['export', 'no.pth', 'x', '--to', 'hf_mae'],
+            1,
+            'no checkpoint no.pth',
+        ),
+        (
             ['features', DEMO, 'pyproject.toml', '/no', 'x.npz'],
             1,
             'no folder /no: give the folder of your data',
@@ -106,6 +112,23 @@ def test_mistakes_cost_a_line(arguments, code, message, monkeypatch, capsys):
     said = capsys.readouterr().err if code == 2 else ended.value.code
     assert message in said
     assert len(said.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize('arguments', [['--to', 'auto'], ['--from', 'pt']])
+def test_formats_of_convert_are_named(arguments, monkeypatch, capsys):
+    command = ['ccmim', 'convert', 'LICENSE', 'x.pth', *arguments]
+    monkeypatch.setattr(sys, 'argv', command)
+    with pytest.raises(SystemExit):
+        cli.main()
+    said = capsys.readouterr().err
+    assert f"invalid choice: '{arguments[1]}'" in said and 'hf_mae' in said
+    asked = convert_checkpoint.parse_args(['a', 'b', '--to', 'hf-mae'])
+    assert asked.target == 'hf_mae'
+    assert READ_ALONE == convert_checkpoint.READ
+    assert {*FORMATS} == {
+        *convert_checkpoint.READ,
+        *convert_checkpoint.WRITTEN,
+    }
 
 
 @pytest.mark.parametrize(

@@ -307,8 +307,6 @@ def test_a_painted_mask_is_taken_as_the_page_has_it(folder, checkpoint):
 def test_the_hook_of_the_page_fits_its_config():
     text = (ROOT / 'docs/look.md').read_text()
     snippet = re.search(r'```python\n(.*?)```', text, re.DOTALL)[1]
-    base = str(ROOT / 'configs/ccmim_vit-tiny_demo.py')
-    snippet = snippet.replace('ccmim_mm::ccmim_vit-tiny_demo.py', base)
     cfg = Config.fromstring(snippet, '.py')
     hook = cfg.custom_hooks[-1]
     assert hook.type == 'LookHook'

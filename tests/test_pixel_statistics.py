@@ -119,7 +119,7 @@ def test_without_training_pictures_there_is_nothing_to_measure(
         fill_in_pixel_statistics(cfg)
 
 
-def test_a_run_that_is_resumed_keeps_its_numbers(folder, tmp_path):
+def test_a_run_that_is_resumed_keeps_its_numbers(folder, tmp_path, capsys):
     root, _ = folder
     run = tmp_path / 'run'
     first = prepare(config(root, run))
@@ -133,6 +133,15 @@ def test_a_run_that_is_resumed_keeps_its_numbers(folder, tmp_path):
     # Without a checkpoint there is nothing to go on with.
     assert other != list(first.data_preprocessor.mean)
     (run / 'epoch_1.pth').touch()
-    held = prepare(resumed).data_preprocessor
-    assert list(held.mean) == list(first.data_preprocessor.mean)
-    assert list(held.std) == list(first.data_preprocessor.std)
+    # Also where a resume has left another.
+    for others, summary in ((), '{}'), (['a.py'], '{"config": "config.py"}'):
+        for name in others:
+            (run / name).touch()
+        (run / 'summary.json').write_text(summary)
+        held = prepare(copy.deepcopy(resumed)).data_preprocessor
+        assert list(held.mean) == list(first.data_preprocessor.mean)
+        assert list(held.std) == list(first.data_preprocessor.std)
+    (run / 'summary.json').unlink()
+    assert list(prepare(resumed).data_preprocessor.mean) == list(other)
+    told = capsys.readouterr().out
+    assert 'several configs (a.py, config.py): mean and spread are m' in told

@@ -41,9 +41,10 @@ def _picture(runner):
     return runner.train_dataloader.dataset.get_data_info(0)['img_path']
 
 
-def _backend(runner):
-    (backend,) = runner.visualizer._vis_backends.values()
-    return type(backend).__name__
+def _backends(runner):
+    found = runner.visualizer._vis_backends.values()
+    kinds = [dict(type=type(backend).__name__) for backend in found]
+    return str(kinds).replace(' ', '')
 
 
 #: What of a built training has the value of an override.
@@ -58,7 +59,7 @@ BUILT = {
         'bf16' if r.optim_wrapper.bf16 else 'fp32'
     ),
     'data_root': lambda r: Path(_picture(r)).parts[0],
-    'visualizer.vis_backends.0.type': _backend,
+    'visualizer.vis_backends': _backends,
 }
 
 

@@ -66,8 +66,8 @@ def read_history(work_dir: Path, over: Axis = 'iterations') -> History:
     if not rows:
         raise FileNotFoundError(
             f'{printable(work_dir)} has no log of a training '
-            '(*/vis_data/scalars.json): give the work dir of a run, and give '
-            'it some minutes'
+            '(*/vis_data/scalars.json): give the work dir of a run that has '
+            'logged a step, with LocalVisBackend in visualizer.vis_backends'
         )
     points = _evaluations(work_dir)
     if over == 'minutes':

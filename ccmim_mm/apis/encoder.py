@@ -26,7 +26,8 @@ from ..datasets.data_root import evaluation_pipeline
 from ..datasets.listing import list_pictures
 from ..datasets.transforms import LoadChannels
 from ..datasets.transforms.loading import to_bgr
-from ..engine.runner.work_dir import config_of
+from ..engine.runner.pixel_statistics import preprocessor_of
+from ..engine.runner.work_dir import config_beside, config_of
 from ..hub import find_config
 from ..models import CCMIM, MaskedMethod, features_of, patch_features_of
 from ..models.algorithms import Explanation
@@ -61,16 +62,22 @@ def load_encoder(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is broken or does not fill the encoder, or an
-            override means nothing.
+        ValueError: If it is broken or does not fill the encoder, an override
+            means nothing, or the config is of detection or segmentation.
     """
     cfg = config
     if not isinstance(cfg, Config):
         cfg = read_config(config_of(find_config(cfg)))
     apply_options(cfg, options)
+    if cfg.get('default_scope') in ('mmdet', 'mmseg'):
+        raise ValueError(
+            f'{cfg.filename} is of detection or segmentation, and encoders '
+            'are read of pre-trainings and classifiers: ccmim test --show-dir '
+            'draws what it predicts, ccmim export --to pt2 writes its encoder'
+        )
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(
-            dict(cfg.model, data_preprocessor=cfg.data_preprocessor)
+            dict(cfg.model, data_preprocessor=preprocessor_of(cfg))
         )
         load, *rest = evaluation_pipeline(cfg)
         loading, pipeline = TRANSFORMS.build(load), Compose(rest)
@@ -79,9 +86,10 @@ def load_encoder(
     if checkpoint is not None:
         state, heads, form = read_as_project(checkpoint)
         try:
-            account = load_pretrained(model, state, heads=heads)
+            account = load_pretrained(model, state, heads=heads, remedy='')
         except ValueError as error:
-            raise ValueError(f'{checkpoint}: {error}') from None
+            own = config_beside(checkpoint, cfg.filename)
+            raise ValueError(f'{checkpoint}: {error}{own}') from None
         print_log(f'{checkpoint} ({form} names): {account}')
     return Encoder(model, loading, pipeline, device)
 

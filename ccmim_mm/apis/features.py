@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 from ..datasets import PictureFolder, UnreadablePictureError
 from ..datasets.data_root import evaluation_pipeline
 from ..evaluation import Rows
-from ..files import beside, check_output, open_atomic
+from ..files import beside, check_output, open_atomic, printable
 from ..visualization import as_rgb
 from ..visualization.panel import to_array, to_heat
 from .encoder import load_encoder
@@ -60,12 +60,18 @@ def extract_features(
         FileExistsError: If ``out`` or ``attention_dir`` exists, or lies in
             the folder.
         OSError: If one of them cannot be written.
-        ValueError: If the checkpoint does not fit, or the model has no such
-            features.
+        ValueError: If the checkpoint does not fit, the model has no such
+            features, or ``attention_dir`` is or lies in ``out``.
     """
     check_output(out, data_root, file=True)
     if attention_dir is not None:
         check_output(attention_dir, data_root)
+        maps = Path(attention_dir).resolve()
+        if Path(out).resolve() in (maps, *maps.parents):
+            raise ValueError(
+                f'{printable(attention_dir)} cannot hold attention pictures, '
+                f'as {printable(out)} is to be a file: name another place'
+            )
     pipeline = evaluation_pipeline(cfg)
     folder = dict(type='PictureFolder', data_root=data_root, pipeline=pipeline)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):

@@ -37,10 +37,11 @@ def config_for_training(
     """The config of a run.
 
     Args:
-        config: Path of the config.
+        config: Path of the config, or the work dir of a run, which has left
+            its own there.
         options: Overrides, by dotted keys.
         data: The data folder; None takes the config's.
-        work_dir: Where logs and checkpoints go; None means
+        work_dir: Where logs and checkpoints go; None means the config's, or
             ``work_dirs/<config name>``.
         launcher: ``none`` or ``pytorch`` (torchrun).
         resume: ``auto`` for the newest checkpoint in the work dir, or a
@@ -62,6 +63,7 @@ def config_for_training(
             counts iterations and not epochs, its method has no teacher, a
             size cannot be, or the work dir's name is not UTF-8.
     """
+    config = config_of(config)
     cfg = read_config(config)
     lines = set_for_all(
         cfg,
@@ -112,6 +114,9 @@ def _set_checkpoints(
     if resume is not None:
         cfg.resume = True
         cfg.load_from = None if resume == 'auto' else resume
+    elif pretrained is not None and cfg.get('load_from'):
+        # Of a run's own config it may be that of a resume.
+        cfg.resume, cfg.load_from = False, None
     if pretrained is not None:
         cfg.pretrained = pretrained
     if teacher is not None:

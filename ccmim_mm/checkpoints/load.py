@@ -20,6 +20,7 @@ def load_pretrained(
     state: dict[str, Tensor],
     allow_partial: bool = False,
     heads: dict[str, int] = {},
+    remedy: str = PARTIAL,
 ) -> Account:
     """Start a model from a pre-trained checkpoint.
 
@@ -34,6 +35,7 @@ def load_pretrained(
         allow_partial: Go on where tensors are missing, left over or of
             another shape without a reason.
         heads: What the checkpoint tells of its attention heads.
+        remedy: What helps where something is left over, for people.
 
     Raises:
         ValueError: For such a tensor otherwise, for numbers of another kind
@@ -45,8 +47,11 @@ def load_pretrained(
         for name in [n for n in state if n.startswith(model.starts_anew)]:
             del state[name]
     if isinstance(model, BaseSelfSupervisor):
-        return load(model, state, into_method(model), allow_partial, heads)
-    return load(model.backbone, state, INTO_BACKBONE, allow_partial, heads)
+        target, policy = model, into_method(model)
+    else:
+        target, policy = model.backbone, INTO_BACKBONE
+    policy = policy._replace(remedy=remedy)
+    return load(target, state, policy, allow_partial, heads)
 
 
 def load_for_test(

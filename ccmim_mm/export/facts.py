@@ -93,7 +93,7 @@ def facts_of(
         method=model.get('type'),
         encoder=_encoder(source),
         config=printable(Path(name).stem) if name else None,
-        data=printable(Path(data).resolve().name) if data else None,
+        data=_last_name(data),
         pictures=summary.get('pictures'),
         epochs=source.epoch,
         planned=(cfg.get('train_cfg') or {}).get('max_epochs'),
@@ -103,6 +103,12 @@ def facts_of(
         left_out=_left_out(source, keeps),
         licence=licence or UNKNOWN_LICENCE,
     )
+
+
+def _last_name(folder: str | None) -> str | None:
+    """A folder's name; None of ``.`` and ``..``, which the run alone knew."""
+    name = Path(folder or '').name
+    return printable(name) if name not in ('', '..') else None
 
 
 def _encoder(source: Source) -> str:

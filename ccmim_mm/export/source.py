@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..checkpoints import (
@@ -15,7 +16,7 @@ from ..checkpoints import (
 )
 from ..checkpoints.names import MOCO
 from ..config_file import read_config
-from ..engine.runner.work_dir import config_in, config_of
+from ..engine.runner.work_dir import config_in, config_of, undecided
 from .network import Shape, build_network, shape_of
 
 #: Files of a work dir, beside which a config is believed to be the run's.
@@ -132,4 +133,6 @@ def find_config(
     is_run = any((beside / name).is_file() for name in _OF_A_RUN)
     if is_run and (found := config_in(beside)):
         return read_config(found), beside
+    if is_run and (several := undecided(beside)):
+        print_log(f'{several} and none is read: --config names one')
     return None, None

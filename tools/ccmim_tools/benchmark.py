@@ -120,6 +120,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from ccmim_mm.apis.picture_size import set_picture_size
     from ccmim_mm.config_file import read_config
+    from ccmim_mm.engine.runner.work_dir import config_of
 
     try:
         from .benchmarks import commands
@@ -142,7 +143,9 @@ def main(argv: list[str] | None = None) -> None:
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        configs = {name: read_config(path) for name, path in paths.items()}
+        configs = {
+            name: read_config(config_of(path)) for name, path in paths.items()
+        }
         if args.command == 'methods':
             commands.methods(args, configs)
             return

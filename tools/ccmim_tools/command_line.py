@@ -198,8 +198,14 @@ def is_there(data: str) -> bool:
 
 def check_checkpoint(path: str | Path) -> None:
     """End with a line where there is neither a file nor a model's folder."""
-    if not (Path(path).is_file() or Path(path, 'config.json').is_file()):
-        fail(f'no checkpoint {path}')
+    if Path(path).is_file() or Path(path, 'config.json').is_file():
+        return
+    last, newest = Path(path, 'last_checkpoint'), ''
+    if last.is_file():
+        # By its name: the work dir may have been moved.
+        name = Path(last.read_text(errors='replace').strip()).name
+        newest = f': the newest of this run is {Path(path, name)}'
+    fail(f'no checkpoint {path}{newest}')
 
 
 def read_overrides(texts: list[str] | None) -> dict[str, Any] | None:

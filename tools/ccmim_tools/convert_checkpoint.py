@@ -5,6 +5,10 @@ from pathlib import Path
 
 from .command_line import fail
 
+#: Formats that are written, and those that are read alone.
+WRITTEN = ('project', 'ccmim', 'mae', 'timm', 'hf', 'hf_mae')
+READ = ('dino', 'mocov3', 'clip_visual')
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line (``sys.argv`` by default)."""
@@ -14,15 +18,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--from',
         dest='source',
+        type=_underscored,
+        choices=('auto', *WRITTEN, *READ),
         default='auto',
-        help='format of SRC: project, ccmim, mae, timm, dino, mocov3 or '
-        'clip_visual; auto tells it by the names',
+        help='format of SRC; auto tells it by the names',
     )
     parser.add_argument(
         '--to',
         dest='target',
+        type=_underscored,
+        choices=WRITTEN,
         default='project',
-        help='format of DST: one of the first four',
+        help='format of DST',
     )
     parser.add_argument(
         '--encoder',
@@ -34,6 +41,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _underscored(name: str) -> str:
+    """``hf-mae``, as ``ccmim export`` has it, is ``hf_mae``."""
+    return name.replace('-', '_')
+
+
 def main(argv: list[str] | None = None) -> None:
     """Convert."""
     args = parse_args(argv)
@@ -43,7 +55,6 @@ def main(argv: list[str] | None = None) -> None:
     if Path(args.dst).exists():
         fail(f'{args.dst} exists: name another file to write')
     from ccmim_mm.checkpoints import (
-        FORMATS,
         Conversion,
         convert,
         detect_format,
@@ -55,9 +66,6 @@ def main(argv: list[str] | None = None) -> None:
 
     try:
         check_output(args.dst)
-        for form in (args.source, args.target):
-            if form not in ('auto', *FORMATS):
-                raise ValueError(f'no format {form}: use {", ".join(FORMATS)}')
         state, heads = read_with_heads(args.src)
         source = args.source
         if source == 'auto':

@@ -29,7 +29,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'checkpoint', help='a checkpoint, of any format that is read here'
     )
     parser.add_argument('out', help='the folder or file to write, new')
-    parser.add_argument('--to', required=True, choices=TARGETS)
+    parser.add_argument(
+        '--to',
+        required=True,
+        # hf_mae is what `ccmim convert` calls it.
+        type=lambda name: name.replace('_', '-'),
+        choices=TARGETS,
+    )
     parser.add_argument(
         '--config',
         help='its config, or the work dir of its run; without, that of the '

@@ -68,6 +68,9 @@ def work_dir_of(arguments: list[str]) -> Path | None:
     named = [a for a in arguments[:1] if not a.startswith('-')]
     paths = [a for a in arguments if a.endswith('.py')]
     config = next(iter(paths + named), None)
+    if config and Path(config).is_dir():
+        # Of a run, which its config goes on in.
+        return Path(config)
     return Path('work_dirs', Path(config).stem) if config else None
 
 

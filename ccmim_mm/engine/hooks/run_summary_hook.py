@@ -77,6 +77,7 @@ class RunSummaryHook(Hook):
         data = runner.train_dataloader.dataset
         notes = getattr(data, 'metainfo', {}).get('notes', [])
         summary = dict(
+            config=_config_name(runner),
             checkpoint=last,
             notes=notes,
             pictures=len(data),
@@ -134,12 +135,11 @@ class RunSummaryHook(Hook):
         if checkpoint is None:
             return []
         work_dir = Path(runner.work_dir)
-        name = runner.cfg.filename or f'{runner.timestamp}.py'
         # That of the run, with what the command line changed.
         config, saved, data, features, drawn, after = (
             printable(shlex.quote(str(path)))
             for path in (
-                work_dir / Path(name).name,
+                work_dir / _config_name(runner),
                 checkpoint,
                 runner.cfg.get('data_root') or 'DIR',
                 work_dir / 'features',
@@ -169,6 +169,11 @@ class RunSummaryHook(Hook):
             'Next:',
             *(f'  {k:<13}{v}' for k, v in commands.items()),
         ]
+
+
+def _config_name(runner) -> str:
+    """Of the file in the work dir that the run's config is dumped into."""
+    return Path(runner.cfg.filename or f'{runner.timestamp}.py').name
 
 
 def _tool(name: str) -> str:

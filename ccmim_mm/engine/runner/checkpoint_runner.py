@@ -42,7 +42,7 @@ from .settings import (
     settings_of,
 )
 from .sharded_runner import ShardedRunner
-from .work_dir import config_in, is_in
+from .work_dir import config_beside, is_in
 
 #: What a run notes of the files in its work dir.
 _OF_FILES = (
@@ -239,11 +239,9 @@ class CheckpointRunner(ShardedRunner):
 
     def _own(self, filename: str) -> str:
         """Names the config of the run that is judged, if it is another."""
-        own = config_in(Path(filename).parent)
-        given = Path(self.cfg.filename or '').resolve()
-        if not self._judging or own is None or own.resolve() == given:
+        if not self._judging:
             return ''
-        return f'; {own} is the config of its run, with its options'
+        return config_beside(filename, self.cfg.filename)
 
     def _load_run(self, filename: str, map_location: Any) -> dict:
         """All weights of a checkpoint of a run, and the rest for the parent.

@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope
 from ...datasets.data_root import leaf
 from ...datasets.transforms import UnreadablePictureError
 from ...models.data_preprocessors import OF_THE_PICTURES
-from .work_dir import config_in
+from .work_dir import config_in, undecided
 
 #: Pictures that are read for it, spread evenly over the training's. Chosen
 #: here.
@@ -68,8 +68,11 @@ def _of_the_run(cfg: Config) -> tuple[list[float], list[float]] | None:
     if not cfg.get('resume'):
         return None
     folder = Path(cfg.get('load_from') or Path(cfg.work_dir, 'x')).parent
-    saved = config_in(folder)
-    if saved is None or not any(folder.glob('*.pth')):
+    if not any(folder.glob('*.pth')):
+        return None
+    if (saved := config_in(folder)) is None:
+        if several := undecided(folder):
+            _say(f'{several}: mean and spread are measured anew')
         return None
     held = preprocessor_of(Config.fromfile(saved))
     mean, std = held.get('mean'), held.get('std')

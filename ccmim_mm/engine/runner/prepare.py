@@ -73,6 +73,9 @@ def forget_scope(part: Any) -> None:
 def as_given(cfg: Config) -> Config:
     """A copy of a prepared config that serves other data as well."""
     given = copy.deepcopy(cfg)
+    if given.get('resume'):
+        # How this start began: another is no resume, nor one of this file.
+        given.resume, given.load_from = False, None
     copies = given.pop('completed_annotations', {})
     for dataset, _, stage in parts(given):
         if dataset.get('ann_file') in copies:

@@ -1,6 +1,7 @@
 """One work dir, one run: who writes there, and what lies there already."""
 
 import fcntl
+import json
 import os
 import socket
 from pathlib import Path
@@ -67,23 +68,41 @@ class WorkDirLock:
 
 
 def config_in(work_dir: str | Path) -> Path | None:
-    """The config that a run has left in its work dir; None if none or many."""
-    found = [*Path(work_dir).glob('*.py')]
-    return found[0] if len(found) == 1 else None
+    """The config that a run has left in its work dir.
+
+    Of several, as a resume under another name leaves them, the one that the
+    run's ``summary.json`` names; None if it names none, or there are none.
+    """
+    found = {path.name: path for path in Path(work_dir).glob('*.py')}
+    if len(found) == 1:
+        return next(iter(found.values()))
+    try:
+        summary = json.loads(Path(work_dir, 'summary.json').read_text())
+        return found.get(summary.get('config'))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+
+
+def undecided(work_dir: str | Path) -> str:
+    """That several configs lie there, for people; empty if they do not."""
+    names = sorted(path.name for path in Path(work_dir).glob('*.py'))
+    if len(names) < 2:
+        return ''
+    return printable(f'{work_dir} holds several configs ({", ".join(names)})')
 
 
 def config_of(place: str | Path) -> str | Path:
     """The config that is meant: a path itself, or that of a run's work dir.
 
     Raises:
-        ValueError: If the work dir holds none, or several.
+        ValueError: If the work dir holds none, or several of which its
+            summary names none.
     """
     if not Path(place).is_dir():
         return place
     if (found := config_in(place)) is None:
-        raise ValueError(
-            f'{place} holds no config, or several: give one by its path'
-        )
+        what = undecided(place) or f'{printable(place)} holds no config'
+        raise ValueError(f'{what}: give one by its path')
     return found
 
 
@@ -140,6 +159,14 @@ def _is_dumped(config: Path) -> bool:
         ''.join(text.split()) for text in (config.read_text('utf-8'), dumped)
     )
     return here == there
+
+
+def config_beside(checkpoint: str | Path, given: str | None) -> str:
+    """Names the config of a checkpoint's run, unless it is the given one."""
+    own = config_in(Path(checkpoint).parent)
+    if own is None or own.resolve() == Path(given or '').resolve():
+        return ''
+    return f'; {own} is the config of its run, with its options'
 
 
 def is_in(work_dir: str | Path, checkpoint: str | Path) -> bool:

@@ -29,5 +29,10 @@ log_processor = dict(
 # Seconds that a rank waits for another: longer than an evaluation takes.
 env_cfg = dict(dist_cfg=dict(timeout=1800))
 
-# TensorBoard, or likewise WandbVisBackend:
-#     --cfg-options visualizer.vis_backends.0.type=TensorboardVisBackend
+# TensorBoard, or likewise WandbVisBackend, beside what curves are drawn from:
+#     visualizer = dict(
+#         vis_backends=[
+#             dict(type='LocalVisBackend'),
+#             dict(type='TensorboardVisBackend'),
+#         ]
+#     )
