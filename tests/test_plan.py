@@ -230,7 +230,7 @@ def test_steps_that_the_kernel_ends_are_a_row(monkeypatch, capsys):
             [DEMO, '--cfg-options', 'model.backbone.x.y.z=1'],
             "--cfg-options: TypeError: .* unexpected keyword argument 'x'",
         ),
-        ([str(ROOT / 'tests')], 'tests holds no config, or several'),
+        ([str(ROOT / 'tests')], 'tests holds several configs'),
         ([DEMO, '--batch-size', '1'], 'batch_size to 2 or more'),
         (['classification/vit-b_finetune_own'], 'no pre-training method'),
         (

@@ -322,7 +322,7 @@ def test_a_run_is_judged_as_it_was_told(picture_folder, tmp_path):
     picture = np.zeros((60, 60, 3), np.uint8)
     assert encoder.attention(encoder.load(picture)).shape == (1, 36)
     (work_dir / 'second.py').touch()
-    with pytest.raises(ValueError, match='no config, or several'):
+    with pytest.raises(ValueError, match='holds several configs'):
         config_for_testing(work_dir, saved)
 
 

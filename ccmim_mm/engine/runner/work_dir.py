@@ -88,7 +88,8 @@ def undecided(work_dir: str | Path) -> str:
     names = sorted(path.name for path in Path(work_dir).glob('*.py'))
     if len(names) < 2:
         return ''
-    return printable(f'{work_dir} holds several configs ({", ".join(names)})')
+    first = ', '.join(names[:2] + ['...'] * (len(names) > 2))
+    return printable(f'{work_dir} holds several configs ({first})')
 
 
 def config_of(place: str | Path) -> str | Path:
@@ -113,6 +114,8 @@ def spare_config(cfg: Config) -> None:
         FileExistsError: If no run has written that config there.
     """
     source = Path(cfg.filename or '')
+    if not cfg.get('work_dir'):
+        return
     place = Path(cfg.work_dir, source.name)
     if not (source.is_file() and place.is_file() and place.samefile(source)):
         return
@@ -132,6 +135,8 @@ def spare_data(cfg: Config) -> None:
     Raises:
         FileExistsError: Naming the folder that is listed.
     """
+    if not cfg.get('work_dir'):
+        return
     work_dir = Path(cfg.work_dir).resolve()
     for dataset, _, _ in parts(cfg):
         if dataset.get('type') not in (*FOLDERS, 'PicturePairs'):
