@@ -93,7 +93,7 @@ def test_a_plain_vit_of_these_names_has_the_same_tokens(model):
     images = torch.randn(2, 3, 32, 32)
     found = plain_hf.encode(converted.state, VIT, images)
     (expected,) = model.backbone(images)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     assert 'neck.mask_token' in converted.left_out
     assert not [n for n in converted.left_out if n.startswith('backbone.')]
 
@@ -108,7 +108,8 @@ def test_a_plain_mae_of_these_names_predicts_the_same(model):
     torch.testing.assert_close(latent, ours, rtol=1e-4, atol=1e-5)
     expected = model.neck.predict_all(ours, order.argsort(1))
     found = plain_hf.decode(state, MAE, latent, order)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    # Two encodings apart already: 1.3e-5 was seen on one of two machines.
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=3e-5)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_dinov2_becomes_ours(whole, tmp_path, tiny_cfg):
     assert read_as_project(path).form == ('dino' if whole else 'timm')
     encoder = load_encoder(CONFIG, str(path), device='cpu')
     (found,) = encoder.model.backbone(images)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('name', ['register_tokens', 'reg_token'])
