@@ -28,7 +28,8 @@ class Packed(NamedTuple):
         shards: Into how many.
         size: Bytes of all shards.
         left_out: What could not be read, ``PATH: REASON``.
-        beside: Names of folders beside the splits, which are left out too.
+        beside: Names of folders (with a slash) and pictures beside the splits,
+            which are left out too.
     """
 
     pictures: int
@@ -108,9 +109,17 @@ def _splits(data: Path) -> tuple[dict[str, Path], list[str]]:
     splits = dict(train=train)
     if (val := split_folder(data, 'val')) is not None:
         splits['val'] = val
+    taken = {folder.name for folder in splits.values()}
+    ends = {'folder': '/', 'picture': ''}
     with os.scandir(data) as entries:
-        folders = {e.name for e in entries if kind_of_entry(e) == 'folder'}
-    return splits, sorted(folders - {f.name for f in splits.values()})
+        beside = [
+            entry.name + ends[kind]
+            for entry in entries
+            if entry.name not in taken
+            and (kind := kind_of_entry(entry)) in ends
+        ]
+    # Folders first.
+    return splits, sorted(beside, key=lambda name: (name[-1] != '/', name))
 
 
 def _pack_split(

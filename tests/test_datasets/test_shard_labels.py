@@ -103,10 +103,12 @@ def test_splits_of_other_names_are_packed_and_what_is_beside_named(
     for split in (train, val, 'test', '.hidden'):
         (data / split / 'cat').mkdir(parents=True)
         (data / split / 'cat/1.png').write_bytes(PNG)
+    for name in ('a.png', 'notes.txt'):
+        (data / name).write_bytes(PNG)
     monkeypatch.setattr('sys.argv', ['ccmim', 'pack', str(data), str(out)])
     cli.main()
     said = capsys.readouterr().out
-    assert 'left out, as beside train and val: test/\n' in said
+    assert 'left out 2 beside train and val: test/, a.png\n' in said
     assert {path.name for path in out.iterdir()} == {'train', 'val'}
     assert find_layout(out) == (out / 'train', out / 'val', '')
     assert list_pictures(out / 'val').classes()[0] == ['cat']

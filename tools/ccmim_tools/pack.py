@@ -66,8 +66,9 @@ def main() -> None:
         f'{packed.size / 1e9:.2f} GB'
     )
     if packed.beside:
-        folders = ', '.join(f'{printable(name)}/' for name in packed.beside)
-        print(f'left out, as beside train and val: {folders}')
+        names = [printable(name) for name in packed.beside]
+        named = ', '.join(names[:5] + ['...'] * (len(names) > 5))
+        print(f'left out {len(names):,} beside train and val: {named}')
     if packed.left_out:
         print(
             f'left out {len(packed.left_out):,} that cannot be read, which '
