@@ -228,3 +228,15 @@ def test_nothing_is_not_a_result(judged, features, monkeypatch):
         judged(FrozenFeatureTestLoop)
     with pytest.raises(ValueError, match='k=0 and temperature=0'):
         judged(k=0, temperature=0)
+
+
+@pytest.mark.parametrize(('part', 'kind'), [(1, 'bank'), (3, 'queries')])
+def test_a_picture_without_a_label_is_no_picture_of_the_last_class(
+    features, judged, part, kind
+):
+    labels = features[part]
+    before = labels[:2].clone()
+    labels[:2] = -1
+    with pytest.raises(ValueError, match=f'^2 of .* {kind} have no label'):
+        judged()
+    labels[:2] = before

@@ -39,8 +39,9 @@ class FrozenFeatureLoop(FeatureLoop):
         seed: Seed of the linear probe.
 
     Raises:
-        ValueError: If no class of the queries is in the bank, no picture
-            could be read, or k or temperature are out of range.
+        ValueError: If no class of the queries is in the bank, a picture has
+            no label, none could be read, or k or temperature are out of
+            range.
     """
 
     def __init__(
@@ -69,6 +70,13 @@ class FrozenFeatureLoop(FeatureLoop):
         """Of bank and queries."""
         bank, bank_labels = self.extract(self.bank_dataloader, 'bank')
         queries, labels = self.extract(self.dataloader, 'queries')
+        for kind, given in (('bank', bank_labels), ('queries', labels)):
+            if count := int((given < 0).sum()):
+                raise ValueError(
+                    f'{count} of {len(given)} pictures of the {kind} have no '
+                    'label or one below 0: leave them out of its data set, '
+                    "or judge without labels, val_cfg.type='LabelFreeLoop'"
+                )
         labels = self._in_bank_classes(labels)
         metrics: dict[str, float] = {}
         if is_main_process():
