@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,31 @@ def open_atomic(path: str | Path) -> Iterator[IO[bytes]]:
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """A folder to write into, moved to its place when all went well.
+
+    Args:
+        out: Its place: a folder, which is not there or is empty.
+
+    Raises:
+        OSError: If it cannot be written, or something has come there
+            meanwhile; nothing of it is left then.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    name = tempfile.mkdtemp(
+        prefix=f'.{out.name}.', suffix='.part', dir=out.resolve().parent
+    )
+    try:
+        yield Path(name)
+        # mkdtemp's folders are their owner's alone.
+        os.chmod(name, permitted(0o777))
+        os.rename(name, out)
+    except BaseException:
+        shutil.rmtree(name, ignore_errors=True)
         raise
 
 

@@ -94,6 +94,24 @@ def test_a_config_has_a_name():
         ccmim_mm.load('ccmim_vit-z')
 
 
+def test_patches_alone_are_encoded_once(encoder, paths, monkeypatch):
+    seen = []
+    model = encoder.model
+    monkeypatch.setattr(
+        model, 'extract_feat', lambda x: seen.append(x) or model.backbone(x)
+    )
+    encoder.features(encoder.load(paths), ['patches'])
+    assert len(seen) == 1
+
+
+def test_what_a_method_without_pixels_hides(paths):
+    distil = load_encoder(ROOT / 'tests/tiny_teacher_config.py', device='cpu')
+    told = distil.explain(distil.load(paths), seed=1)
+    assert told.images is None
+    assert told.mask.sum(1).tolist() == [6, 6, 6]
+    assert torch.equal(told.scores, distil.attention(paths))
+
+
 def test_what_it_sees(encoder, paths):
     inputs = encoder.load(paths)
     scores = encoder.attention(inputs)
@@ -140,7 +158,7 @@ def test_a_method_without_masks_says_so(paths):
     assert encoder.features(inputs)['mean'].shape == (3, 512)
     with pytest.raises(ValueError, match='SimCLR has no attention scores'):
         encoder.attention(inputs)
-    with pytest.raises(ValueError, match='SimCLR has no reconstruction'):
+    with pytest.raises(ValueError, match='SimCLR has no masks'):
         encoder.explain(inputs)
 
 

@@ -13,6 +13,7 @@ from conftest import ROOT
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmpretrain.models import VisionTransformer
+from mmpretrain.registry import MODELS
 from PIL import Image
 from run_helpers import config
 
@@ -145,6 +146,19 @@ def test_the_page_has_what_the_encoder_says(page, folder, checkpoint):
     told = encoder.explain(paths, seed=1)
     mask = unpacked(view['predictions'][1]['mask'], np.uint8).reshape(4, 16)
     assert (mask == told.mask.numpy()).all()
+
+
+def test_attention_of_another_kind_is_not_shown():
+    """BEiT's layers are a ViT's by their names, and attend otherwise."""
+    arch = dict(
+        embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32
+    )
+    classifier = dict(type='ImageClassifier')
+    for kind, shown in (('VisionTransformer', True), ('BEiTViT', False)):
+        vit = dict(type=kind, arch=arch, img_size=32, patch_size=8)
+        model = MODELS.build(dict(classifier, backbone=vit)).eval()
+        maps = attention_by_layer(model, torch.zeros(1, 3, 32, 32))
+        assert (maps is not None) == shown
 
 
 def test_likeness_of_patches_and_pictures_is_kept(page, folder, checkpoint):

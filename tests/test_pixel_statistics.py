@@ -44,9 +44,7 @@ def test_they_are_numpys_over_the_training_pictures(folder, tmp_path, capsys):
     cfg = prepare(config(root, tmp_path / 'run'))
     assert_statistics(cfg, pictures)
     said = capsys.readouterr().out
-    assert (
-        'mean and spread of 5 channels, of 7 of 7 pictures: data_pre' in said
-    )
+    assert 'mean and std of 5 channels, of 7 of 7 pictures: data_pre' in said
     shown = said.partition('data_preprocessor.mean=')[2].split()[0].split(',')
     assert [float(v) for v in shown] == [
         float(f'{v:.6g}') for v in cfg.data_preprocessor.mean
@@ -144,4 +142,4 @@ def test_a_run_that_is_resumed_keeps_its_numbers(folder, tmp_path, capsys):
     (run / 'summary.json').unlink()
     assert list(prepare(resumed).data_preprocessor.mean) == list(other)
     told = capsys.readouterr().out
-    assert 'several configs (a.py, config.py): mean and spread are m' in told
+    assert 'several configs (a.py, config.py): mean and std are m' in told

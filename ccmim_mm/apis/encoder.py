@@ -29,7 +29,7 @@ from ..datasets.transforms.loading import to_bgr
 from ..engine.runner.pixel_statistics import preprocessor_of
 from ..engine.runner.work_dir import config_beside, config_of
 from ..hub import find_config
-from ..models import CCMIM, MaskedMethod, features_of, patch_features_of
+from ..models import MaskedMethod, features_of, patch_features_of
 from ..models.algorithms import Explanation
 from .options import apply_options
 
@@ -191,7 +191,9 @@ class Encoder:
         self, inputs: Tensor, names: Sequence[str] | None
     ) -> dict[str, Tensor]:
         """See :meth:`features`, of one batch."""
-        found = dict(features_of(self.model, inputs))
+        # Patches alone are encoded once.
+        alone = names is not None and [*names] == ['patches']
+        found = {} if alone else dict(features_of(self.model, inputs))
         if names is not None:
             if 'patches' in names:
                 found['patches'] = patch_features_of(self.model, inputs)
@@ -228,10 +230,10 @@ class Encoder:
             mask: ``(B, L)``, 1 = masked: one that you have painted.
 
         Raises:
-            ValueError: If the method has none.
+            ValueError: If the method hides nothing.
         """
-        if not isinstance(self.model, CCMIM):
-            raise self._lacks('reconstruction')
+        if not isinstance(self.model, MaskedMethod):
+            raise self._lacks('masks')
         if mask is not None:
             mask = torch.as_tensor(mask)
         return self.model.explain(self.load(pictures), seed, mask)

@@ -10,7 +10,7 @@ from mmpretrain.models import SelfSupDataPreprocessor
 from torch import Tensor
 
 from ..export.pixels import Pixels, pixels_of
-from ..export.source import Source, find_config, read_source
+from ..export.source import Source, config_of_checkpoint, read_source
 from .encoder import Encoder, load_encoder
 
 
@@ -62,7 +62,7 @@ def open_encoder(
         ValueError: If it cannot be read, or is no plain ViT and there is no
             config.
     """
-    cfg, work_dir = find_config(checkpoint, config)
+    cfg, work_dir = config_of_checkpoint(checkpoint, config)
     if cfg is not None:
         return load_encoder(cfg, str(checkpoint), device=device), work_dir
     source = read_source(checkpoint, 'none')

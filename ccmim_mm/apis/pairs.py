@@ -22,7 +22,7 @@ class PairsOfPictures(NamedTuple):
     """Pictures to mix, each in one pair.
 
     Attributes:
-        sub: Packed, ``(N, 3, H, W)``.
+        sub: Packed, ``(N, C, H, W)``.
         dom: The partners.
         labels: Of sub and dom, ``(2, N)``, differing within each pair; None
             if there are none.

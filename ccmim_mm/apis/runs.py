@@ -16,6 +16,7 @@ from ..config_file import read_config
 from ..datasets.data_root import leaf
 from ..engine.runner.work_dir import config_of
 from ..files import check_output, is_text, printable
+from ..torchrun import is_first
 from .options import apply_options
 from .settings_for_all import set_for_all
 
@@ -71,7 +72,7 @@ def config_for_training(
         processes=_processes(launcher),
         **settings,
     )
-    if os.environ.get('RANK', '0') == '0':
+    if is_first():
         for line in lines:
             print_log(line)
     apply_options(cfg, options)

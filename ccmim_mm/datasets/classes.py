@@ -1,6 +1,5 @@
 """The classes of a downstream config, and its data, checked against them."""
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
 from ..files import printable
+from ..torchrun import is_first
 from .checks import check_class_folders, check_label_maps
 from .coco import category_names, check_coco, read_coco
 from .data_root import kind_of, leaf, leaves
@@ -126,8 +126,7 @@ def check_data(cfg: Config) -> None:
                 f'of the config {", ".join(classes)}'
             )
         return
-    # torchrun's; there is no process group yet.
-    if os.environ.get('RANK', '0') != '0':
+    if not is_first():
         return
     for split in [s for s in _splits(cfg) if s != 'test']:
         dataset = leaf(cfg, split)

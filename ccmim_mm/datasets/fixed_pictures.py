@@ -18,7 +18,7 @@ def load_fixed_pictures(dataset_cfg: dict, count: int, seed: int) -> dict:
         seed: Seed of the pipeline.
 
     Returns:
-        A batch for the data preprocessor: ``inputs``, ``(n, 3, H, W)``, and
+        A batch for the data preprocessor: ``inputs``, ``(n, C, H, W)``, and
         ``data_samples``.
     """
     dataset = DATASETS.build(dataset_cfg)

@@ -3,16 +3,14 @@
 import io
 import json
 import os
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from ..files import check_output, permitted, printable
+from ..files import check_output, printable, staged
 from .layouts import split_folder
 from .listing import list_pictures
 from .tars.listing import CLASSES_FILE
@@ -71,26 +69,13 @@ def pack(
     check_output(out, data)
     splits, beside = _splits(data)
     listings = [list_pictures(folder) for folder in splits.values()]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(
-        tempfile.mkdtemp(
-            prefix=f'.{out.name}.', suffix='.part', dir=out.resolve().parent
-        )
-    )
-    try:
+    with staged(out) as part:
         packed = [
             _pack_split(folder, listing, part / split, shard_size, seed)
             for (split, folder), listing in zip(
                 splits.items(), listings, strict=True
             )
         ]
-        # mkdtemp's folders are their owner's alone.
-        os.chmod(part, permitted(0o777))
-        # An empty folder may be there; anything else stops it.
-        os.rename(part, out)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
     return Packed(
         sum(split.pictures for split in packed),
         sum(split.shards for split in packed),

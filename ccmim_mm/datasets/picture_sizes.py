@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from .problems import problems_of, refuse
 from .transforms import (
@@ -32,7 +32,7 @@ def size_as_loaded(
     """
     if channels is None:
         with Image.open(path) as image:
-            if image.getexif().get(0x0112) not in _TURNED:
+            if image.getexif().get(ExifTags.Base.Orientation) not in _TURNED:
                 return image.size
     # Which kinds of files are turned is up to their decoder.
     height, width = _loaded(path, channels)['img_shape']

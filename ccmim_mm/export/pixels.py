@@ -21,8 +21,6 @@ _MEAN = (123.675, 116.28, 103.53)
 _STD = (58.395, 57.12, 57.375)
 #: The side of ImageNet's crops, over the shorter side that they are cut of.
 _CROP = 224 / 256
-#: Pictures to compare on.
-COUNT = 3
 
 
 class Pixels(NamedTuple):

@@ -71,7 +71,7 @@ def read_source(
         ValueError: If it cannot be read safely, is of no known format, or
             does not fit its config.
     """
-    cfg, work_dir = find_config(checkpoint, config)
+    cfg, work_dir = config_of_checkpoint(checkpoint, config)
     told = read_told(checkpoint)
     others: dict[str, Tensor] = {}
     try:
@@ -114,7 +114,7 @@ def _beside_the_average(state: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def find_config(
+def config_of_checkpoint(
     checkpoint: str | Path, config: str | Path | None
 ) -> tuple[Config | None, Path | None]:
     """The config of a checkpoint and the work dir of its run, if there are.

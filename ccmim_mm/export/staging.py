@@ -1,7 +1,6 @@
 """Places that are written whole or not at all."""
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,32 +9,7 @@ from pathlib import Path
 from safetensors.torch import save
 from torch import Tensor
 
-from ..files import permitted, write_atomic
-
-
-@contextmanager
-def staged(out: Path) -> Iterator[Path]:
-    """A folder to write into, moved to its place when all went well.
-
-    Args:
-        out: Its place: a folder, which is not there or is empty.
-
-    Raises:
-        OSError: If it cannot be written, or something has come there
-            meanwhile; nothing of it is left then.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    name = tempfile.mkdtemp(
-        prefix=f'.{out.name}.', suffix='.part', dir=out.parent
-    )
-    try:
-        yield Path(name)
-        # mkdtemp's folders are their owner's alone.
-        os.chmod(name, permitted(0o777))
-        os.rename(name, out)
-    except BaseException:
-        shutil.rmtree(name, ignore_errors=True)
-        raise
+from ..files import write_atomic
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from typing import Any
 
 import torch
+from mmpretrain.models import VisionTransformer
+from mmpretrain.models.utils import MultiheadAttention
 from torch import Tensor
 
 from ..models.layers.partial_layer import attention_rows
@@ -44,9 +46,10 @@ def attention_by_layer(model: Any, inputs: Tensor) -> Tensor | None:
 
 def layers_of(model: Any) -> list[Any]:
     """The layers of a ViT with a CLS token; none of any other encoder."""
-    backbone = getattr(model, 'backbone', None)
-    if getattr(backbone, 'cls_token', None) is None:
+    vit = getattr(model, 'backbone', None)
+    if not isinstance(vit, VisionTransformer) or vit.cls_token is None:
         return []
-    layers = [*getattr(backbone, 'layers', ())]
-    whole = all(hasattr(x, 'ln1') and hasattr(x, 'attn') for x in layers)
-    return layers if whole else []
+    layers = [*vit.layers]
+    # BEiT's layers have attention of another kind.
+    plain = all(isinstance(x.attn, MultiheadAttention) for x in layers)
+    return layers if plain else []

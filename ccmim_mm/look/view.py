@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..evaluation import alpha_req, feature_std, rankme
 from ..grids import grid_of
-from ..models import CCMIM, MaskedMethod, features_of, patch_features_of
+from ..models import MaskedMethod, features_of, patch_features_of
 from ..models.algorithms.colours import in_colours
 from ..visualization import as_rgb
 from .attention import attention_by_layer
@@ -179,8 +179,6 @@ def _masks(model: Any, inputs: Tensor, seed: int) -> dict[str, Any]:
         predictions=[],
         norm_pix=bool(getattr(model.head, 'norm_pix', False)),
     )
-    if not isinstance(model, CCMIM):
-        return view
     for draw in range(DRAWS):
         told = [
             model.explain(part, seed + draw + DRAWS * row)

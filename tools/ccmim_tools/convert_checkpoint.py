@@ -1,4 +1,4 @@
-"""Convert a checkpoint between this project, the release, MAE and timm."""
+"""Convert a checkpoint from and to the formats of others."""
 
 import argparse
 from pathlib import Path

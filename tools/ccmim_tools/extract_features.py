@@ -20,8 +20,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument(
         'checkpoint',
-        help='its checkpoint: of this project, the ccMIM or MAE release, or '
-        'timm',
+        help='its checkpoint, of any format that is known',
     )
     parser.add_argument('data', help='folder of pictures, nested or flat')
     parser.add_argument('out', help='the .npz to write')

@@ -19,14 +19,13 @@ def main() -> None:
     )
     options.add_argument(
         '--pretrained',
-        help='start from the weights of this checkpoint: of this project, '
-        'the ccMIM or MAE release, or timm',
+        help='start from the weights of this checkpoint, of any format that '
+        'is known',
     )
     options.add_argument(
         '--teacher',
         help='learn from this frozen model, if the method has a teacher: a '
-        'ViT of this project, the ccMIM or MAE release, timm, DINO, MoCo v3 '
-        'or CLIP',
+        'ViT in any format that is known',
     )
     length = options.add_mutually_exclusive_group()
     length.add_argument(

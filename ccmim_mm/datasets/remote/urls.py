@@ -53,11 +53,6 @@ class RemoteRoot(NamedTuple):
             return self.url
         return self.url.rpartition('/')[0]
 
-    @property
-    def protocol(self) -> str:
-        """``s3`` of ``s3://bucket``."""
-        return protocol_of(self.url)
-
 
 def is_remote(root: object) -> bool:
     """Whether a data root or a shard's path is fetched from elsewhere."""

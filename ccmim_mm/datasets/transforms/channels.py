@@ -6,13 +6,10 @@ import cv2
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmengine.registry import TRANSFORMS
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from .depth import TIFF, is_deep_colour
 from .loading import ARRAY, read_file, unreadable
-
-#: EXIF's and TIFF's tag.
-_ORIENTATION = 0x0112
 
 
 class ChannelsError(ValueError):
@@ -24,7 +21,7 @@ class LoadChannels(LoadImageFromFile):
     """Load a TIFF, a NumPy array or any other picture as it is stored.
 
     For satellites' bands, microscopes' stains, grey pictures: what has no
-    colours, or not three. Values keep their scale, and their mean and spread
+    colours, or not three. Values keep their scale, and their mean and std
     belong into ``ChannelsPreprocessor``. The camera's rotation (EXIF) is
     undone, a palette looked up, and nothing else done.
 
@@ -148,7 +145,7 @@ def decode(data: bytes) -> tuple[np.ndarray, bool]:
             grey = any('LA;16' in str(tile.args) for tile in image.tile)
             order = [0, 3] if grey else [2, 1, 0, 3]
             values = values[..., order[: values.shape[2]]]
-            turn = image.getexif().get(_ORIENTATION, 1)
+            turn = image.getexif().get(ExifTags.Base.Orientation, 1)
             return _upright(values, turn), True
         return from_pillow(image), True
 
@@ -176,7 +173,7 @@ def _decode_tiff(data: bytes) -> tuple[np.ndarray, bool]:
         if first.photometric == tifffile.PHOTOMETRIC.PALETTE:
             with Image.open(io.BytesIO(data)) as image:
                 return from_pillow(image), True
-        turn = first.tags.valueof(_ORIENTATION, 1)
+        turn = first.tags.valueof(ExifTags.Base.Orientation, 1)
         series, *others = file.series
         values, axes = series.asarray(), series.axes
         # Pages that were written one by one are a series each.

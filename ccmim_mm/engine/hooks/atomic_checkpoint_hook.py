@@ -8,9 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, RUNNERS
 from mmengine.runner import IterBasedTrainLoop
 
-from ...files import write_atomic
 from ..runner import ResilientRunner
-from ..runner.work_dir import refuse_fresh_start
+from ..runner.work_dir import note_last, refuse_fresh_start
 from .best_metric import BestMetric
 from .preemption_hook import PREEMPTED, SAVED_AT
 
@@ -219,10 +218,8 @@ class AtomicCheckpointHook(Hook):
                 backend_args=BACKEND,
                 **options,
             )
-            if 'last_ckpt' in told and is_main_process():
-                path = Path(runner.work_dir, filename)
-                last = Path(runner.work_dir, 'last_checkpoint')
-                write_atomic(str(path).encode(), last)
+            if 'last_ckpt' in told:
+                note_last(Path(runner.work_dir, filename))
         except OSError as error:
             for name, value in before.items():
                 hub.update_info(name, value)

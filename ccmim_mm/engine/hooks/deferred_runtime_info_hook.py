@@ -3,12 +3,13 @@
 import math
 
 import torch
-from mmengine.hooks import LoggerHook, RuntimeInfoHook
+from mmengine.hooks import RuntimeInfoHook
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.registry import HOOKS
 from torch import Tensor
 
 from ..optimizers import FiniteOptimWrapper
+from .log_interval import log_interval
 
 #: Values of a series that are kept; older ones are in the log's files.
 MAX_HISTORY = 10_000
@@ -33,9 +34,7 @@ class DeferredRuntimeInfoHook(RuntimeInfoHook):
     def before_train(self, runner) -> None:
         """Learn how often the logger prints."""
         super().before_train(runner)
-        for hook in runner.hooks:
-            if isinstance(hook, LoggerHook):
-                self.interval = hook.interval
+        self.interval = log_interval(runner)
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None

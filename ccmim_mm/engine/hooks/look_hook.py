@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.registry import DATASETS, HOOKS
 from mmpretrain.utils import get_ori_model
@@ -15,8 +14,7 @@ from ...files import printable
 from ...look import Shown, view_of, write_page
 from ...look.pictures import only
 from ...visualization import as_rgb
-from ..runner.sharded_runner import whole_model
-from .looking import optional
+from .looking import at_whole_model, optional
 
 
 @HOOKS.register_module()
@@ -77,16 +75,11 @@ class LookHook(Hook):
     def write(self, runner, epoch: int) -> None:
         """Write one page; all processes are to."""
         self.written = runner.iter
-        with whole_model(runner):
-            self._write_alone(runner, epoch)
+        at_whole_model(runner, 'page', self._write, epoch)
 
-    @master_only
-    def _write_alone(self, runner, epoch: int) -> None:
-        if self.batch is not None:
-            with optional(runner, 'page'):
-                self._write(runner, epoch, self.batch)
-
-    def _write(self, runner, epoch: int, batch: dict) -> None:
+    def _write(self, runner, epoch: int) -> None:
+        if (batch := self.batch) is None:
+            return
         paths = [Path(plain_path(s.img_path)) for s in batch['data_samples']]
         root = Path(runner.cfg.get('data_root') or '.')
         names = [

@@ -1,9 +1,12 @@
 """Looking at a run must not end it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from mmengine.dist import is_main_process
+
 from ...files import printable
+from ..runner.sharded_runner import whole_model
 
 
 @contextmanager
@@ -19,3 +22,23 @@ def optional(runner, what: str) -> Iterator[None]:
     except Exception as error:
         said = printable(f'{type(error).__name__}: {error}')
         runner.logger.warning(f'No {what}: {said}', exc_info=error)
+
+
+def at_whole_model(
+    runner, what: str, look: Callable[..., None], *args
+) -> None:
+    """Have the main process look at the whole model, if it can.
+
+    To be called by all processes, whatever they have to look at, as a model
+    that is sharded is gathered.
+
+    Args:
+        runner: The runner.
+        what: See :func:`optional`.
+        look: What to call, with the runner and ``args``.
+        args: See above.
+    """
+    with whole_model(runner):
+        if is_main_process():
+            with optional(runner, what):
+                look(runner, *args)

@@ -1,7 +1,6 @@
 """Whether masks follow the attention, and where the attention lies."""
 
 import torch
-from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmpretrain.utils import get_ori_model
@@ -18,8 +17,7 @@ from ...evaluation import (
 from ...models import MaskedMethod, features_of, top_masked_share
 from ..console import FILE_ONLY
 from ..points import remember
-from ..runner.sharded_runner import whole_model
-from .looking import optional
+from .looking import at_whole_model, optional
 
 
 @HOOKS.register_module()
@@ -88,19 +86,14 @@ class MaskAnalysisHook(Hook):
 
     def after_val_epoch(self, runner, metrics: dict | None = None) -> None:
         """Measure, log and remember; all processes are to."""
-        with whole_model(runner):
-            self._measure_alone(runner)
+        at_whole_model(runner, 'mask analysis', self._measure)
 
-    @master_only
-    def _measure_alone(self, runner) -> None:
-        if self.batch is not None:
-            with optional(runner, 'mask analysis'):
-                self._measure(runner, self.batch)
-
-    def _measure(self, runner, batch: dict) -> None:
+    def _measure(self, runner) -> None:
+        if self.batch is None:
+            return
         model = get_ori_model(runner.model)
         with undisturbed(model):
-            batch = model.data_preprocessor(batch, False)
+            batch = model.data_preprocessor(self.batch, False)
             inputs = batch['inputs'].split(128)
             measures = self.measure_features(model, inputs)
             if isinstance(model, MaskedMethod):

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmpretrain.utils import get_ori_model
@@ -13,8 +12,7 @@ from ...datasets.fixed_pictures import load_fixed_pictures
 from ...evaluation import undisturbed
 from ...models import PretrainMethod
 from ...visualization import as_rgb, draw_panel
-from ..runner.sharded_runner import whole_model
-from .looking import optional
+from .looking import at_whole_model, optional
 
 
 @HOOKS.register_module()
@@ -69,16 +67,11 @@ class PanelHook(Hook):
 
     def draw(self, runner, epoch: int) -> None:
         """Draw one panel, if the method has one; all processes are to."""
-        with whole_model(runner):
-            self._draw_alone(runner, epoch)
-
-    @master_only
-    def _draw_alone(self, runner, epoch: int) -> None:
-        if self.batch is not None:
-            with optional(runner, 'panel'):
-                self._draw(runner, epoch)
+        at_whole_model(runner, 'panel', self._draw, epoch)
 
     def _draw(self, runner, epoch: int) -> None:
+        if self.batch is None:
+            return
         model = get_ori_model(runner.model)
         panel = {}
         with undisturbed(model):

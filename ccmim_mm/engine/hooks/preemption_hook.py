@@ -14,9 +14,11 @@ from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop
 
 from ...files import write_atomic
+from ...torchrun import restarted
 from ..runner.loader_workers import SIGNALS
 from ..runner.resumable_loop import ResumableLoop
-from ..runner.work_dir import MARKER, restarted
+from ..runner.work_dir import MARKER, note_last
+from .saving import save_between
 
 #: What a preempted process exits with (EX_TEMPFAIL: try again later).
 #: torchrun reports 1 whatever a worker's code was, hence the marker file.
@@ -43,7 +45,8 @@ class PreemptionHook(Hook):
     goes on from, and nothing is saved.
     """
 
-    # Before the logger and the checkpoints.
+    # After the logger and the checkpoints: what they have just saved is not
+    # saved once more.
     priority = 'VERY_LOW'
 
     def __init__(self) -> None:
@@ -189,17 +192,8 @@ class PreemptionHook(Hook):
             loop, ResumableLoop
         ):
             return 'nothing saved within the epoch'
-        runner.save_checkpoint(
-            runner.work_dir,
-            PREEMPTED,
-            meta=dict(epoch=runner.epoch, iter=done),
-            by_epoch=False,
-            backend_args=dict(backend='atomic'),
-        )
-        if is_main_process():
-            path = Path(runner.work_dir, PREEMPTED)
-            last = Path(runner.work_dir, 'last_checkpoint')
-            write_atomic(str(path).encode(), last)
+        save_between(runner, PREEMPTED, done)
+        note_last(Path(runner.work_dir, PREEMPTED))
         return f'saved {PREEMPTED} at iteration {done}'
 
     def _leave_group(self) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from numbers import Real
 
 from mmengine.dist import master_only
-from mmengine.hooks import Hook, LoggerHook
+from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop
 
@@ -13,6 +13,7 @@ from ...files import printable
 from ..console import ProgressBar, say
 from ..console.header import header
 from ..points import evaluations, main_figures
+from .log_interval import log_interval
 
 
 @HOOKS.register_module()
@@ -43,9 +44,7 @@ class ProgressHook(Hook):
     def before_train(self, runner) -> None:
         """Print the header, and begin the bar."""
         self.by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
-        for hook in runner.hooks:
-            if isinstance(hook, LoggerHook):
-                self.interval = hook.interval
+        self.interval = log_interval(runner)
         for line in header(runner):
             say(line)
         self.bar = ProgressBar(runner.max_iters, runner.iter)

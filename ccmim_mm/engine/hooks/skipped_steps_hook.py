@@ -1,16 +1,18 @@
 """Steps whose numbers are not finite: counted, listed, stopped."""
 
-import os
 from pathlib import Path
 
 import torch
 from mmengine.dist import all_reduce, barrier, get_rank, is_main_process
-from mmengine.hooks import Hook, LoggerHook
+from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from torch import Tensor
 
 from ...files import printable, write_atomic
+from ...torchrun import restarted
 from ..optimizers import FiniteOptimWrapper
+from .log_interval import log_interval
+from .saving import save_between
 
 #: The file that tells a restarted process why the run was stopped.
 STOPPED = 'not_finite'
@@ -59,13 +61,9 @@ class SkippedStepsHook(Hook):
         Raises:
             FloatingPointError: If torchrun has restarted what was stopped.
         """
-        for hook in runner.hooks:
-            if isinstance(hook, LoggerHook):
-                self.interval = hook.interval
+        self.interval = log_interval(runner)
         marker = Path(runner.work_dir, STOPPED)
-        if marker.is_file() and (
-            int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0))
-        ):
+        if marker.is_file() and restarted():
             raise FloatingPointError(marker.read_text().strip())
         marker.unlink(missing_ok=True)
 
@@ -177,13 +175,7 @@ class SkippedStepsHook(Hook):
                 "and set optim_wrapper.type='FiniteOptimWrapper', which skips "
                 'such steps'
             )
-        runner.save_checkpoint(
-            runner.work_dir,
-            LAST_GOOD,
-            meta=dict(epoch=runner.epoch, iter=done),
-            by_epoch=False,
-            backend_args=dict(backend='atomic'),
-        )
+        save_between(runner, LAST_GOOD, done)
         return (
             f'The last good weights are in {LAST_GOOD}: start from them with '
             'a lower optim_wrapper.optimizer.lr (--pretrained '

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from mmengine.dist import all_gather_object, get_rank, get_world_size
-from mmengine.hooks import Hook, LoggerHook
+from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import IterBasedTrainLoop
 
 from ...files import printable
+from .log_interval import log_interval
 
 #: In the message hub: replacements and pictures of every rank.
 COUNTS = 'unreadable_pictures'
@@ -44,9 +45,7 @@ class UnreadablePictureHook(Hook):
     def before_train(self, runner) -> None:
         """Go on counting where a run that is resumed had come to."""
         if isinstance(runner.train_loop, IterBasedTrainLoop):
-            for hook in runner.hooks:
-                if isinstance(hook, LoggerHook):
-                    self.interval = hook.interval
+            self.interval = log_interval(runner)
         counts = runner.message_hub.runtime_info.get(COUNTS, [])
         if len(counts) == get_world_size():
             self.count, self.pictures = counts[get_rank()]

@@ -113,7 +113,7 @@ class FiniteOptimWrapper(OptimWrapper):
             contexts.pop().__exit__(None, None, None)
             return apply_to(outputs, torch.is_tensor, _as_fp32)
 
-        part = getattr(model, name)
+        part = model.get_submodule(name)
         handles = (
             part.register_forward_pre_hook(enter),
             part.register_forward_hook(leave),

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from mmengine.dist import master_only
 from mmpretrain.utils import get_ori_model
 
 from ...checkpoints import (
@@ -28,7 +26,6 @@ from ...checkpoints import (
     told_heads,
     unpack_histories,
 )
-from ...files import write_atomic
 from ...models import PretrainMethod
 from .resumable_loop import ResumableLoop
 from .resumable_loops import ResumableEpochTrainLoop
@@ -42,7 +39,7 @@ from .settings import (
     settings_of,
 )
 from .sharded_runner import ShardedRunner
-from .work_dir import config_beside, is_in
+from .work_dir import config_beside, is_in, note_last
 
 #: What a run notes of the files in its work dir.
 _OF_FILES = (
@@ -135,7 +132,8 @@ class CheckpointRunner(ShardedRunner):
         except ValueError as error:
             raise ValueError(f'{filename}: {error}') from None
         if own:
-            self._note_last(filename)
+            # Also after going back.
+            note_last(filename)
         if self._changed:
             self.logger.warning(
                 f'Other settings than {filename} had, from here on: '
@@ -170,14 +168,6 @@ class CheckpointRunner(ShardedRunner):
             )
             return
         super().scale_lr(optim_wrapper, auto_scale_lr)
-
-    @master_only
-    def _note_last(self, filename: str) -> None:
-        """Have a restart go on from here, also after going back."""
-        last = Path(self.work_dir, 'last_checkpoint')
-        named = last.read_text(errors='replace') if last.is_file() else ''
-        if Path(named.strip()).name != Path(filename).name:
-            write_atomic(str(filename).encode(), last)
 
     def _forget(self, *names: str) -> None:
         for name in names:

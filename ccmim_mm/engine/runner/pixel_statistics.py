@@ -1,6 +1,5 @@
-"""Mean and spread of pictures that no config can know."""
+"""Mean and standard deviation of pictures that no config can know."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,9 @@ from mmengine.logging import print_log
 from mmengine.registry import DATASETS, TRANSFORMS, DefaultScope
 
 from ...datasets.data_root import leaf
-from ...datasets.transforms import UnreadablePictureError
+from ...datasets.transforms import ChannelsError, UnreadablePictureError
 from ...models.data_preprocessors import OF_THE_PICTURES
+from ...torchrun import is_first
 from .work_dir import config_in, undecided
 
 #: Pictures that are read for it, spread evenly over the training's. Chosen
@@ -19,10 +19,10 @@ PICTURES = 512
 
 
 def fill_in_pixel_statistics(cfg: Config) -> None:
-    """Measure a preprocessor's mean and spread where it asks for them.
+    """Measure a preprocessor's mean and std where it asks for them.
 
     Of all pixels of :data:`PICTURES` pictures, the same whenever the folder
-    is. A channel that is the same everywhere gets a spread of 1. A run that
+    is. A channel that is the same everywhere gets a std of 1. A run that
     is resumed keeps what it has.
 
     Args:
@@ -43,20 +43,20 @@ def fill_in_pixel_statistics(cfg: Config) -> None:
         )
     if kept := _of_the_run(cfg):
         held.mean, held.std = kept
-        _say(f'mean and spread of {len(kept[0])} channels: as before')
+        _say(f'mean and std of {len(kept[0])} channels: as before')
         return
     mean, std, count, pictures = _measured(cfg)
     held.mean, held.std = mean, std
     _say(
-        f'mean and spread of {len(mean)} channels, of {count} of {pictures} '
+        f'mean and std of {len(mean)} channels, of {count} of {pictures} '
         f'pictures: data_preprocessor.mean={_short(mean)} '
         f'data_preprocessor.std={_short(std)}'
     )
 
 
 def _say(text: str) -> None:
-    """Once: there is no process group yet."""
-    if os.environ.get('RANK', '0') == '0':
+    """Once, whatever the number of processes."""
+    if is_first():
         print_log(text)
 
 
@@ -72,7 +72,7 @@ def _of_the_run(cfg: Config) -> tuple[list[float], list[float]] | None:
         return None
     if (saved := config_in(folder)) is None:
         if several := undecided(folder):
-            _say(f'{several}: mean and spread are measured anew')
+            _say(f'{several}: mean and std are measured anew')
         return None
     held = preprocessor_of(Config.fromfile(saved))
     mean, std = held.get('mean'), held.get('std')
@@ -88,7 +88,7 @@ def preprocessor_of(cfg: Config) -> ConfigDict:
 
 
 def _measured(cfg: Config) -> tuple[list[float], list[float], int, int]:
-    """Mean, spread, of how many pictures, and how many there are."""
+    """Mean, std, of how many pictures, and how many there are."""
     dataset = leaf(cfg, 'train')
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         loading = TRANSFORMS.build(dataset.pipeline[0])
@@ -101,7 +101,7 @@ def _measured(cfg: Config) -> tuple[list[float], list[float], int, int]:
         try:
             values = loading(pictures.get_data_info(int(index)))['img']
         except UnreadablePictureError as error:
-            if 'ChannelsError' in error.reason:
+            if isinstance(error.__cause__, ChannelsError):
                 raise
             first = first or error
             continue

@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from ...datasets.coco import complete_coco, read_coco
 from ...datasets.data_root import apply_data_root, evaluators, kind_of, parts
 from ...files import write_atomic
 from ...registry import SCOPE
+from ...torchrun import is_first
 from .pixel_statistics import fill_in_pixel_statistics
 from .work_dir import spare_config, spare_data
 
@@ -170,7 +170,7 @@ def _completed(
     path = Path(cfg.work_dir, 'annotations', name).absolute()
     # Of every rank, the same: there is no process group yet.
     write_atomic(data, path)
-    if os.environ.get('RANK', '0') == '0':
+    if is_first():
         print_log(f'{ann_file}: completed as {path}: {", ".join(done)}')
     return str(path)
 

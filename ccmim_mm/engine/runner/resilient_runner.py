@@ -15,6 +15,7 @@ from ...checkpoints import local_file
 from ...datasets.classes import check_data, has_classes
 from ...files import remove_parts
 from ...models import PretrainMethod
+from ...torchrun import restarted
 from .checkpoint_runner import CheckpointRunner
 from .prepare import as_given, prepare
 from .schedule_length import schedule_problem, without_short_warm_ups
@@ -25,7 +26,6 @@ from .work_dir import (
     is_in,
     newest_checkpoint,
     refuse_fresh_start,
-    restarted,
 )
 
 

@@ -8,23 +8,19 @@ from pathlib import Path
 from typing import IO
 
 from mmengine.config import Config
+from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 
 from ...checkpoints import check_archive, starts_as_archive
 from ...datasets.data_root import FOLDERS, of_split, parts
 from ...datasets.remote.urls import is_remote
-from ...files import printable
+from ...files import printable, write_atomic
 
 #: Names that a run's own checkpoints have.
 NAMES = ('epoch_*.pth', 'iter_*.pth', 'preempted.pth')
 LOCK = '.lock'
 #: Says that a run stopped because it was asked to.
 MARKER = 'preempted'
-
-
-def restarted() -> bool:
-    """Whether torchrun has started this process again."""
-    return bool(int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)))
 
 
 class WorkDirLock:
@@ -197,6 +193,15 @@ def refuse_fresh_start(work_dir: str | Path) -> None:
             + (f' ({", ".join(found[:3])})' if found else '')
             + ': --resume continues it, another --work-dir starts afresh'
         )
+
+
+@master_only
+def note_last(checkpoint: str | Path) -> None:
+    """Have a resume in a checkpoint's folder go on from it."""
+    last = Path(checkpoint).with_name('last_checkpoint')
+    named = last.read_text(errors='replace') if last.is_file() else ''
+    if Path(named.strip()).name != Path(checkpoint).name:
+        write_atomic(str(checkpoint).encode(), last)
 
 
 def newest_checkpoint(work_dir: str | Path, logger: MMLogger) -> str | None:

@@ -7,12 +7,12 @@ from .base import (
     features_of,
     patch_features_of,
 )
-from .ccmim import CCMIM, Explanation
+from .ccmim import CCMIM
 from .contrastive import ContrastiveMethod, MoCoV3Method, SimCLRMethod
 from .densecl import DenseCLMethod
 from .imae import IMAE
 from .mask_distill import MaskDistill
-from .masked_method import MaskedMethod
+from .masked_method import Explanation, MaskedMethod
 from .mimco import MimCo
 from .pooling import pool
 from .teacher_method import TeacherMethod

@@ -179,7 +179,7 @@ class PretrainMethod(BaseSelfSupervisor):
         """What branches make of mixtures of two pictures.
 
         Args:
-            inputs: Normalised mixtures, or single pictures, ``(B, 3, H,
+            inputs: Normalised mixtures, or single pictures, ``(B, C, H,
                 W)``.
 
         Returns:

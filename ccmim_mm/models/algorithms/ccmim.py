@@ -1,32 +1,15 @@
 """ccMIM: contextual image masking modelling (ICLR 2023)."""
 
 from contextlib import nullcontext
-from typing import NamedTuple
 
 import torch
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from ..task_modules import mask_indices, sample_masked, top_masked_share
+from ..task_modules import MaskIndices, sample_masked, top_masked_share
 from .base import Curve
 from .masked_method import MaskedMethod
-
-
-class Explanation(NamedTuple):
-    """What the model attends to, hides and predicts.
-
-    Attributes:
-        scores: ``(B, L)`` attention scores of the patches.
-        mask: ``(B, L)``, 1 = masked.
-        images: ``(B, C, H, W)`` predicted pictures in the range of the
-            normalised input, every patch, visible ones included; None if
-            the head predicts no pixels.
-    """
-
-    scores: Tensor
-    mask: Tensor
-    images: Tensor | None
 
 
 @MODELS.register_module()
@@ -121,9 +104,7 @@ class CCMIM(MaskedMethod):
 
         # 1. Embed. 2. Score with the current encoder. 3. Select.
         tokens = self.backbone.embed(inputs)
-        scores = None
-        if self.mask_sampler.needs_scores:
-            scores = self.backbone.score(tokens)
+        scores = self.scores(tokens)
         ids = self.mask_sampler(scores, noise)
         if scores is not None:
             losses['top_masked'] = top_masked_share(scores, ids.mask)
@@ -147,38 +128,18 @@ class CCMIM(MaskedMethod):
             self.align_head.check_batch(batch_size)
 
     @torch.no_grad()
-    def explain(
-        self, inputs: Tensor, seed: int = 0, mask: Tensor | None = None
-    ) -> Explanation:
-        """Mask pictures and predict them back, for a person to look at.
-
-        Args:
-            inputs: Normalised pictures, ``(B, C, H, W)``.
-            seed: Seed of the masks.
-            mask: ``(B, L)``, 1 = masked, in place of a sampled one; of every
-                picture as many patches.
-        """
-        tokens = self.backbone.embed(inputs)
-        scores = self.backbone.score(tokens)
-        if mask is None:
-            generator = torch.Generator().manual_seed(seed)
-            noise = torch.rand(scores.shape, generator=generator)
-            ids = self.mask_sampler(scores, noise.to(scores.device))
-        else:
-            ids = mask_indices(mask.to(scores.device))
+    def predict_pictures(
+        self, inputs: Tensor, tokens: Tensor, ids: MaskIndices
+    ) -> Tensor | None:
+        """What the decoder makes of the visible patches, see the parent."""
         visible = self.backbone.encode(tokens, ids.ids_visible)
         pred = self.neck.predict_all(visible, ids.ids_restore)
-        return Explanation(
-            scores, ids.mask, self.head.to_pictures(pred, inputs)
-        )
+        return self.head.to_pictures(pred, inputs)
 
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
         """Attention, mask, prediction and features, see the parent."""
         scores, mask, images = self.explain(inputs, seed)
-        hidden = self.head.unpatchify(
-            mask[..., None].expand(-1, -1, self.head.patch_size**2),
-            inputs.shape[-2:],
-        )
+        hidden = self.hidden_pixels(mask, inputs.shape[-2:])
         panel = dict(attention=scores, masked=inputs * (1 - hidden))
         if images is not None:
             panel['predicted'] = images

@@ -14,6 +14,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from ..heads.info_nce import spread
 from ..layers import sincos_table
 from ..layers.partial_layer import cls_attention
 from .base import Curve, PretrainMethod
@@ -197,10 +198,9 @@ def contrast_measures(
         logits: ``(B, N)``, of the keys for each query.
         labels: ``(B,)``, which key is of the same picture, in ``[0, N)``.
     """
-    spread = F.normalize(projections.float(), dim=1).std(0, correction=0)
     return dict(
         contrast_acc=(logits.argmax(1) == labels).float().mean(),
-        contrast_std=spread.mean() * projections.shape[1] ** 0.5,
+        contrast_std=spread(F.normalize(projections.float(), dim=1)),
     )
 
 

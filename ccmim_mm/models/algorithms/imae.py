@@ -136,10 +136,7 @@ class IMAE(TeacherMethod):
         tokens = self.backbone.embed(share * first + (1 - share) * second)
 
         # 3. Mask and encode the mixture, and take it apart.
-        scores = None
-        if self.mask_sampler.needs_scores:
-            scores = self.backbone.score(tokens)
-        ids = self.mask_sampler(scores, noise)
+        ids = self.mask_sampler(self.scores(tokens), noise)
         latents = self.latents(tokens, ids.ids_visible)
 
         # 4. Decode both, and ask the teacher of each picture by itself.
@@ -258,14 +255,8 @@ class IMAE(TeacherMethod):
         other = inputs.roll(-1, 0)
         mixed = _SHOWN * inputs + (1 - _SHOWN) * other
         tokens = self.backbone.embed(mixed)
-        scores = self.backbone.score(tokens)
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.rand(scores.shape, generator=generator)
-        ids = self.mask_sampler(scores, noise.to(scores.device))
-        hidden = self.head.unpatchify(
-            ids.mask[..., None].expand(-1, -1, self.head.patch_size**2),
-            inputs.shape[-2:],
-        )
+        scores, ids = self.draw_mask(tokens, seed)
+        hidden = self.hidden_pixels(ids.mask, inputs.shape[-2:])
         panel = dict(
             other=other,
             mixed=mixed,

@@ -1,18 +1,38 @@
 """Methods that hide patches: their masks, and what they say of themselves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from ..task_modules import (
     BaseMaskSampler,
+    MaskIndices,
     RandomMaskSampler,
     build_mask_sampler,
+    mask_indices,
 )
 from .base import PretrainMethod
+
+
+class Explanation(NamedTuple):
+    """What the model attends to, hides and predicts.
+
+    Attributes:
+        scores: ``(B, L)`` attention scores of the patches.
+        mask: ``(B, L)``, 1 = masked.
+        images: ``(B, C, H, W)`` predicted pictures in the range of the
+            normalised input, every patch, visible ones included; None if
+            the method predicts no pixels.
+    """
+
+    scores: Tensor
+    mask: Tensor
+    images: Tensor | None
 
 
 class MaskedMethod(PretrainMethod):
@@ -74,11 +94,87 @@ class MaskedMethod(PretrainMethod):
         return self.backbone.score(self.backbone.embed(inputs))
 
     @torch.no_grad()
+    def explain(
+        self, inputs: Tensor, seed: int = 0, mask: Tensor | None = None
+    ) -> Explanation:
+        """Mask pictures and predict them back, for a person to look at.
+
+        Args:
+            inputs: Normalised pictures, ``(B, C, H, W)``.
+            seed: Seed of the masks.
+            mask: ``(B, L)``, 1 = masked, in place of a sampled one; of every
+                picture as many patches.
+        """
+        tokens = self.backbone.embed(inputs)
+        scores, ids = self.draw_mask(tokens, seed)
+        if mask is not None:
+            ids = mask_indices(mask.to(scores.device))
+        images = self.predict_pictures(inputs, tokens, ids)
+        return Explanation(scores, ids.mask, images)
+
+    def predict_pictures(
+        self, inputs: Tensor, tokens: Tensor, ids: MaskIndices
+    ) -> Tensor | None:
+        """Predict masked pictures.
+
+        Args:
+            inputs: Normalised pictures, ``(B, C, H, W)``.
+            tokens: Their embedded patches, ``(B, L, C)``.
+            ids: What is masked.
+
+        Returns:
+            See :class:`Explanation`; None if the method predicts no pixels.
+        """
+        return None
+
+    @torch.no_grad()
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
         """Attention and features, see the parent."""
         return dict(attention=self.attention(inputs)) | super().panel(
             inputs, seed
         )
+
+    def scores(self, tokens: Tensor) -> Tensor | None:
+        """What the sampler chooses by, if it does not choose at random.
+
+        Args:
+            tokens: All embedded patches, ``(B, L, C)``.
+
+        Returns:
+            ``(B, L)``, see :meth:`MaskedViT.score`, or None.
+        """
+        needed = self.mask_sampler.needs_scores
+        return self.backbone.score(tokens) if needed else None
+
+    def draw_mask(
+        self, tokens: Tensor, seed: int
+    ) -> tuple[Tensor, MaskIndices]:
+        """Scores, whether needed or not, and a mask to show to people.
+
+        Args:
+            tokens: All embedded patches, ``(B, L, C)``.
+            seed: Of the noise, the same on every device.
+
+        Returns:
+            ``(B, L)``, and what the sampler made of them.
+        """
+        scores = self.backbone.score(tokens)
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.rand(scores.shape, generator=generator)
+        return scores, self.mask_sampler(scores, noise.to(scores.device))
+
+    def hidden_pixels(self, mask: Tensor, size: Sequence[int]) -> Tensor:
+        """A mask over patches as one over pixels.
+
+        Args:
+            mask: ``(B, L)``, 1 = masked.
+            size: H and W.
+
+        Returns:
+            ``(B, 1, H, W)``.
+        """
+        grid = self.backbone.patch_resolution
+        return F.interpolate(mask.unflatten(1, (1, *grid)), tuple(size))
 
     def mask_noise(
         self, inputs: Tensor, data_samples: list[DataSample] | None

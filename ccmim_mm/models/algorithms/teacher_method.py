@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
@@ -104,10 +103,7 @@ class TeacherMethod(MaskedMethod):
         """
         noise = self.mask_noise(inputs, data_samples)
         tokens = self.backbone.embed(inputs)
-        scores = None
-        if self.mask_sampler.needs_scores:
-            scores = self.backbone.score(tokens)
-        ids = self.mask_sampler(scores, noise)
+        ids = self.mask_sampler(self.scores(tokens), noise)
         encoded = self.backbone.encode(tokens, mask=ids.mask)
         return self.head.loss(encoded, self.teacher(inputs), ids)
 
@@ -163,14 +159,8 @@ class TeacherMethod(MaskedMethod):
         These as the three main directions of the teacher's, in colours.
         """
         tokens = self.backbone.embed(inputs)
-        scores = self.backbone.score(tokens)
-        generator = torch.Generator().manual_seed(seed)
-        noise = torch.rand(scores.shape, generator=generator)
-        ids = self.mask_sampler(scores, noise.to(scores.device))
-        grid = self.backbone.patch_resolution
-        hidden = F.interpolate(
-            ids.mask.unflatten(1, (1, *grid)), inputs.shape[-2:]
-        )
+        scores, ids = self.draw_mask(tokens, seed)
+        hidden = self.hidden_pixels(ids.mask, inputs.shape[-2:])
         features = dict(teacher=self.teacher(inputs).patches)
         if self.head.predict is not None:
             encoded = self.backbone.encode(tokens, mask=ids.mask)

@@ -8,7 +8,7 @@ from mmengine.registry import MODELS as ROOT_MODELS
 from mmpretrain.models import SelfSupDataPreprocessor
 from mmpretrain.registry import MODELS
 
-#: In place of a mean and a spread: those of the training's pictures, which
+#: In place of a mean and a std: those of the training's pictures, which
 #: are measured before the run starts and stand in its config then.
 OF_THE_PICTURES = 'of the pictures'
 

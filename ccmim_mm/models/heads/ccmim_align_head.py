@@ -10,6 +10,13 @@ from torch import Tensor, nn
 
 from .info_nce import info_nce, spread
 
+_BATCH_NORMS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+)
+
 
 @MODELS.register_module()
 class CCMIMAlignHead(BaseModule):
@@ -59,7 +66,7 @@ class CCMIMAlignHead(BaseModule):
             ValueError: For a batch of one with BatchNorm in the projector.
         """
         if batch_size == 1 and any(
-            isinstance(module, nn.modules.batchnorm._BatchNorm)
+            isinstance(module, _BATCH_NORMS)
             for module in self.projector.modules()
         ):
             raise ValueError(

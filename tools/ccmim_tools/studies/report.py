@@ -14,7 +14,12 @@ from .grid import expand
 from .plots import plot_differences, plot_loop, plot_progress
 from .records import is_done
 from .results import ACCURACIES, ANALYSED, COLUMNS, LOGGED, collect
-from .statistics import final_values, interval, paired, spread
+from .statistics import (
+    difference_cell,
+    final_values,
+    paired,
+    spread_cell,
+)
 from .transfer import transfer_table, transfer_values
 
 JUDGED = (*ACCURACIES, 'finetune')
@@ -149,9 +154,9 @@ def tables(
 
 def accuracy_table(rows: pd.DataFrame, core: Sequence[str]) -> str:
     """A line per method; first the core ones before their first step."""
-    start = _by_method(final_values(rows[rows['iteration'] == 0]), _accuracy)
+    start = _by_method(final_values(rows[rows['iteration'] == 0]), spread_cell)
     start = start.loc[[name for name in core if name in start.index]]
-    end = _by_method(final_values(rows), _accuracy)
+    end = _by_method(final_values(rows), spread_cell)
     return _markdown(
         pd.concat(
             [
@@ -164,7 +169,7 @@ def accuracy_table(rows: pd.DataFrame, core: Sequence[str]) -> str:
 
 def difference_table(final: pd.DataFrame, reference: str) -> str:
     """A line per method but the reference."""
-    cells = _by_method(paired(final, reference), _difference)
+    cells = _by_method(paired(final, reference), difference_cell)
     cells = cells.drop(reference).dropna(how='all')
     return _markdown(cells.rename('`{}`'.format))
 
@@ -182,22 +187,6 @@ def _by_method(
 ) -> pd.DataFrame:
     """What is judged: a row per method, whose cells tell of its seeds."""
     return values.groupby('method', sort=False)[[*JUDGED]].agg(cell)
-
-
-def _accuracy(values: pd.Series) -> str | None:
-    mean, std, seeds = spread(values)
-    deviation = f' ± {std:.1f}' if seeds > 1 else ''
-    return f'{mean:.1f}{deviation} ({seeds})' if seeds else None
-
-
-def _difference(values: pd.Series) -> str | None:
-    mean, half, seeds = difference = interval(values)
-    if seeds < 2:
-        return f'{mean:+.1f} (1)' if seeds else None
-    text = f'{mean:+.1f} ± {half:.1f}'
-    return (
-        f'**{text}** ({seeds})' if difference.is_clear else f'{text} ({seeds})'
-    )
 
 
 def _markdown(cells: pd.DataFrame) -> str:

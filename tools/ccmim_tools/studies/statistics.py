@@ -71,3 +71,19 @@ def interval(differences: pd.Series) -> Difference:
     count = int(differences.count())
     half = stats.t.ppf(0.975, count - 1) * differences.sem()
     return Difference(differences.mean(), float(half), count)
+
+
+def spread_cell(values: pd.Series) -> str | None:
+    """Mean, standard deviation and seeds for a table; None of none."""
+    mean, std, seeds = spread(values)
+    deviation = f' ± {std:.1f}' if seeds > 1 else ''
+    return f'{mean:.1f}{deviation} ({seeds})' if seeds else None
+
+
+def difference_cell(differences: pd.Series) -> str | None:
+    """Mean, interval and seeds for a table, bold if clear; None of none."""
+    mean, half, seeds = found = interval(differences)
+    if seeds < 2:
+        return f'{mean:+.1f} (1)' if seeds else None
+    text = f'{mean:+.1f} ± {half:.1f}'
+    return f'**{text}** ({seeds})' if found.is_clear else f'{text} ({seeds})'

@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from .checks import SCHEDULED, check_keys, check_overrides, check_schedule
 from .run import NO_PRETRAINING, Run, schedule
-from .statistics import interval, spread
+from .statistics import difference_cell, spread_cell
 
 COLUMNS = ('dataset', 'method', 'seed', 'transfer', 'figure', 'value')
 
@@ -145,10 +145,12 @@ def transfer_table(values: pd.DataFrame, methods: Iterable[str]) -> str:
     ):
         wide = here.pivot(index='seed', columns='method', values='value')
         line = dict(task=transfer, figure=figure)
-        line |= {f'`{m}`': _spread(wide[m]) for m in methods if m in wide}
+        line |= {f'`{m}`': spread_cell(wide[m]) for m in methods if m in wide}
         if NO_PRETRAINING in wide:
             line |= {
-                f'`{m}` - random': _gain(wide[m] - wide[NO_PRETRAINING])
+                f'`{m}` - random': difference_cell(
+                    wide[m] - wide[NO_PRETRAINING]
+                )
                 for m in methods
                 if m in wide and m != NO_PRETRAINING
             }
@@ -158,17 +160,3 @@ def transfer_table(values: pd.DataFrame, methods: Iterable[str]) -> str:
         .fillna('')
         .to_markdown(index=False, tablefmt='github', disable_numparse=True)
     )
-
-
-def _spread(values: pd.Series) -> str:
-    mean, std, seeds = spread(values)
-    deviation = f' ± {std:.1f}' if seeds > 1 else ''
-    return f'{mean:.1f}{deviation} ({seeds})' if seeds else ''
-
-
-def _gain(differences: pd.Series) -> str:
-    mean, half, seeds = gain = interval(differences)
-    if seeds < 2:
-        return f'{mean:+.1f} (1)' if seeds else ''
-    text = f'{mean:+.1f} ± {half:.1f}'
-    return f'**{text}** ({seeds})' if gain.is_clear else f'{text} ({seeds})'
