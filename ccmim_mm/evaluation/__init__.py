@@ -4,6 +4,7 @@ from .correspondence import Agreement, Crops, match_agreement, true_cells
 from .knn import knn_accuracy
 from .linear_probe import fit_linear_probe, linear_probe_accuracy
 from .mask_analysis import object_cover, on_object
+from .readable_evaluator import ReadableEvaluator, failures_of
 from .ridge import Regression, regress
 from .rows import Rows, finite_rows
 from .separability import (
@@ -22,12 +23,14 @@ __all__ = [
     'Agreement',
     'Crops',
     'PairLatents',
+    'ReadableEvaluator',
     'Regression',
     'Rows',
     'Separability',
     'alpha_req',
     'class_share',
     'effective_rank',
+    'failures_of',
     'feature_std',
     'finite_rows',
     'fit_linear_probe',

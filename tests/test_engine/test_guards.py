@@ -308,3 +308,7 @@ def test_unreadable_pictures_are_named_where_they_are_judged(
     run(classifier(data, tmp_path / 'run'))
     (line,) = (tmp_path / 'run/bad_images.txt').read_text().splitlines()
     assert 'val/red/3.png: UnidentifiedImage' in line
+    (log,) = (tmp_path / 'run').glob('*/*.log')
+    count = len([*(data / 'val').rglob('*.png')])
+    said = f'{count - 1} of {count} pictures judged: the others could not'
+    assert said in log.read_text()

@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import IterBasedTrainLoop
 
+from ...evaluation import failures_of
 from ...files import printable
 from .log_interval import log_interval
 
@@ -93,7 +94,7 @@ class UnreadablePictureHook(Hook):
     def after_val_iter(
         self, runner, batch_idx: int, data_batch=None, outputs=None
     ) -> None:
-        """Name those of an evaluation, which judges what stands in."""
+        """Name those of an evaluation, which leaves out what stands in."""
         self._name(runner, data_batch)
 
     def after_test_iter(
@@ -111,12 +112,8 @@ class UnreadablePictureHook(Hook):
         return total
 
     def _name(self, runner, data_batch) -> None:
-        samples: list = []
-        for sample in (data_batch or {}).get('data_samples') or ():
-            # Of test-time augmentation several each.
-            samples += sample if isinstance(sample, list | tuple) else [sample]
-        failures = [f for s in samples for f in s.get('unreadable', ())]
-        if failures:
+        samples = (data_batch or {}).get('data_samples') or ()
+        if failures := failures_of(samples):
             self._list(runner, failures)
 
     def _list(self, runner, failures: list[str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.evaluator import Evaluator
 from mmengine.registry import RUNNERS
 from mmpretrain.utils import get_ori_model
 from torch import nn
@@ -113,6 +114,20 @@ class ResilientRunner(CheckpointRunner):
         finally:
             if self._lock is not None:
                 self._lock.release()
+
+    def build_evaluator(self, evaluator: Any) -> Evaluator:
+        """Build an evaluator; of metrics alone a :class:`ReadableEvaluator`.
+
+        Args:
+            evaluator: A metric's config, a list of them, an evaluator or its
+                config.
+        """
+        known = isinstance(evaluator, Evaluator)
+        if not (
+            known or (isinstance(evaluator, dict) and 'metrics' in evaluator)
+        ):
+            evaluator = dict(type='ReadableEvaluator', metrics=evaluator)
+        return super().build_evaluator(evaluator)
 
     def dump_config(self) -> None:
         """Keep the config in the work dir, for other data as well.
