@@ -15,6 +15,7 @@ from PIL import Image
 
 from ccmim_mm.apis import config_for_testing, config_for_training
 from ccmim_mm.datasets.data_root import leaf
+from ccmim_mm.datasets.label_map_dataset import pair_label_maps
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import as_given, prepare
 
@@ -283,6 +284,22 @@ def test_pictures_of_mixed_suffixes_are_all_used(mixed, name):
         assert dataset.metainfo['classes'] == ['wall', 'floor']
         values = dataset[2]['data_samples'].gt_sem_seg.data.unique()
         assert set(values.tolist()) <= {0, 1, 255}
+
+
+def test_linked_folders_have_label_maps_and_hidden_ones_none(tmp_path):
+    for kind, suffix in (('pictures', 'jpg'), ('maps', 'png')):
+        for folder in ('far', 'near/.snapshot', 'near'):
+            (tmp_path / kind / folder).mkdir(parents=True, exist_ok=True)
+            (tmp_path / kind / folder / f'1.{suffix}').touch()
+        (tmp_path / kind / 'near/linked').symlink_to(tmp_path / kind / 'far')
+    near = [tmp_path / kind / 'near' for kind in ('pictures', 'maps')]
+    assert pair_label_maps(*near) == (
+        [
+            (near[0] / f'{name}.jpg', near[1] / f'{name}.png')
+            for name in ('1', 'linked/1')
+        ],
+        *([], [], []),
+    )
 
 
 def test_a_list_of_names_selects(mixed):

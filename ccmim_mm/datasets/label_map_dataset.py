@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
-from .walk import pictures_of
+from .walk import pictures_below
 
 
 class Pairing(NamedTuple):
@@ -33,7 +33,7 @@ def pair_label_maps(
 
     Args:
         pictures: Folder of the pictures, nested or flat, of any suffix that
-            is known; hidden files aside.
+            is known; links are followed, what is hidden is left out.
         label_maps: Folder of the label maps.
         suffix: Of the label maps, in lower or upper case; of two that differ
             by it alone, the one that has it as it stands here.
@@ -41,11 +41,11 @@ def pair_label_maps(
     maps = {
         path.relative_to(label_maps).with_suffix(''): path
         for path in sorted(
-            _files(label_maps), key=lambda p: p.suffix == suffix
+            pictures_below(label_maps), key=lambda p: p.suffix == suffix
         )
         if path.suffix.lower() == suffix.lower()
     }
-    found = pictures_of(_files(pictures))
+    found = pictures_below(pictures)
     # As mmseg sorts them.
     found.sort(key=str)
     names = [path.relative_to(pictures).with_suffix('') for path in found]
@@ -57,14 +57,6 @@ def pair_label_maps(
         alone=sorted(maps[name] for name in maps.keys() - counts.keys()),
         shared=sorted(maps[n] for n in maps if counts[n] > 1),
     )
-
-
-def _files(folder: str | Path) -> list[Path]:
-    return [
-        path
-        for path in Path(folder).rglob('*')
-        if not path.name.startswith('.') and path.is_file()
-    ]
 
 
 @DATASETS.register_module()

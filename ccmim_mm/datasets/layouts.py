@@ -9,7 +9,7 @@ from .remote.roots import splits_of
 from .remote.urls import is_remote
 from .tars.remote_listing import remote_has_labels
 from .tars.scan import has_labels, shards_in
-from .walk import kind_of_entry, pictures_of
+from .walk import kind_of_entry, pictures_below
 
 Split = Literal['train', 'val']
 
@@ -135,16 +135,28 @@ def _remote_layout(root: str) -> DataLayout:
 def why_no_classes(folder: Path) -> str:
     """Why a folder's folders are no classes; nothing if they are.
 
-    They are where it holds no pictures of its own.
+    They are where pictures lie in them, and none beside them.
     """
-    with os.scandir(folder) as entries:
-        kinds = [(kind_of_entry(entry), entry.name) for entry in entries]
-    if not any(kind == 'folder' for kind, _ in kinds):
+    kinds = _kinds(folder)
+    folders = [name for name, kind in kinds.items() if kind == 'folder']
+    if not folders:
         return ' has no class folders'
-    flat = [name for kind, name in kinds if kind == 'picture']
+    if any('picture' in _kinds(folder / name).values() for name in folders):
+        flat = [name for name, kind in kinds.items() if kind == 'picture']
+    else:
+        # Pictures further down, or arrays, or none.
+        found = [path.relative_to(folder) for path in pictures_below(folder)]
+        if not found:
+            return ' has no pictures'
+        flat = [path.name for path in found if len(path.parts) == 1]
     if not flat:
         return ''
     return f' has pictures beside its class folders, first {min(flat)}'
+
+
+def _kinds(folder: Path) -> dict[str, str | None]:
+    with os.scandir(folder) as entries:
+        return {entry.name: kind_of_entry(entry) for entry in entries}
 
 
 def class_folders(root: str | Path, split: Split) -> Path | str:
@@ -264,7 +276,7 @@ def _first_picture(folder: Path) -> Path | None:
     """The first picture in a folder, or in those below, by its path."""
     if not folder.is_dir():
         return None
-    return min(pictures_of(folder.rglob('*')), default=None)
+    return min(pictures_below(folder), default=None)
 
 
 def _not_found(

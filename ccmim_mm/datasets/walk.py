@@ -3,7 +3,6 @@
 import functools
 import heapq
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -180,14 +179,10 @@ def _sentences(
     ]
 
 
-def pictures_of(paths: Iterable[Path]) -> list[Path]:
-    """Of some files the pictures, or where there are none the arrays."""
-    found: dict[bool, list[Path]] = {False: [], True: []}
-    for path in paths:
-        suffix = path.suffix.lower()
-        if suffix in SUFFIXES + ARRAYS:
-            found[suffix in ARRAYS].append(path)
-    return found[False] or found[True]
+def pictures_below(folder: str | Path) -> list[Path]:
+    """The pictures that :func:`scan` finds, sorted by their paths' bytes."""
+    listing = scan(Path(folder))
+    return [Path(folder, listing[row]) for row in range(len(listing))]
 
 
 def stamp(state: os.stat_result) -> tuple[int, int, int]:

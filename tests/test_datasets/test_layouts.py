@@ -14,7 +14,7 @@ def touch(root, *names):
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == '.json':
+        if path.suffix in ('.json', '.npy'):
             path.touch()
         else:
             Image.new('L', (4, 4)).save(path)
@@ -98,6 +98,32 @@ def test_why_labels_do_not_serve_is_said_as_it_is(tmp_path):
     touch(tmp_path, 'training/b.png', 'training/a.png')
     reason = f'{tmp_path}/training has pictures beside its class folders'
     assert find_layout(tmp_path).reason == f'{reason}, first a.png'
+
+
+def test_folders_of_arrays_are_classes_where_none_lie_beside(tmp_path):
+    touch(tmp_path, 'train/a/1.npy', 'val/a/deep/2.npy')
+    assert find_layout(tmp_path) == (tmp_path / 'train', tmp_path / 'val', '')
+    touch(tmp_path, 'train/loose.npy')
+    reason = f'{tmp_path}/train has pictures beside its class folders'
+    assert find_layout(tmp_path).reason == f'{reason}, first loose.npy'
+    # Beside pictures an array is no picture.
+    touch(tmp_path, 'train/a/1.png')
+    assert find_layout(tmp_path).reason == ''
+
+
+def test_empty_class_folders_are_no_validation(tmp_path):
+    touch(tmp_path, 'train/a/1.png')
+    (tmp_path / 'val/a').mkdir(parents=True)
+    reason = f'{tmp_path}/val has no pictures'
+    assert find_layout(tmp_path) == (tmp_path / 'train', None, reason)
+
+
+def test_links_are_followed_and_what_is_hidden_is_not(tmp_path):
+    touch(tmp_path, 'far/1.jpg', 'train/.thumb.png', 'masks/train/1.png')
+    (tmp_path / 'images/train').mkdir(parents=True)
+    (tmp_path / 'images/train/batch').symlink_to(tmp_path / 'far')
+    found = find_label_maps(tmp_path, 'train')
+    assert found == ('images/train', 'masks/train', '.jpg')
 
 
 def test_what_is_missing_is_named(tmp_path):

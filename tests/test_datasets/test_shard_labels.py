@@ -44,6 +44,7 @@ UNLABELLED = {
     'captions': PICTURES | {f'{k}.json': '{"text": "x"}' for k in KEYS},
     'one in no folder': ORDERS['folders'] | {'z.png': PNG},
     'no pictures': LABELS,
+    'numbers that stand for none': PICTURES | dict.fromkeys(LABELS, '-1'),
 }
 
 

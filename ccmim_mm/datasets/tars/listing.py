@@ -99,12 +99,15 @@ class TarListing(Listing):
         return super().class_of(index)
 
     def is_labelled(self) -> bool:
-        """Whether all pictures have a class, which is not read.
+        """Whether all pictures have a class.
 
-        By the kinds of members beside them, else by their folders.
+        By the kinds of members beside them, of which the first is read (-1
+        is none), else by their folders.
         """
         if self._labelled_by():
-            return bool(self.label_kinds.all())
+            return bool(self.label_kinds.all()) and not _is_none(
+                self._written_label(0)
+            )
         folders = {Listing.class_of(self, row) for row in range(len(self))}
         return bool(folders) and None not in folders
 
@@ -136,21 +139,23 @@ class TarListing(Listing):
         shard, place = self._shard(row), int(self.label_offsets[row])
         return read_at(shard, place, size)
 
+    def _written_label(self, row: int) -> int | str | None:
+        """What lies beside a picture, whatever it is."""
+        content = self._content(row)
+        if self.label_kinds[row] == LABELS[b'json']:
+            return label_in_json(content)
+        label = content.strip().decode(errors='surrogateescape')
+        return int(label) if label.removeprefix('-').isdecimal() else label
+
     def _label(self, row: int) -> int | str:
         """The label that lies beside a picture.
 
         Raises:
             ValueError: If it is none.
         """
-        content = self._content(row)
-        label: int | str | None
-        if self.label_kinds[row] == LABELS[b'json']:
-            label = label_in_json(content)
-        else:
-            label = content.strip().decode(errors='surrogateescape')
-            if label.removeprefix('-').isdecimal():
-                label = int(label)
-        if label in (None, '') or (isinstance(label, int) and label < 0):
+        label = self._written_label(row)
+        if label in (None, '') or _is_none(label):
+            content = self._content(row)
             raise ValueError(
                 f'{self._name(row)}: its label is {printable(content[:40])}: '
                 f'write a number from 0 or a name into its .cls, or as '
@@ -188,3 +193,8 @@ def label_in_json(content: bytes) -> int | str | None:
     label = next((told[key] for key in _KEYS if key in told), None)
     fits = isinstance(label, int | str) and not isinstance(label, bool)
     return label if fits else None
+
+
+def _is_none(label: int | str | None) -> bool:
+    """Whether it is a number that stands for no class."""
+    return isinstance(label, int) and label < 0
