@@ -22,9 +22,10 @@ from ccmim_mm.apis import (
     extract_features,
     load_encoder,
 )
-from ccmim_mm.checkpoints import load_for_test, read_state_dict
+from ccmim_mm.checkpoints import read_state_dict
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import prepare
+from ccmim_mm.models.loading import load_for_test
 from ccmim_tools.demo import generate_demo
 
 # Four layers: a segmentor takes four maps.

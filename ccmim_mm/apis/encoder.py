@@ -17,7 +17,6 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..checkpoints import (
-    load_pretrained,
     read_as_project,
     safe_init_cfg,
 )
@@ -31,6 +30,7 @@ from ..engine.runner.work_dir import config_beside, config_of
 from ..hub import find_config
 from ..models import MaskedMethod, features_of, patch_features_of
 from ..models.algorithms import Explanation
+from ..models.loading import load_pretrained
 from .options import apply_options
 
 #: A picture: its path, one of PIL's, or an array, RGB ``(H, W, 3)`` of uint8

@@ -5,7 +5,7 @@ from .folder import is_checkpoint
 from .formats import FORMATS, Conversion, convert, detect_format
 from .heads import heads_of, told_heads
 from .likeness import ByName, check_like
-from .load import load, load_for_test, load_pretrained
+from .load import load
 from .match import TO_RESUME, match
 from .momentum import momentum_encoder
 from .read import (
@@ -49,8 +49,6 @@ __all__ = [
     'heads_of',
     'is_checkpoint',
     'load',
-    'load_for_test',
-    'load_pretrained',
     'local_file',
     'match',
     'momentum_encoder',

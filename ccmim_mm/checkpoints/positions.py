@@ -4,13 +4,11 @@ import logging
 import math
 from typing import Any
 
-import torch
 from mmengine.logging import print_log
 from mmpretrain.models.utils import resize_pos_embed
 from torch import Tensor, nn
 
-from ..models.layers import sincos_table
-from ..models.necks import MaskedPretrainDecoder
+from ..positions import grid_of_table
 from .match import Policy
 from .shapes import is_square
 
@@ -39,8 +37,6 @@ def fit_positions(
     """
     for name, module in target.named_modules():
         inside = f'{policy.prefix}{name}{"." if name else ""}'
-        if isinstance(module, MaskedPretrainDecoder):
-            state = _without_other_positions(module, state, inside)
         own = getattr(module, 'patch_resolution', None)
         key = f'{inside}pos_embed'
         table = state.get(key)
@@ -83,44 +79,6 @@ def _warn_of_square(grid: tuple[int, int]) -> None:
         'current',
         logging.WARNING,
     )
-
-
-def grid_of_table(table: Tensor) -> tuple[int, int] | None:
-    """Rows and columns of a fixed table of positions.
-
-    Args:
-        table: ``(1, 1 + L, C)``, the CLS token's place first.
-
-    Returns:
-        None if it is not MAE's of any grid, be it learnt or another's.
-    """
-    count, width = table.shape[1] - 1, table.shape[2]
-    if count < 1 or width % 4 or not table.is_floating_point():
-        return None
-    for rows in range(1, count + 1):
-        if count % rows:
-            continue
-        grid = rows, count // rows
-        fixed = sincos_table(grid, width).to(table)
-        if torch.allclose(table, fixed, atol=1e-3):
-            return grid
-    return None
-
-
-def _without_other_positions(
-    decoder: MaskedPretrainDecoder, state: dict[str, Tensor], prefix: str
-) -> dict[str, Tensor]:
-    """Leave out a table of as many positions: the decoder's own is fixed."""
-    key = f'{prefix}decoder_pos_embed'
-    table = state.get(key)
-    if table is None or table.shape != decoder.decoder_pos_embed.shape:
-        return state
-    if grid_of_table(table) in (None, decoder.grid):
-        return state
-    print_log('the decoder keeps its own positions', 'current')
-    found = state.copy()
-    del found[key]
-    return found
 
 
 def _with(

@@ -11,7 +11,8 @@ from mmpretrain.models.utils import QuickGELU
 from torch import Tensor, nn
 
 from ..checkpoints import heads_of
-from ..checkpoints.load import INTO_BACKBONE, load
+from ..checkpoints.load import load
+from ..checkpoints.match import INTO_BACKBONE
 from ..checkpoints.positions import fit_positions
 from ..models.teachers.encoder import USUAL_HEADS
 

@@ -15,11 +15,11 @@ from ccmim_mm.checkpoints import (
     convert,
     detect_format,
     heads_of,
-    load_pretrained,
     read_as_project,
     read_state_dict,
     save_state_dict,
 )
+from ccmim_mm.models.loading import load_pretrained
 
 TOOL = ROOT / 'tools/convert_checkpoint.py'
 

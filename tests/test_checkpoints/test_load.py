@@ -6,13 +6,9 @@ import torch
 from conftest import TINY, build
 from mmpretrain.models import VisionTransformer
 
-from ccmim_mm.checkpoints import (
-    convert,
-    heads_of,
-    load_for_test,
-    load_pretrained,
-)
+from ccmim_mm.checkpoints import convert, heads_of
 from ccmim_mm.models import WindowedViT
+from ccmim_mm.models.loading import load_for_test, load_pretrained
 
 ARCH = TINY['backbone']['arch']
 #: What a run's checkpoint tells.

@@ -9,11 +9,12 @@ from conftest import build
 from mmpretrain.models import VisionTransformer
 
 from ccmim_mm.checkpoints import positions
-from ccmim_mm.checkpoints.load import INTO_BACKBONE, load, load_pretrained
-from ccmim_mm.checkpoints.match import TO_TEST
-from ccmim_mm.checkpoints.positions import fit_positions, grid_of_table
+from ccmim_mm.checkpoints.load import load
+from ccmim_mm.checkpoints.match import INTO_BACKBONE, TO_TEST
+from ccmim_mm.checkpoints.positions import fit_positions
 from ccmim_mm.models import MaskedViT
-from ccmim_mm.models.layers import sincos_table
+from ccmim_mm.models.loading import load_pretrained
+from ccmim_mm.positions import grid_of_table, sincos_table
 
 ARCH = dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=32)
 

@@ -14,13 +14,14 @@ from run_helpers import bare, config, history, train
 
 import ccmim_mm
 from ccmim_mm.apis import extract_features
-from ccmim_mm.checkpoints import heads_of, load_pretrained, read_state_dict
+from ccmim_mm.checkpoints import heads_of, read_state_dict
 from ccmim_mm.datasets.data_root import evaluation_pipeline
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.hooks import run_summary_hook
 from ccmim_mm.engine.points import recall
 from ccmim_mm.engine.runner.work_dir import config_of
 from ccmim_mm.evaluation import undisturbed
+from ccmim_mm.models.loading import load_pretrained
 from ccmim_mm.visualization import plot_curves
 
 

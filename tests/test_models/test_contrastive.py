@@ -24,9 +24,10 @@ from mmengine.logging import HistoryBuffer
 from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import MODELS
 
-from ccmim_mm.checkpoints import load_pretrained, read_as_project
+from ccmim_mm.checkpoints import read_as_project
 from ccmim_mm.engine import CollapseHook
 from ccmim_mm.models import features_of, patch_features_of
+from ccmim_mm.models.loading import load_pretrained
 
 BATCH = 4
 # For small batches' BatchNorm amplifies rounding.

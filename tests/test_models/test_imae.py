@@ -16,9 +16,10 @@ from teacher_cases import (
     tiny_run,
 )
 
-from ccmim_mm.checkpoints import convert, load_pretrained
+from ccmim_mm.checkpoints import convert
 from ccmim_mm.models import branch_latents_of
 from ccmim_mm.models.algorithms.imae import identified
+from ccmim_mm.models.loading import load_pretrained
 
 BRANCHES = ('sub', 'dom')
 VISIBLE = 4

@@ -14,8 +14,8 @@ from teacher_cases import (
     student_state,
 )
 
-from ccmim_mm.checkpoints import load_pretrained
 from ccmim_mm.models import MaskDistillHead, Targets
+from ccmim_mm.models.loading import load_pretrained
 from ccmim_mm.models.task_modules import mask_indices
 
 

@@ -18,8 +18,8 @@ from plain_vit import HEADS, WIDTH, as_timm, forward, random_vit
 from ccmim_mm.checkpoints import convert
 from ccmim_mm.engine import PanelHook
 from ccmim_mm.models import FrozenTeacher, MaskedPretrainDecoder
-from ccmim_mm.models.layers import sincos_table
 from ccmim_mm.models.teachers.picture_targets import PatchHOG, PatchPixels
+from ccmim_mm.positions import sincos_table
 from ccmim_mm.visualization.panel import to_picture
 
 PATCHES = GRID[0] * GRID[1]

@@ -10,7 +10,8 @@ from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import MODELS
 from teacher_cases import IMAE, MIMCO, batch, method, save_mae, save_teacher
 
-from ccmim_mm.checkpoints import heads_of, load_pretrained
+from ccmim_mm.checkpoints import heads_of
+from ccmim_mm.models.loading import load_pretrained
 
 NO_ALIGNMENT = dict(
     align_head=None,

@@ -18,10 +18,10 @@ from ccmim_mm.checkpoints import (
     convert,
     detect_format,
     heads_of,
-    load_pretrained,
     read_as_project,
 )
 from ccmim_mm.models import FrozenTeacher
+from ccmim_mm.models.loading import load_pretrained
 from ccmim_mm.models.teachers.frozen_teacher import CLIP, IMAGENET
 
 FILES = {

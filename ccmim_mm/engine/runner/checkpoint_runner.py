@@ -1,7 +1,5 @@
-"""mmengine's runner, for checkpoints that may be broken or hostile."""
+"""Runs that go on from checkpoints, which may be broken or hostile."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from mmpretrain.utils import get_ori_model
@@ -16,12 +14,8 @@ from ...checkpoints import (
     check_state,
     heads_of,
     load,
-    load_for_test,
-    load_pretrained,
     local_file,
-    read_as_project,
     read_safely,
-    safe_init_cfg,
     to_weights_only,
     told_heads,
     unpack_histories,
@@ -38,8 +32,8 @@ from .settings import (
     moves_schedule,
     settings_of,
 )
-from .sharded_runner import ShardedRunner
-from .work_dir import config_beside, is_in, note_last
+from .weights_runner import WeightsRunner
+from .work_dir import is_in, note_last
 
 #: What a run notes of the files in its work dir.
 _OF_FILES = (
@@ -48,13 +42,11 @@ _OF_FILES = (
 )
 
 
-class CheckpointRunner(ShardedRunner):
-    """A runner that believes no checkpoint more than it has to.
+class CheckpointRunner(WeightsRunner):
+    """A runner that goes on from a checkpoint, and believes it no more.
 
-    Files are checked for being whole, no code in them is run, the config in
-    them is not evaluated, and what a run goes on from is compared with what
-    its config says. Reads the config's ``allow_partial`` and
-    ``trust_checkpoint`` (let files run code).
+    What it goes on from is compared with what its config says; the config in
+    it is not evaluated.
 
     Args:
         args: As for mmengine's ``Runner``.
@@ -66,34 +58,10 @@ class CheckpointRunner(ShardedRunner):
     _resume: bool
 
     def __init__(self, *args, **kwargs) -> None:
-        self._resuming = self._judging = False
+        self._resuming = False
         self._loop_state: dict[str, Any] | None = None
         self._changed: Changes = {}
         super().__init__(*args, **kwargs)
-        self.trust = bool(self.cfg.get('trust_checkpoint', False))
-
-    def val(self) -> dict:
-        """Judge on the validation data, see the parent."""
-        with self._judged():
-            return super().val()
-
-    def test(self) -> dict:
-        """Judge on the test data, see the parent."""
-        with self._judged():
-            return super().test()
-
-    @contextmanager
-    def _judged(self) -> Iterator[None]:
-        """Load to be judged, meanwhile."""
-        self._judging = True
-        try:
-            with self.speaking_plainly():
-                yield
-        except BaseException:
-            self.call_hook('after_failure')
-            raise
-        finally:
-            self._judging = False
 
     def call_hook(self, fn_name: str, **kwargs) -> None:
         """Call the hooks; what is saved can be read without running code."""
@@ -101,12 +69,6 @@ class CheckpointRunner(ShardedRunner):
         if fn_name == 'before_save_checkpoint':
             checkpoint = kwargs['checkpoint']
             checkpoint.update(to_weights_only(dict(checkpoint)))
-
-    def _init_model_weights(self) -> None:
-        with safe_init_cfg(self.trust):
-            super()._init_model_weights()
-        # What was loaded to be checked has been overwritten.
-        self._has_loaded = False
 
     def resume(self, filename: str, *args, **kwargs) -> None:
         """Go on from a checkpoint, see the parent.
@@ -176,13 +138,12 @@ class CheckpointRunner(ShardedRunner):
     def load_checkpoint(
         self, filename: str, map_location: Any = 'cpu', *args, **kwargs
     ) -> dict:
-        """Load weights: to go on, to start from, or to be judged.
+        """Load weights, see the parent; to go on, of a run like this one.
 
         Args:
-            filename: The file, or its place over https; of any known
-                format, unless a run resumes.
-            map_location: Where its tensors go.
-            args: Of the parent, not used: every tensor is accounted for.
+            filename: The file, or its place over https.
+            map_location: Where the tensors of a run that goes on are put.
+            args: Of the parent, not used.
             kwargs: Likewise.
 
         Raises:
@@ -190,48 +151,11 @@ class CheckpointRunner(ShardedRunner):
             ValueError: If it is broken, hostile, not finite or of another
                 model.
         """
-        filename = local_file(filename)
-        if self._resuming:
-            checkpoint = self._load_run(filename, map_location)
-        else:
-            checkpoint = self._load_weights(filename)
-            # An average of the weights starts from them.
-            loaded = get_ori_model(self.model).state_dict()
-            self.call_hook(
-                'after_load_checkpoint', checkpoint=dict(state_dict=loaded)
-            )
+        if not self._resuming:
+            return super().load_checkpoint(filename, map_location)
+        checkpoint = self._load_run(local_file(filename), map_location)
         self._has_loaded = True
         return checkpoint
-
-    def _load_weights(self, filename: str) -> dict:
-        try:
-            state, heads, form = read_as_project(filename, self.trust)
-            if self._judging:
-                account = load_for_test(self.model, state, heads)
-            else:
-                account = load_pretrained(
-                    get_ori_model(self.model),
-                    state,
-                    self.cfg.get('allow_partial', False),
-                    heads,
-                )
-        except ValueError as error:
-            where = '' if str(filename) in str(error) else f'{filename}: '
-            raise ValueError(f'{where}{error}{self._own(filename)}') from None
-        self.logger.info(f'{filename} ({form} names): {account}')
-        if account.table and self._own(filename):
-            was, now = account.table
-            self.logger.warning(
-                f'Trained on pictures of {was} patches, judged on {now}'
-                f'{self._own(filename)}'
-            )
-        return dict(state_dict=state)
-
-    def _own(self, filename: str) -> str:
-        """Names the config of the run that is judged, if it is another."""
-        if not self._judging:
-            return ''
-        return config_beside(filename, self.cfg.filename)
 
     def _load_run(self, filename: str, map_location: Any) -> dict:
         """All weights of a checkpoint of a run, and the rest for the parent.

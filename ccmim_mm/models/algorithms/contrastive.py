@@ -14,8 +14,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from ...positions import sincos_table
 from ..heads.info_nce import spread
-from ..layers import sincos_table
 from ..layers.partial_layer import cls_attention
 from .base import Curve, PretrainMethod
 

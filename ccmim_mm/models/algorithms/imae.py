@@ -7,6 +7,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from ...checkpoints.load import load
+from ..loading import into_method
 from ..task_modules import MaskIndices
 from .base import Curve
 from .teacher_method import TeacherMethod
@@ -213,9 +215,6 @@ class IMAE(TeacherMethod):
         Raises:
             ValueError: If it is of another size.
         """
-        # Here, as the checkpoints know of methods.
-        from ...checkpoints.load import into_method, load
-
         if not self.from_teacher:
             return
         state, heads, *_ = self.teacher.weights

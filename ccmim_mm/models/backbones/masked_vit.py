@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...grids import Size, as_pair, as_size, in_words
-from ..layers import gather_tokens, sincos_table
+from ...positions import sincos_table
+from ..layers import gather_tokens
 from ..layers.partial_layer import NO_ROWS
 
 CLS_ROW = slice(0, 1)

@@ -10,7 +10,8 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ...grids import Size, as_pair
-from ..layers import gather_tokens, sincos_table
+from ...positions import grid_of_table, sincos_table
+from ..layers import gather_tokens
 from ..task_modules import MaskIndices
 
 
@@ -83,6 +84,7 @@ class MaskedPretrainDecoder(MAEPretrainDecoder):
             )
             for _ in range(decoder_depth)
         )
+        self.register_load_state_dict_pre_hook(_keep_positions)
 
     def init_weights(self) -> None:
         """Initialise as the parent does, whose grid is square."""
@@ -149,3 +151,15 @@ def _rows_and_columns(num_patches: Size) -> tuple[int, int]:
             'and columns of patches, as (8, 12)'
         )
     return side, side
+
+
+def _keep_positions(
+    module: MaskedPretrainDecoder, state: dict, prefix: str, *args
+) -> None:
+    """Positions are fixed: a table of another grid, as long, is not taken."""
+    name = f'{prefix}decoder_pos_embed'
+    table, own = state.get(name), module.decoder_pos_embed
+    if table is None or table.shape != own.shape:
+        return
+    if grid_of_table(table) not in (None, module.grid):
+        state[name] = sincos_table(module.grid, own.shape[-1]).to(table)

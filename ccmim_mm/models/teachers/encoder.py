@@ -11,6 +11,14 @@ from mmengine.registry import DefaultScope
 from mmpretrain.models import VisionTransformer
 from torch import Tensor
 
+from ...checkpoints import (
+    convert,
+    detect_format,
+    momentum_encoder,
+    read_with_heads,
+)
+from ...checkpoints.load import load
+from ...checkpoints.match import INTO_BACKBONE
 from ...grids import Size, as_pair
 
 #: Heads of the usual sizes, by width. They are 64 wide but in ViT-H.
@@ -73,14 +81,6 @@ def read_weights(
         ValueError: If it cannot be read safely, is of another format, or
             holds no plain ViT or no such encoder.
     """
-    # Here, as the checkpoints know of methods, and these of teachers.
-    from ...checkpoints import (
-        convert,
-        detect_format,
-        momentum_encoder,
-        read_with_heads,
-    )
-
     state, heads = read_with_heads(path, trust)
     try:
         form = detect_format(state)
@@ -127,8 +127,6 @@ def build_encoder(
         ValueError: If the heads cannot be known, the layer does not exist,
             or a tensor of the encoder is of no use.
     """
-    from ...checkpoints.load import INTO_BACKBONE, load
-
     state, told, form, averaged = weights
     clip = form == 'clip_visual'
     projection = state['backbone.patch_embed.projection.weight']

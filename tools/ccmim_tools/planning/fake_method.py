@@ -1,7 +1,6 @@
 """A method of fake tensors, its teacher within, and no file read."""
 
 import copy
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -14,14 +13,12 @@ from mmengine.registry import MODELS
 from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
 
+from ccmim_mm.models.algorithms import imae
 from ccmim_mm.models.algorithms.base import PretrainMethod
-from ccmim_mm.models.teachers import frozen_teacher
+from ccmim_mm.models.teachers import encoder, frozen_teacher
 from ccmim_mm.models.teachers.encoder import Weights
 
 from ..benchmarks.methods import with_numbers, with_teacher
-
-# Its package has a function of that name.
-_LOADING = import_module('ccmim_mm.checkpoints.load')
 
 
 def gpu_wrapper(wrapper: ConfigDict) -> ConfigDict:
@@ -76,13 +73,18 @@ def build_method(cfg: Config) -> PretrainMethod:
         # There are no values to be drawn, digested, looked at or copied.
         mock.patch.object(VisionTransformer, 'init_weights', lambda _: None),
         mock.patch.object(Weights, 'digest', lambda *_: bytes(32)),
-        mock.patch.object(_LOADING, 'load', lambda *_, **__: 'sizes alone'),
+        mock.patch.object(encoder, 'load', _sizes_alone),
+        mock.patch.object(imae, 'load', _sizes_alone),
     ):
         built.before_training()
     if teacher is not None and teacher.type == 'MAETeacher':
         # The file's, which init_weights() lets go.
         built.teacher.weights = None
     return revert_sync_batchnorm(built).train()
+
+
+def _sizes_alone(*_, **__) -> str:
+    return 'sizes alone'
 
 
 def _copy(tensor: Tensor, memo: dict) -> Tensor:

@@ -1,9 +1,10 @@
 """Fixed positions of patches on a grid that need not be square."""
 
+import torch
 from mmpretrain.models.utils import build_2d_sincos_position_embedding
 from torch import Tensor
 
-from ...grids import Size, as_pair
+from .grids import Size, as_pair
 
 
 def sincos_table(grid: Size, width: int) -> Tensor:
@@ -24,3 +25,25 @@ def sincos_table(grid: Size, width: int) -> Tensor:
     return build_2d_sincos_position_embedding(
         (columns, rows), width, cls_token=True
     ).float()
+
+
+def grid_of_table(table: Tensor) -> tuple[int, int] | None:
+    """Rows and columns of a fixed table of positions.
+
+    Args:
+        table: ``(1, 1 + L, C)``, the CLS token's place first.
+
+    Returns:
+        None if it is not MAE's of any grid, be it learnt or another's.
+    """
+    count, width = table.shape[1] - 1, table.shape[2]
+    if count < 1 or width % 4 or not table.is_floating_point():
+        return None
+    for rows in range(1, count + 1):
+        if count % rows:
+            continue
+        grid = rows, count // rows
+        fixed = sincos_table(grid, width).to(table)
+        if torch.allclose(table, fixed, atol=1e-3):
+            return grid
+    return None
