@@ -17,9 +17,9 @@ from other_configs import (
     write_arrays,
 )
 
-from ccmim_mm.apis.config_parts import named
 from ccmim_mm.apis.picture_channels import set_channels
 from ccmim_mm.apis.settings_for_all import set_for_all
+from ccmim_mm.config_parts import named
 from ccmim_mm.datasets.data_root import leaf, parts
 from ccmim_mm.models.data_preprocessors import OF_THE_PICTURES as OWN
 

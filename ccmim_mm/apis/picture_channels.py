@@ -5,8 +5,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..config_parts import kind_of_part, named
 from ..models.data_preprocessors import OF_THE_PICTURES
-from .config_parts import kind_of_part, named
 
 #: What reads pictures as RGB or BGR.
 _LOADING = (

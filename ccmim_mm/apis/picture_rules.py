@@ -5,8 +5,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from ..config_parts import kind_of_part
 from ..grids import Size, as_pair, as_size, in_words
-from .config_parts import kind_of_part
 
 #: Transforms that take width before height.
 _WIDTH_FIRST = ('CenterCrop', 'Resize', 'RandomResize')

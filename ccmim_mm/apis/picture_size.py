@@ -7,9 +7,9 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
+from ..config_parts import kind_of_part, named
 from ..datasets.data_root import leaf
 from ..grids import Size, as_pair, as_size
-from .config_parts import kind_of_part, named
 from .fit_masks import fit_masks
 from .picture_rules import (
     Grid,

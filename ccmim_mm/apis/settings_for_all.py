@@ -5,6 +5,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from ..config_parts import named
 from ..engine.runner.schedule_length import scale_schedule
 from ..grids import Size
 from .options import given_keys
@@ -133,18 +134,13 @@ def _set_lr(cfg: Config, lr: float) -> None:
 
 def _set_workers(part: Any, workers: int) -> None:
     """Set them in every loader, the evaluation's bank among them."""
-    if isinstance(part, list | tuple):
-        for value in part:
-            _set_workers(value, workers)
-    elif isinstance(part, dict):
-        for key, value in part.items():
-            if str(key).endswith('dataloader') and isinstance(value, dict):
-                value['num_workers'] = workers
-                if not workers:
-                    # torch refuses them without workers.
-                    value['persistent_workers'] = False
-                    value.pop('prefetch_factor', None)
-            _set_workers(value, workers)
+    for name, loader in named(part):
+        if name.endswith('dataloader'):
+            loader['num_workers'] = workers
+            if not workers:
+                # torch refuses them without workers.
+                loader['persistent_workers'] = False
+                loader.pop('prefetch_factor', None)
 
 
 def _set_batch_size(cfg: Config, batch_size: int, processes: int) -> str:

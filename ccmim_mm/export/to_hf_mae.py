@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..checkpoints import convert
 from ..grids import in_words
+from ..models.backbones.visible import encode_visible
 from ..models.necks import MaskedPretrainDecoder
 from .facts import Facts
 from .pixels import Pixels
@@ -159,18 +160,10 @@ def predicted(
         ``(B, L, patch * patch * C)``.
     """
     vit: Any = source.network.backbone
-    shape, decoder = plain_vit(source), decoder_of(source)
     order = noise.argsort(dim=1)
     seen = order[:, : int(noise.shape[1] * (1 - ratio))]
-    tokens = vit.patch_embed(inputs)[0] + vit.pos_embed[:, 1:]
-    rows = seen[..., None].expand(-1, -1, shape.width)
-    cls_token = (vit.cls_token + vit.pos_embed[:, :1]).expand(
-        len(inputs), -1, -1
-    )
-    x = torch.cat((cls_token, tokens.gather(1, rows)), dim=1)
-    for layer in vit.layers:
-        x = layer(x)
-    return decoder.predict_all(vit.ln1(x), order.argsort(dim=1))
+    visible = encode_visible(vit, inputs, seen)
+    return decoder_of(source).predict_all(visible, order.argsort(dim=1))
 
 
 def decoder_sizes(source: Source) -> dict[str, Any]:

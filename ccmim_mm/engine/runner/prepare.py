@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from ..._stack import check_scope
+from ...config_parts import kind_of_part
 from ...datasets.classes import (
     apply_classes,
     channels_of,
@@ -136,7 +137,7 @@ def complete_annotations(cfg: Config) -> None:
 
 
 def _is_coco(dataset: ConfigDict) -> bool:
-    kind = str(dataset.type).rpartition('.')[2]
+    kind = kind_of_part(dataset)
     remote = dataset.get('backend_args')
     return kind == 'CocoDataset' and kind_of(dataset) == 'coco' and not remote
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
+from ...config_parts import kind_of_part
+
 #: What of a scheduler's config counts epochs or iterations.
 _LENGTHS = ('begin', 'end', 'T_max')
 _STEPS = ('step_size', 'total_steps', 'milestones', 'periods')
@@ -218,4 +220,4 @@ def _never_steps(scheduler: dict) -> bool:
 
 
 def _is_warm_up(scheduler: dict) -> bool:
-    return str(scheduler.get('type')).rpartition('.')[2] in _WARM_UPS
+    return kind_of_part(scheduler) in _WARM_UPS

@@ -7,7 +7,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from ...grids import Size
-from ..layers import gather_tokens
+from ..backbones.visible import encode_visible
 from .encoder import Weights
 from .frozen_teacher import FrozenTeacher
 
@@ -87,13 +87,8 @@ class MAETeacher(FrozenTeacher):
             ``(B, V + 1, D)``, CLS first, fp32.
         """
         pictures, net = self._taken(inputs), self._network
-        tokens = net.patch_embed(pictures)[0] + net.pos_embed[:, 1:]
-        tokens = gather_tokens(tokens, ids_visible)
-        cls = (net.cls_token + net.pos_embed[:, :1]).expand(len(tokens), 1, -1)
-        tokens = torch.cat((cls, tokens), 1)
-        for layer in net.layers:
-            tokens = layer(tokens)
-        return net.decoder_embed(net.ln1(tokens)).float()
+        encoded = encode_visible(net, pictures, ids_visible)
+        return net.decoder_embed(encoded).float()
 
     def _take(self, weights: Weights) -> None:
         found = {

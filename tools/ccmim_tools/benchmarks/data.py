@@ -15,7 +15,7 @@ from mmpretrain.datasets import MultiView, RandomResizedCrop
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
-from ccmim_mm.apis.config_parts import kind_of_part
+from ccmim_mm.config_parts import kind_of_part
 from ccmim_mm.datasets.data_root import FOLDERS
 from ccmim_mm.datasets.listing import list_pictures
 from ccmim_mm.datasets.transforms.resizing import LoadedCrop
