@@ -4,9 +4,13 @@ import subprocess
 
 import pandas as pd
 import pytest
+import torch
 from command_helpers import Forked
 from conftest import ROOT
+from mmengine.registry import DefaultScope
+from mmseg.registry import MODELS
 
+from ccmim_mm.apis import config_for_training
 from ccmim_tools.studies import execute, expand, load_grid, write_report
 from ccmim_tools.studies.transfer import figures_at, transfer_table
 
@@ -26,6 +30,26 @@ transfers = dict(
     ),
 )
 """
+
+
+DENSE = load_grid('configs/study/grid_dense.py').transfers
+
+
+@pytest.mark.parametrize(
+    'name', [n for n in DENSE if 'segmentation' in DENSE[n]['config']]
+)
+def test_what_is_tapped_has_as_many_maps_as_are_wanted(name):
+    path, options = DENSE[name]['config'], DENSE[name].get('options', {})
+    cfg = config_for_training(ROOT / path, options)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = MODELS.build(cfg.model).eval()
+    with torch.no_grad():
+        inputs = torch.randn(1, 3, 96, 96)
+        tapped, maps = model.backbone(inputs), model.extract_feat(inputs)
+    assert [m.shape[-1] for m in maps] == [48, 24, 12, 6]
+    # At the scale of the patches a pyramid changes nothing.
+    kept = tapped[-1 if name == 'last_layer' else 2]
+    assert torch.equal(maps[2], kept) == (name != 'norms')
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ transfers = dict(
     ),
     # The last layer's map, four times.
     last_layer=dict(
-        _common, options={'model.backbone.out_indices': [3, 3, 3, 3]}
+        _common,
+        config='configs/study/segmentation/upernet_last_vit-tiny_pets.py',
     ),
     rate_x3=dict(_common, options={'optim_wrapper.optimizer.lr': 3e-3}),
     no_layer_decay=dict(

@@ -31,6 +31,10 @@ methods = dict(
     averaged={encoder: 'AveragedScoresViT'},
 )
 
+# Random masks for as many minutes and FLOPs as the others, with a schedule of
+# their own.
+lengths = dict(alignment_x1_5=dict(method='alignment', length=1.5))
+
 # Drawn over the training; compared to.
 core = [*methods]
-references = ['ccmim', 'alignment']
+references = ['ccmim', 'alignment', 'alignment_x1_5']

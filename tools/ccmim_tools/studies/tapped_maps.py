@@ -1,4 +1,4 @@
-"""A norm on every map that an encoder hands on, for a study."""
+"""Other maps than an encoder's own to segment by, for a study."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,3 +33,16 @@ class NormedPyramid(Feature2Pyramid):
         """Maps ``(B, C, H, W)`` at their scales."""
         normed = zip(self.map_norms, inputs, strict=True)
         return super().forward([norm(part) for norm, part in normed])
+
+
+@MODELS.register_module()
+class LastMapPyramid(Feature2Pyramid):
+    """The pyramid, of the last layer's map alone, at every scale.
+
+    As "Exploring Plain Vision Transformer Backbones for Object Detection"
+    (ECCV 2022) takes it. Takes the parent's arguments.
+    """
+
+    def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Maps ``(B, C, H, W)`` at their scales."""
+        return super().forward([inputs[-1]] * len(inputs))
