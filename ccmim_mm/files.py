@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -75,10 +75,19 @@ def staged(out: Path) -> Iterator[Path]:
         raise
 
 
-def remove_parts(folder: str | Path) -> None:
-    """Remove what a process that was killed left of :func:`open_atomic`."""
-    for path in Path(folder).glob('.*.part'):
-        path.unlink(missing_ok=True)
+def remove_parts(folder: str | Path, names: Iterable[str]) -> None:
+    """Remove what a process that was killed left of :func:`open_atomic`.
+
+    Args:
+        folder: Where it wrote.
+        names: Of what it wrote, patterns as ``glob`` has them; what others
+            may be writing there stays.
+    """
+    for name in names:
+        # Eight characters are what mkstemp fills in.
+        for path in Path(folder).glob(f'.{name}.????????.part'):
+            if path.is_file() and not path.is_symlink():
+                path.unlink(missing_ok=True)
 
 
 def check_output(

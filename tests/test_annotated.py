@@ -221,6 +221,14 @@ def test_the_dumped_config_serves_other_data(coco, tmp_path):
     assert again.val_evaluator.ann_file == cfg.val_evaluator.ann_file
 
 
+def test_a_work_dir_at_the_root_adds_no_annotations(coco):
+    root, *_ = coco
+    before = {*(root / 'annotations').iterdir()}
+    path = ROOT / 'configs/detection/mask-rcnn_vit-b_own.py'
+    prepare(config_for_training(path, dict(classes='dog,cat'), root, root))
+    assert {*(root / 'annotations').iterdir()} == before
+
+
 def test_another_runs_annotations_are_left_alone(coco):
     root, *_ = coco
     first = leaf(prepared(root, classes='dog,cat'), 'train').ann_file

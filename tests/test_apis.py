@@ -41,6 +41,10 @@ def test_a_picture_is_a_picture_however_it_comes(encoder, paths):
     assert torch.equal(encoder.load(arrays[0]), expected[:1])
     with pytest.raises(TypeError, match='a int is no picture'):
         encoder.load([3])
+    empty = np.zeros((0, 8, 3), np.uint8)
+    for nothing in (empty, empty[None], Image.new('RGB', (8, 0))):
+        with pytest.raises(ValueError, match='has no pixels'):
+            encoder.load(nothing)
     with pytest.raises(UnreadablePictureError, match=r'none\.png'):
         encoder.load('none.png')
 
@@ -56,6 +60,8 @@ def test_features(encoder, paths):
     torch.testing.assert_close(patches.mean(1), found['mean'])
     with pytest.raises(ValueError, match='features cls, mean, and no colour'):
         encoder.features(inputs, ['colour'])
+    (one,) = encoder.features(inputs, 'cls').values()
+    assert torch.equal(one, found['cls'])
 
 
 def test_features_of_a_folder_are_those_of_its_pictures(
@@ -140,6 +146,10 @@ def test_a_painted_mask(encoder, paths):
         encoder.explain(inputs, mask=mask)
     with pytest.raises(ValueError, match='at least one'):
         encoder.explain(inputs, mask=torch.ones(3, 16))
+    for other in (mask[:2], mask[0], mask[:, :9]):
+        message = r'expected \(B, L\), here \(3, 16\)'
+        with pytest.raises(ValueError, match=message):
+            encoder.explain(inputs, mask=other)
 
 
 def test_no_code_runs_by_the_way_of_a_config(tmp_path):

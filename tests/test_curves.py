@@ -111,6 +111,14 @@ def test_several_runs_are_told_apart(tmp_path, drawn):
     assert 'alignment' in axes
 
 
+def test_names_with_dollars_are_no_formulas(tmp_path, drawn):
+    runs = [a_run(tmp_path / name) for name in ('a_$x^{$', r'b_$\frac$')]
+    draw_curves(runs, tmp_path / 'a.png', 'iterations')
+    (legend,) = drawn[0].legends
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named == [r'a_\$x^{\$', r'b_\$\frac\$']
+
+
 def test_mistakes_are_told(tmp_path, monkeypatch):
     run = a_run(tmp_path / 'run')
     out = str(tmp_path / 'out.png')

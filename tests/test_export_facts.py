@@ -1,4 +1,4 @@
-"""What a card says of the data of a run."""
+"""What a card says of the data of a run, and of the places of its files."""
 
 import copy
 
@@ -7,8 +7,25 @@ import torch
 from conftest import TINY, build
 from mmengine.config import Config
 
+from ccmim_mm.export.card import card
 from ccmim_mm.export.facts import facts_of
+from ccmim_mm.export.pixels import pixels_of
 from ccmim_mm.export.source import read_source
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a checkpoint whose config has these values."""
+
+    def of_config(**values):
+        state = build(copy.deepcopy(TINY)).state_dict()
+        path = tmp_path / 'tiny.pth'
+        torch.save(dict(state_dict=state, meta=dict(heads={})), path)
+        config = tmp_path / 'kept.py'
+        Config(dict(model=copy.deepcopy(TINY), **values)).dump(config)
+        return read_source(path, config)
+
+    return of_config
 
 
 @pytest.mark.parametrize(
@@ -18,6 +35,7 @@ from ccmim_mm.export.source import read_source
         ('/somewhere/birds/.', 'birds'),
         ('birds', 'birds'),
         ('https://host/shards/birds', 'birds'),
+        ('https://host/shards/birds?key=a/b', 'birds'),
         ('.', None),
         ('..', None),
         ('birds/..', None),
@@ -25,17 +43,41 @@ from ccmim_mm.export.source import read_source
     ],
 )
 def test_a_folder_is_named_by_the_run_alone(
-    data_root, name, tmp_path, monkeypatch
+    data_root, name, read, tmp_path, monkeypatch
 ):
     """Whatever the folder is that the export is started in."""
     monkeypatch.chdir(tmp_path)
     # Which a run elsewhere has not seen.
     (tmp_path / 'other').mkdir()
     (tmp_path / 'birds').symlink_to('other')
-    state = build(copy.deepcopy(TINY)).state_dict()
-    path = tmp_path / 'tiny.pth'
-    torch.save(dict(state_dict=state, meta=dict(heads={})), path)
-    config = tmp_path / 'kept.py'
-    Config(dict(model=copy.deepcopy(TINY), data_root=data_root)).dump(config)
-    source = read_source(path, config)
-    assert facts_of(source, ('backbone.',), None).data == name
+    facts = facts_of(read(data_root=data_root), ('backbone.',), None)
+    assert facts.data == name
+
+
+def test_paths_come_as_their_last_names(read):
+    """Relative ones, and URLs, whose queries may be keys, too."""
+    source = read(
+        data_root='secret/birds',
+        work_dir='../secret/run/',
+        load_from='https://secret.org/a/start.pth?secret=1',
+        pretrained='secret/before.pth',
+        cache_dir='~/secret/cache',
+        train_dataloader=dict(
+            dataset=dict(
+                type='CocoDataset',
+                ann_file='secret/train.json',
+                data_prefix=dict(img='secret/pictures/'),
+                pipeline=[dict(type='Load', bucket='s3://secret/bands')],
+            )
+        ),
+        custom_imports=dict(imports=['os.path']),
+        note='and/or',
+    )
+    facts = facts_of(source, ('backbone.',), None)
+    text = card(source, facts, pixels_of(source), 'ccmim_mm', '')
+    assert 'secret' not in text
+    for name in (
+        *('birds', 'run', 'start.pth', 'before.pth', 'cache', 'train.json'),
+        *('pictures', 'bands', 'CocoDataset', 'os.path', 'and/or'),
+    ):
+        assert f"'{name}'" in text

@@ -165,7 +165,11 @@ def test_slurm_starts_torchrun_on_each_node(tmp_path):
 
 @pytest.mark.parametrize(
     'given',
-    [['--work-dir', '{}'], ['--work-dir', 'no', '--work-dir={}']],
+    [
+        ['--work-dir', '{}'],
+        ['--work-dir', 'no', '--work-dir={}'],
+        ['--work-dir=~/{0.name}'],
+    ],
 )
 def test_slurm_requeues_a_job_that_was_preempted(given, tmp_path):
     """Stand-ins: srun asks for the signal, saves on it; scontrol speaks."""
@@ -186,6 +190,7 @@ def test_slurm_requeues_a_job_that_was_preempted(given, tmp_path):
         'bash', 'tools/slurm_requeue.sh', CONFIG, *given,
         PATH=f'{tmp_path}:{os.environ["PATH"]}', SLURM_JOB_ID='7',
         SLURM_JOB_NODELIST='node[0-3]', SLURM_NNODES='4',
+        HOME=str(tmp_path.parent),
     )  # fmt: skip
     assert result.stdout.splitlines() == ['USR1: requeueing', 'requeue 7']
     started = (tmp_path / 'started').read_text().splitlines()

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from run_helpers import bare, config
 from ccmim_mm.apis import config_for_training
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.work_dir import config_in, config_of
-from ccmim_mm.export.source import find_config
+from ccmim_mm.export.source import config_of_checkpoint
 from ccmim_tools import cli
 from ccmim_tools.start_up import work_dir_of
 
@@ -54,6 +56,25 @@ def test_a_resumed_run_leaves_a_config_that_starts_afresh(
     assert (runner._load_from, runner._resume) == (saved, False)
 
 
+def test_a_work_dir_goes_on_where_it_was_copied_to(picture_folder, tmp_path):
+    run, moved = tmp_path / 'run', tmp_path / 'moved'
+    cfg = bare(config(picture_folder, run, epochs=1))
+    ResilientRunner.from_cfg(cfg).train()
+    shutil.copytree(run, moved)
+    # As a copy of `run/*` has it.
+    (moved / '.lock').unlink()
+    cfg = config_for_training(
+        moved, None, picture_folder, resume='auto', epochs=2
+    )
+    assert Path(cfg.work_dir) == moved == work_dir_of([str(moved)])
+    cfg.experiment_name = f'{moved}'
+    assert ResilientRunner.from_cfg(bare(cfg)).train() is not None
+    assert (moved / 'epoch_2.pth').exists()
+    assert not (run / 'epoch_2.pth').exists()
+    cfg = config_for_training(moved, work_dir=tmp_path / 'other')
+    assert Path(cfg.work_dir) == tmp_path / 'other'
+
+
 def test_what_a_config_loads_stays_without_another_start(tmp_path):
     mine = tmp_path / 'mine.py'
     mine.write_text(f"_base_ = '{TINY}'\nload_from = 'x.pth'\nresume = True\n")
@@ -72,7 +93,7 @@ def two_names(tmp_path):
 
 def test_of_two_configs_the_one_that_the_summary_names(two_names):
     assert config_in(two_names) == config_of(two_names) == two_names / 'b.py'
-    cfg, work_dir = find_config(two_names / 'epoch_1.pth', None)
+    cfg, work_dir = config_of_checkpoint(two_names / 'epoch_1.pth', None)
     assert (cfg.model.type, work_dir) == ('b.py', two_names)
 
 
@@ -85,7 +106,10 @@ def test_of_two_configs_none_is_taken_without_a_word(text, two_names, capsys):
     told = r'holds several configs \(a\.py, b\.py\)'
     with pytest.raises(ValueError, match=f'{told}: give one by its path'):
         config_of(two_names)
-    assert find_config(two_names / 'epoch_1.pth', None) == (None, None)
+    assert config_of_checkpoint(two_names / 'epoch_1.pth', None) == (
+        None,
+        None,
+    )
     assert '--config names one' in capsys.readouterr().out
 
 
@@ -132,6 +156,34 @@ def test_a_work_dir_is_a_config_for_training_and_benchmarks(tmp_path, command):
         line = command('bench', name, *given, '--device', 'cpu')
         assert line.startswith(place)
     assert work_dir_of([str(tmp_path), '--resume']) == tmp_path
+    assert work_dir_of(['--epochs', '2', str(tmp_path)]) == tmp_path
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        ['--data', '{code}', 'ccmim_vit-tiny_demo'],
+        ['--data={code}', 'ccmim_vit-tiny_demo'],
+        ['--verbose', 'configs/ccmim_vit-tiny_demo.py', '--seed', '0'],
+        ['ccmim_vit-tiny_demo', '--teacher', '{code}'],
+        ['--teacher', '{code}', '--cfg-options', 'a=b.py', '--verbose',
+         'ccmim_mm::ccmim_vit-tiny_demo'],
+    ],
+)  # fmt: skip
+def test_a_config_is_found_behind_options(arguments, tmp_path):
+    """Folders that have Python in them too, as a teacher's may."""
+    (tmp_path / 'modeling.py').touch()
+    found = work_dir_of([text.format(code=tmp_path) for text in arguments])
+    assert found == Path('work_dirs/ccmim_vit-tiny_demo')
+
+
+def test_a_name_goes_before_a_folder_of_that_name(tmp_path, monkeypatch):
+    """As the training takes it."""
+    monkeypatch.chdir(tmp_path)
+    Path('ccmim_vit-b').mkdir()
+    Path('ccmim_vit-b/kept.py').touch()
+    found = work_dir_of(['ccmim_vit-b'])
+    assert found == Path('work_dirs/ccmim_vit-b')
 
 
 @pytest.mark.parametrize(

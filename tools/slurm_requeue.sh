@@ -23,6 +23,8 @@ for ((i = 1; i <= $#; i++)); do
         --work-dir=*) work_dir=${!i#*=} ;;
     esac
 done
+# train.py takes it so, and the shell leaves it in --work-dir=~/x.
+[[ $work_dir == '~' || $work_dir == '~/'* ]] && work_dir=$HOME${work_dir:1}
 if [[ -z $work_dir ]]; then
     echo "usage: sbatch [OPTIONS] $0 CONFIG --work-dir OUT [...]" >&2
     exit 2

@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.device import get_device
 from mmengine.logging import MMLogger, print_log
 from mmengine.registry import MODELS, TRANSFORMS, DefaultScope
-from PIL import Image
 from torch import Tensor, nn
 
 from ..checkpoints import (
@@ -22,9 +20,6 @@ from ..checkpoints import (
 )
 from ..config_file import read_config
 from ..datasets.data_root import evaluation_pipeline
-from ..datasets.listing import list_pictures
-from ..datasets.transforms import LoadChannels
-from ..datasets.transforms.loading import to_bgr
 from ..engine.runner.pixel_statistics import preprocessor_of
 from ..engine.runner.work_dir import config_beside, config_of
 from ..hub import find_config
@@ -32,14 +27,8 @@ from ..models import MaskedMethod, features_of, patch_features_of
 from ..models.algorithms import Explanation
 from ..models.loading import load_pretrained
 from .options import apply_options
+from .reading import Pictures, one_by_one, read_picture
 
-#: A picture: its path, one of PIL's, or an array, RGB ``(H, W, 3)`` of uint8
-#: or, for a model of other channels, ``(H, W, C)`` of numbers; also a folder,
-#: for all in it at any depth, by name.
-Picture = str | Path | Image.Image | np.ndarray
-#: One or several, also as one array ``(B, H, W, C)``, or what
-#: :meth:`Encoder.load` has made of them.
-Pictures = Picture | Sequence[Picture] | Tensor
 #: Encoded at a time.
 BATCH_SIZE = 64
 
@@ -140,7 +129,8 @@ class Encoder:
             FileNotFoundError: If a folder has no pictures.
             UnreadablePictureError: If a file is no picture.
             TypeError: For what is no picture at all.
-            ValueError: For no pictures, or an array of other channels.
+            ValueError: For no pictures, one without pixels, or an array of
+                other channels.
         """
         if isinstance(pictures, Tensor):
             if pictures.ndim != 4:
@@ -149,10 +139,11 @@ class Encoder:
                     '(B, C, H, W), as load() gives it'
                 )
             return pictures
-        single = _one_by_one(pictures)
+        single = one_by_one(pictures)
         if not single:
             raise ValueError('no pictures')
-        packed = [self.pipeline(self._read(p))['inputs'] for p in single]
+        read = (read_picture(picture, self.loading) for picture in single)
+        packed = [self.pipeline(results)['inputs'] for results in read]
         return self.normalise(torch.stack(packed))
 
     def normalise(self, packed: Tensor) -> Tensor:
@@ -163,14 +154,16 @@ class Encoder:
 
     @torch.no_grad()
     def features(
-        self, pictures: Pictures, names: Sequence[str] | None = None
+        self,
+        pictures: Pictures,
+        names: str | Sequence[str] | None = None,
     ) -> dict[str, Tensor]:
         """Features of pictures, :data:`BATCH_SIZE` at a time.
 
         Args:
             pictures: See :meth:`load`.
-            names: Which; ``patches`` is ``(B, L, C)``. None is all that are
-                ``(B, C)``.
+            names: Which, one or several; ``patches`` is ``(B, L, C)``. None
+                is all that are ``(B, C)``.
 
         Returns:
             By name, on the CPU, fp32.
@@ -179,8 +172,10 @@ class Encoder:
             ValueError: If the model has no such features, or see
                 :meth:`load`.
         """
+        if isinstance(names, str):
+            names = [names]
         if not isinstance(pictures, Tensor):
-            pictures = _one_by_one(pictures)
+            pictures = one_by_one(pictures)
         parts = [
             self._encode(self.load(pictures[i : i + BATCH_SIZE]), names)
             for i in range(0, max(1, len(pictures)), BATCH_SIZE)
@@ -230,59 +225,21 @@ class Encoder:
             mask: ``(B, L)``, 1 = masked: one that you have painted.
 
         Raises:
-            ValueError: If the method hides nothing.
+            ValueError: If the method hides nothing, or the mask is of another
+                shape.
         """
         if not isinstance(self.model, MaskedMethod):
             raise self._lacks('masks')
+        inputs = self.load(pictures)
         if mask is not None:
             mask = torch.as_tensor(mask)
-        return self.model.explain(self.load(pictures), seed, mask)
+            wanted = len(inputs), self.model.num_patches
+            if mask.shape != wanted:
+                raise ValueError(
+                    f'a mask of shape {tuple(mask.shape)}: expected (B, L), '
+                    f'here {wanted}'
+                )
+        return self.model.explain(inputs, seed, mask)
 
     def _lacks(self, what: str) -> ValueError:
         return ValueError(f'{type(self.model).__name__} has no {what}')
-
-    def _read(self, picture: Picture) -> dict:
-        """What loading would make of it."""
-        if isinstance(picture, str | Path):
-            return self.loading(dict(img_path=str(picture)))
-        if not isinstance(picture, Image.Image | np.ndarray):
-            raise TypeError(
-                f'a {type(picture).__name__} is no picture: give a path, one '
-                'of PIL or an array, as RGB (H, W, 3) of uint8'
-            )
-        if isinstance(self.loading, LoadChannels):
-            img = self.loading.as_channels(picture)
-        else:
-            img = to_bgr(_as_pillow(picture))
-        shape = img.shape[:2]
-        return dict(img=img, img_path='', img_shape=shape, ori_shape=shape)
-
-
-def _as_pillow(picture: Image.Image | np.ndarray) -> Image.Image:
-    """A picture of three channels as one of PIL's.
-
-    Raises:
-        ValueError: If the array has another shape or type than one of RGB.
-    """
-    if isinstance(picture, Image.Image):
-        return picture
-    try:
-        return Image.fromarray(picture)
-    except TypeError:
-        raise ValueError(
-            f'the model takes RGB, (H, W, 3) of uint8, and the array is of '
-            f'shape {picture.shape} and {picture.dtype}: --channels N trains '
-            'one for other channels'
-        ) from None
-
-
-def _one_by_one(pictures: Picture | Sequence[Picture]) -> list[Picture]:
-    """Pictures, those of folders and batches each by itself."""
-    if isinstance(pictures, np.ndarray) and pictures.ndim == 4:
-        return list(pictures)
-    if isinstance(pictures, str | Path) and Path(pictures).is_dir():
-        listing = list_pictures(pictures)
-        return [listing.path(pictures, i) for i in range(len(listing))]
-    if isinstance(pictures, Picture) or not isinstance(pictures, Sequence):
-        return [pictures]
-    return [one for picture in pictures for one in _one_by_one(picture)]

@@ -42,7 +42,8 @@ def config_for_training(
             its own there.
         options: Overrides, by dotted keys.
         data: The data folder; None takes the config's.
-        work_dir: Where logs and checkpoints go; None means the config's, or
+        work_dir: Where logs and checkpoints go; None means ``config`` itself
+            if that is a work dir, else what the config has, or
             ``work_dirs/<config name>``.
         launcher: ``none`` or ``pytorch`` (torchrun).
         resume: ``auto`` for the newest checkpoint in the work dir, or a
@@ -64,7 +65,7 @@ def config_for_training(
             counts iterations and not epochs, its method has no teacher, a
             size cannot be, or the work dir's name is not UTF-8.
     """
-    config = config_of(config)
+    place, config = config, config_of(config)
     cfg = read_config(config)
     lines = set_for_all(
         cfg,
@@ -78,8 +79,11 @@ def config_for_training(
     apply_options(cfg, options)
     cfg.launcher = launcher
     cfg.data_root = str(data or cfg.get('data_root') or '') or None
-    default = Path('work_dirs', Path(config).stem)
-    cfg.work_dir = str(work_dir or cfg.get('work_dir') or default)
+    default = cfg.get('work_dir') or Path('work_dirs', Path(config).stem)
+    if Path(place).is_dir():
+        # Its config has the place of the start: it may have been moved.
+        default = Path(place)
+    cfg.work_dir = str(work_dir or default)
     if not is_text(cfg.work_dir):
         raise ValueError(
             f'the work dir {printable(cfg.work_dir)} is not UTF-8, which '

@@ -1,15 +1,22 @@
 """A model card: what weights are, for whoever gets them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from ..datasets.remote.urls import is_remote
 from ..grids import in_words
-from .facts import UNKNOWN_LICENCE, Facts
+from .facts import UNKNOWN_LICENCE, Facts, last_name
 from .pixels import Pixels
 from .source import Source
 
+#: Keys of a config that have paths.
+_OF_A_PATH = re.compile(
+    r'.*_(dir|file|path|prefix|root)|checkpoint|load_from|pretrained|resume'
+    '|root|teacher'
+)
 _TEXT = """\
 ---
 library_name: {library}
@@ -185,12 +192,22 @@ def _config(cfg: Config) -> str:
     )
 
 
-def _by_name(value: Any) -> Any:
-    """With the last names of whatever is an absolute path."""
+def _by_name(value: Any, is_path: object = False) -> Any:
+    """With the last names of whatever is a path or a URL.
+
+    Args:
+        value: A config or a part of one.
+        is_path: Whether its key says that it is one, be it a relative one.
+    """
     if isinstance(value, dict):
-        return {key: _by_name(part) for key, part in value.items()}
+        return {
+            key: _by_name(part, is_path or _OF_A_PATH.fullmatch(str(key)))
+            for key, part in value.items()
+        }
     if isinstance(value, list | tuple):
-        return type(value)(_by_name(part) for part in value)
-    if isinstance(value, str) and Path(value).is_absolute():
-        return Path(value).name
+        return type(value)(_by_name(part, is_path) for part in value)
+    if isinstance(value, str) and (
+        is_path or Path(value).is_absolute() or is_remote(value)
+    ):
+        return last_name(value)
     return value

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..datasets.remote.urls import is_remote, shown
 from ..files import printable
 from ..grids import in_words
 from ..version import __version__
@@ -93,21 +94,26 @@ def facts_of(
         method=model.get('type'),
         encoder=_encoder(source),
         config=printable(Path(name).stem) if name else None,
-        data=_last_name(data),
+        data=_named(data),
         pictures=summary.get('pictures'),
         epochs=source.epoch,
         planned=(cfg.get('train_cfg') or {}).get('max_epochs'),
         iterations=source.iteration,
         figures=_figures(summary, source.iteration),
-        teacher=printable(Path(teacher).name) if teacher else None,
+        teacher=printable(last_name(teacher)) if teacher else None,
         left_out=_left_out(source, keeps),
         licence=licence or UNKNOWN_LICENCE,
     )
 
 
-def _last_name(folder: str | None) -> str | None:
+def last_name(path: str) -> str:
+    """The last name of a path or a URL, which may have a query behind it."""
+    return Path(shown(path) if is_remote(path) else path).name
+
+
+def _named(folder: str | None) -> str | None:
     """A folder's name; None of ``.`` and ``..``, which the run alone knew."""
-    name = Path(folder or '').name
+    name = last_name(folder or '')
     return printable(name) if name not in ('', '..') else None
 
 

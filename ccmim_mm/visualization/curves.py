@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from ..files import write_atomic
 from ..models.algorithms import Curve
+from .texts import as_text
 
 LEARNING_RATE = Curve('learning rate', '', ('lr',))
 #: Figures of frozen features: title and unit by what their names begin with.
@@ -72,7 +73,10 @@ def plot_curves(
     if len(runs) > 1:
         handles = [Line2D([], [], color=f'C{i}') for i in range(len(runs))]
         figure.legend(
-            handles, [*runs], loc='outside lower center', ncols=columns
+            handles,
+            [as_text(name) for name in runs],
+            loc='outside lower center',
+            ncols=columns,
         )
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png')
@@ -125,7 +129,7 @@ def _draw(axis: Axes, plot: Curve, runs: Mapping[str, History]) -> None:
     # Below the plot, where no line is.
     axis.legend(
         [*by_name.values()],
-        [*by_name],
+        [as_text(name) for name in by_name],
         loc='upper center',
         bbox_to_anchor=(0.5, -0.18),
         ncols=2,

@@ -136,8 +136,8 @@ def test_write_atomic_leaves_the_old_file(tmp_path, failing):
         files.write_atomic(b'new', path)
     assert path.read_bytes() == b'old'
     assert [p.name for p in tmp_path.iterdir()] == ['x']
-    (tmp_path / '.x.1.part').touch()
-    files.remove_parts(tmp_path)
+    (tmp_path / '.x.a_b1c2d3.part').touch()
+    files.remove_parts(tmp_path, ['x'])
     assert [p.name for p in tmp_path.iterdir()] == ['x']
 
 

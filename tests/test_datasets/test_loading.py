@@ -21,6 +21,7 @@ from PIL import Image
 
 from ccmim_mm.datasets import (
     CappedResizeEdge,
+    LoadChannels,
     LoadReadableImage,
     LoadUprightImage,
     UnreadablePictureError,
@@ -97,6 +98,19 @@ def test_unreadable(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(UnreadablePictureError, match=r'a\.jpg'):
         load(path)
+
+
+@pytest.mark.parametrize(
+    'transform',
+    [LoadUprightImage(), LoadUprightImage(decoder='opencv'), LoadChannels(3)],
+)
+def test_what_is_too_large_is_to_be_cut(tmp_path, transform, monkeypatch):
+    path = tmp_path / 'a.jpg'
+    Image.new('RGB', (50, 50)).save(path)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
+    message = r'2500 pixels.* limit of 2000 .*: cut it into tiles$'
+    with pytest.raises(UnreadablePictureError, match=message):
+        transform(dict(img_path=str(path)))
 
 
 def test_truncated(tmp_path):

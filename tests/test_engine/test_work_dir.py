@@ -8,6 +8,7 @@ import tarfile
 import pytest
 import torch
 from conftest import ROOT
+from PIL import Image
 from run_helpers import bare, config
 from test_engine.test_exact_resume import run, tiny
 
@@ -40,7 +41,7 @@ def held(tmp_path):
 
 def test_a_second_run_is_refused_and_leaves_no_trace(held, picture_folder):
     work_dir, process = held
-    (work_dir / '.epoch_1.pth.x.part').touch()
+    (work_dir / '.epoch_1.pth.a_b1c2d3.part').touch()
     before = sorted(path.name for path in work_dir.glob('*.*'))
     cfg = tiny(picture_folder, work_dir)
     with pytest.raises(FileExistsError, match=f'by process {process.pid} on'):
@@ -55,6 +56,26 @@ def test_a_second_run_is_refused_and_leaves_no_trace(held, picture_folder):
     cfg.experiment_name += 'after'
     assert run(cfg).iter == 6
     assert not list(work_dir.glob('.*.part'))
+
+
+def test_what_others_have_in_a_work_dir_stays(picture_folder, tmp_path):
+    """A file of a user's, an export's that goes on, a folder, a link."""
+    kept = ['.film.mkv.part', '.x.safetensors.a_b1c2d3.part', '.hf.x.part']
+    for name in kept[:2]:
+        (tmp_path / name).touch()
+    (tmp_path / kept[2]).mkdir()
+    folder = tmp_path / '.epoch_1.pth.a_b1c2d3.part'
+    folder.mkdir()
+    link = tmp_path / '.epoch_2.pth.a_b1c2d3.part'
+    link.symlink_to(kept[0])
+    left = ('summary.json', 'iter_3.pth', 'last_checkpoint', 'curves.png')
+    for name in left:
+        (tmp_path / f'.{name}.a_b1c2d3.part').touch()
+    runner = ResilientRunner.from_cfg(tiny(picture_folder, tmp_path))
+    runner.check_input()
+    runner._lock.release()
+    found = {path.name for path in tmp_path.glob('.*.part')}
+    assert found == {*kept, folder.name, link.name}
 
 
 def test_workers_do_not_keep_the_lock(picture_folder, tmp_path):
@@ -226,3 +247,21 @@ def test_a_work_dir_that_is_not_listed_may_lie_in_the_data(
 ):
     lay_out(tmp_path, picture_folder)
     assert prepare(config(tmp_path, tmp_path / place)).work_dir
+
+
+@pytest.mark.parametrize('place', ['train/x', 'val', 'label_maps/train/x'])
+def test_a_work_dir_among_segmented_pictures_is_refused(place, tmp_path):
+    for split in ('train', 'val'):
+        for folder in (split, f'label_maps/{split}'):
+            (tmp_path / folder).mkdir(parents=True)
+            Image.new('L', (8, 8)).save(tmp_path / folder / 'a.png')
+    (tmp_path / 'classes.txt').write_text('wall\nfloor\n')
+    path = ROOT / 'configs/segmentation/upernet_vit-tiny_demo.py'
+    cfg = config_for_training(path, {}, tmp_path, tmp_path / place)
+    message = r'the work dir .* is or lies in .* another --work-dir'
+    with pytest.raises(FileExistsError, match=message):
+        prepare(cfg)
+    for spared in ('run', 'train/.run'):
+        assert prepare(
+            config_for_training(path, {}, tmp_path, tmp_path / spared)
+        )

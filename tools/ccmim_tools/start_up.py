@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from .config_names import find_config
+
 #: What ``PreemptionHook`` takes over when the training begins.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 #: EX_TEMPFAIL, as the training's own.
@@ -64,14 +66,29 @@ def work_dir_of(arguments: list[str]) -> Path | None:
         if name == '--work-dir':
             value = value if equals else ''.join(arguments[i + 1 : i + 2])
             return Path(os.path.expanduser(value)) if value else None
-    # A path, wherever it stands, or a name, which then comes first.
-    named = [a for a in arguments[:1] if not a.startswith('-')]
-    paths = [a for a in arguments if a.endswith('.py')]
-    config = next(iter(paths + named), None)
-    if config and Path(config).is_dir():
-        # Of a run, which its config goes on in.
-        return Path(config)
-    return Path('work_dirs', Path(config).stem) if config else None
+    config = _config_of(arguments)
+    if config is None or config.is_dir():
+        # Of a run, which goes on there.
+        return config
+    return Path('work_dirs', config.stem)
+
+
+def _config_of(arguments: list[str]) -> Path | None:
+    """The config, or the work dir that stands for it, of a command line."""
+    found = []
+    for before, argument in zip(['', *arguments], arguments, strict=False):
+        try:
+            path = Path(find_config(argument))
+        except (OSError, ImportError):
+            # One that has gone since the start, or no config.
+            path = Path(argument)
+        is_dir, missing = os.path.isdir(path), not os.path.exists(path)
+        # What options name are files and folders, too.
+        if path.suffix == '.py' or (is_dir and any(path.glob('*.py'))):
+            behind = before.startswith('-') and '=' not in before
+            found.append((missing, behind, is_dir, path))
+    # What is behind an option may be its own: a teacher's folder has Python.
+    return min(found, key=lambda place: place[:3])[3] if found else None
 
 
 def _watch(

@@ -9,7 +9,8 @@ from mmengine.registry import TRANSFORMS
 from PIL import ExifTags, Image, ImageOps
 
 from .depth import TIFF, is_deep_colour
-from .loading import ARRAY, read_file, unreadable
+from .loading import read_file
+from .unreadable import ARRAY, unreadable
 
 
 class ChannelsError(ValueError):

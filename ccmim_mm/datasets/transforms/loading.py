@@ -1,9 +1,7 @@
 """Reading pictures of any common kind as upright three-channel arrays."""
 
-import contextlib
 import io
 import os
-import re
 import stat
 
 import mmcv
@@ -14,10 +12,7 @@ from mmengine.registry import TRANSFORMS
 from PIL import ExifTags, Image, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
-from ...files import printable
-from ..remote.store import ShardError
 from .depth import (
-    TIFF,
     is_deep_colour,
     is_deep_grey,
     may_be_deep,
@@ -26,66 +21,10 @@ from .depth import (
 )
 from .jpeg import decode_plain
 from .transparency import is_transparent, may_be_transparent, on_white
+from .unreadable import many_channels, unreadable
 
 #: A file of more bytes is taken for no picture. Chosen here.
 MAX_BYTES = 1 << 30
-#: How NumPy's arrays begin.
-ARRAY = b'\x93NUMPY'
-
-
-class UnreadablePictureError(OSError):
-    """A picture that cannot be read; training goes on with another.
-
-    The message is one line, whatever bytes the path has.
-
-    Args:
-        path: The file.
-        reason: What the decoder said.
-    """
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(printable(f'{path}: {reason}'))
-        self.path = path
-        self.reason = reason
-
-    def __reduce__(self):
-        # A worker process hands its exceptions over by pickle.
-        return type(self), (self.path, self.reason)
-
-
-def unreadable(
-    path: str, error: Exception, hint: str = ''
-) -> UnreadablePictureError:
-    """What a decoder said about a file, the same every time.
-
-    Raises:
-        ShardError: If it is that: a store that does not answer is no fault
-            of the picture, and another one in its place would be other bits.
-    """
-    if isinstance(error, ShardError):
-        raise error
-    # Pillow names its buffer by an address that changes.
-    text = re.sub(r' <_io\.BytesIO object at 0x\w+>', '', str(error))
-    return UnreadablePictureError(
-        path, f'{type(error).__name__}: {text}{hint}'
-    )
-
-
-def many_channels(data: bytes) -> str:
-    """What helps with a file that is no RGB; nothing if it is none such."""
-    count = 0
-    if data.startswith(ARRAY):
-        return ': --channels N trains on arrays of N channels'
-    if data.startswith(TIFF):
-        # A broken one raises nearly anything.
-        with contextlib.suppress(Exception):
-            import tifffile
-
-            with tifffile.TiffFile(io.BytesIO(data)) as file:
-                count = file.pages.first.samplesperpixel
-    if count <= len('RGBA'):
-        return ''
-    return f': it has {count} channels: --channels {count} trains on such'
 
 
 def read_file(path: str, backend_args: dict | None = None) -> bytes:

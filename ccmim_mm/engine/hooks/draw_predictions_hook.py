@@ -15,8 +15,8 @@ from torch import Tensor
 from ...datasets import LoadChannels, LoadReadableImage
 from ...datasets.data_root import leaf
 from ...datasets.tars.backend import plain_path
-from ...files import beside, printable
-from ...visualization import stretch
+from ...files import beside
+from ...visualization import as_text, stretch
 
 
 @HOOKS.register_module()
@@ -56,13 +56,15 @@ class DrawPredictionsHook(Hook):
     ) -> None:
         """Draw a batch."""
         visualizer = runner.visualizer
+        names = (visualizer.dataset_meta or {}).get('classes')
+        names = names and [as_text(name) for name in names]
         for row, sample in enumerate(outputs):
             out_file = self._out_file(sample.img_path)
             if isinstance(visualizer, UniversalVisualizer):
                 visualizer.visualize_cls(
                     self._colours(data_batch['inputs'][row].cpu()),
                     sample,
-                    classes=_texts(visualizer.dataset_meta),
+                    classes=names,
                     out_file=out_file,
                 )
             else:
@@ -86,10 +88,3 @@ class DrawPredictionsHook(Hook):
         if os.path.commonpath((path, root)) != root:
             root = os.sep
         return str(self.out_dir / beside(os.path.relpath(path, root), '.png'))
-
-
-def _texts(meta: dict | None) -> list[str] | None:
-    """Class names as matplotlib can write them."""
-    names = (meta or {}).get('classes')
-    # Between two dollars it reads formulas.
-    return names and [printable(n).replace('$', r'\$') for n in names]

@@ -25,7 +25,7 @@ from ...files import write_atomic
 from ...registry import SCOPE
 from ...torchrun import is_first
 from .pixel_statistics import fill_in_pixel_statistics
-from .work_dir import spare_config, spare_data
+from .spare import spare_config, spare_data
 
 
 def prepare(cfg: Config) -> Config:
@@ -97,8 +97,9 @@ def complete_annotations(cfg: Config) -> None:
     """Have COCO annotations read that are as mmdet takes them.
 
     Where a file is not (see :func:`complete_coco`), a copy that is goes into
-    the work dir's ``annotations/``, and is what is trained on and judged by.
-    A copy, as data set and metric read a file each, and both in mmdet's way.
+    the work dir's ``completed_annotations/``, and is what is trained on and
+    judged by. A copy, as data set and metric read a file each, and both in
+    mmdet's way.
 
     Args:
         cfg: The config with data and classes applied, changed in place.
@@ -168,7 +169,8 @@ def _completed(
     data = json.dumps(content).encode()
     # By its content: what another run in this folder reads stays.
     name = f'{stage}_{hashlib.sha256(data).hexdigest()[:8]}.json'
-    path = Path(cfg.work_dir, 'annotations', name).absolute()
+    # No data set's own folder, should the work dir be its root.
+    path = Path(cfg.work_dir, 'completed_annotations', name).absolute()
     # Of every rank, the same: there is no process group yet.
     write_atomic(data, path)
     if is_first():

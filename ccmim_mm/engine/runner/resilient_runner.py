@@ -22,6 +22,7 @@ from .prepare import as_given, prepare
 from .schedule_length import schedule_problem, without_short_warm_ups
 from .work_dir import (
     MARKER,
+    WRITTEN,
     WorkDirLock,
     holds_regular,
     is_in,
@@ -145,7 +146,7 @@ class ResilientRunner(CheckpointRunner):
 
     def _take_work_dir(self) -> None:
         self._lock = WorkDirLock(self.work_dir, self.logger)
-        remove_parts(self.work_dir)
+        remove_parts(self.work_dir, WRITTEN)
         if not restarted():
             # An earlier stop's, which would have a failure taken for one.
             Path(self.work_dir, MARKER).unlink(missing_ok=True)

@@ -7,13 +7,10 @@ import socket
 from pathlib import Path
 from typing import IO
 
-from mmengine.config import Config
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 
 from ...checkpoints import check_archive, starts_as_archive
-from ...datasets.data_root import FOLDERS, of_split, parts
-from ...datasets.remote.urls import is_remote
 from ...files import printable, write_atomic
 
 #: Names that a run's own checkpoints have.
@@ -21,6 +18,11 @@ NAMES = ('epoch_*.pth', 'iter_*.pth', 'preempted.pth')
 LOCK = '.lock'
 #: Says that a run stopped because it was asked to.
 MARKER = 'preempted'
+#: All that a run writes there at once or not at all.
+WRITTEN = (
+    *(*NAMES, 'best_*.pth', 'last_good.pth', 'last_checkpoint', MARKER),
+    *('not_finite', 'summary.json', 'curves.png'),
+)
 
 
 class WorkDirLock:
@@ -101,65 +103,6 @@ def config_of(place: str | Path) -> str | Path:
         what = undecided(place) or f'{printable(place)} holds no config'
         raise ValueError(f'{what}: give one by its path')
     return found
-
-
-def spare_config(cfg: Config) -> None:
-    """Refuse a work dir where a run would write over the config it is of.
-
-    Raises:
-        FileExistsError: If no run has written that config there.
-    """
-    source = Path(cfg.filename or '')
-    if not cfg.get('work_dir'):
-        return
-    place = Path(cfg.work_dir, source.name)
-    if not (source.is_file() and place.is_file() and place.samefile(source)):
-        return
-    if not (place.with_name(LOCK).exists() and _is_dumped(place)):
-        raise FileExistsError(
-            f'{printable(place)} is the config itself, which the run would '
-            'write its own over: give another --work-dir'
-        )
-
-
-def spare_data(cfg: Config) -> None:
-    """Refuse a work dir whose pictures would be listed with the data's.
-
-    Args:
-        cfg: The config with its data applied.
-
-    Raises:
-        FileExistsError: Naming the folder that is listed.
-    """
-    if not cfg.get('work_dir'):
-        return
-    work_dir = Path(cfg.work_dir).resolve()
-    for dataset, _, _ in parts(cfg):
-        if dataset.get('type') not in (*FOLDERS, 'PicturePairs'):
-            continue
-        folder = of_split(dataset) if dataset.get('data_root') else None
-        if folder is None or is_remote(folder):
-            continue
-        data = Path(folder).resolve()
-        if not work_dir.is_relative_to(data):
-            continue
-        # What is hidden is not listed.
-        if not any(p[0] == '.' for p in work_dir.relative_to(data).parts):
-            raise FileExistsError(
-                f'the work dir {printable(cfg.work_dir)} is or lies in '
-                f'{printable(folder)}, where all pictures are data, and so '
-                "would be the run's own: give another --work-dir"
-            )
-
-
-def _is_dumped(config: Path) -> bool:
-    """Whether a config is written as mmengine writes one."""
-    dumped = Config.fromfile(config, import_custom_modules=False).pretty_text
-    # But for spaces, which differ by yapf's version.
-    here, there = (
-        ''.join(text.split()) for text in (config.read_text('utf-8'), dumped)
-    )
-    return here == there
 
 
 def config_beside(checkpoint: str | Path, given: str | None) -> str:
