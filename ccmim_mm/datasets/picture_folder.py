@@ -97,7 +97,7 @@ class PictureFolder(BaseDataset):
             return
         self.listing = list_pictures(self.data_root, self.cache_dir)
         if self.with_label:
-            classes, self.labels = self.listing.classes()
+            classes, self.labels = self.listing.classes(self.data_root)
             self._metainfo['classes'] = classes
         if self.names_file is not None:
             self.order = self._named(self.names_file)

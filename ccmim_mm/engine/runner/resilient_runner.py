@@ -12,7 +12,8 @@ from mmpretrain.utils import get_ori_model
 from torch import nn
 
 from ...checkpoints import local_file
-from ...datasets.classes import check_data, has_classes
+from ...datasets.classes import has_classes
+from ...datasets.config_checks import check_data
 from ...files import remove_parts
 from ...models import PretrainMethod
 from ...torchrun import restarted
