@@ -8,6 +8,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
+from ..files import printable
 from .checks import check_class_folders
 from .coco import category_names, read_coco
 from .data_root import kind_of, leaf, leaves
@@ -54,13 +55,12 @@ def apply_classes(cfg: Config) -> None:
         # An override reads 0,1 as numbers.
         cfg.classes = [*map(str, classes or classes_of_data(cfg))]
         _set_count(cfg, len(cfg.classes))
+        meta = dict(classes=cfg.classes)
         if kind_of(leaf(cfg, 'train')) != 'class_folders':
-            meta = dict(
-                classes=cfg.classes, palette=_palette(len(cfg.classes))
-            )
-            for split in _splits(cfg):
-                for dataset in leaves(cfg[f'{split}_dataloader'].dataset):
-                    dataset.metainfo = meta
+            meta['palette'] = _palette(len(cfg.classes))
+        for split in _splits(cfg):
+            for dataset in leaves(cfg[f'{split}_dataloader'].dataset):
+                dataset.metainfo = meta
     _check_heads(cfg)
 
 
@@ -104,6 +104,28 @@ def _check_heads(cfg: Config) -> None:
                 f'there are {count} classes: start from one of the configs '
                 'called *_own.py, which take any number'
             )
+
+
+def check_learned(cfg: Config, learned: Sequence[str]) -> None:
+    """Compare the classes of a config with those that a model has learned.
+
+    Args:
+        cfg: The config with its classes applied; one that is for the classes
+            of its data set alone says nothing of them.
+        learned: Their names in the order of their numbers; empty if the
+            checkpoint does not tell.
+
+    Raises:
+        ValueError: If they differ.
+    """
+    classes = cfg.get('classes')
+    if not classes or not learned or [*classes] == [*learned]:
+        return
+    raise ValueError(
+        f'its classes are {printable(", ".join(learned))}, and here '
+        f'{printable(", ".join(classes))}: give the work dir of its run as '
+        f'the config, or --cfg-options classes={printable(",".join(learned))}'
+    )
 
 
 def channels_of(dataset: ConfigDict) -> int | None:

@@ -66,7 +66,7 @@ def _is_judged(cfg: Config) -> bool:
 
 def _check_class_folders(cfg: Config) -> None:
     found, classes = classes_of_data(cfg), class_names(cfg)
-    if found != list(classes):
+    if sorted(found) != sorted(classes):
         raise ValueError(
             f'the class folders are {", ".join(found)}, but the classes of '
             f'the config {", ".join(classes)}: call them alike, or take '

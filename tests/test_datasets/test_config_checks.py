@@ -32,12 +32,14 @@ def class_folders(tmp_path):
 CLASSIFY = 'classification/vit-tiny_finetune_demo'
 
 
-@pytest.mark.parametrize('option', ['0,1', 'None'])
+@pytest.mark.parametrize('option', ['0,1', '1,0', 'None'])
 def test_numbers_are_names_of_classes(option, class_folders):
     given = DictAction._parse_iterable(option)
     cfg = applied(CLASSIFY, class_folders, classes=given)
     check_data(cfg)
-    assert cfg.classes == ['0', '1']
+    assert cfg.classes == ['0', '1'][:: -1 if option == '1,0' else 1]
+    for split in ('train', 'val', 'test'):
+        assert leaf(cfg, split).metainfo == dict(classes=cfg.classes)
 
 
 def test_other_class_folders_name_the_way_to_take_them(class_folders):

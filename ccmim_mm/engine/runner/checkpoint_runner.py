@@ -9,6 +9,7 @@ from mmpretrain.utils import get_ori_model
 from ...checkpoints import (
     TO_RESUME,
     ByName,
+    as_project,
     check_like,
     check_place,
     check_progress,
@@ -19,13 +20,14 @@ from ...checkpoints import (
     load_for_test,
     load_pretrained,
     local_file,
-    read_as_project,
     read_safely,
+    read_told,
     safe_init_cfg,
     to_weights_only,
     told_heads,
     unpack_histories,
 )
+from ...datasets.classes import check_learned
 from ...models import PretrainMethod
 from .resumable_loop import ResumableLoop
 from .resumable_loops import ResumableEpochTrainLoop
@@ -205,8 +207,10 @@ class CheckpointRunner(ShardedRunner):
 
     def _load_weights(self, filename: str) -> dict:
         try:
-            state, heads, form = read_as_project(filename, self.trust)
+            told = read_told(filename, self.trust)
+            state, heads, form = as_project(told, filename)
             if self._judging:
+                check_learned(self.cfg, told.classes)
                 account = load_for_test(self.model, state, heads)
             else:
                 account = load_pretrained(

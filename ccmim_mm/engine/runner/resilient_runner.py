@@ -115,6 +115,18 @@ class ResilientRunner(CheckpointRunner):
             if self._lock is not None:
                 self._lock.release()
 
+    def test(self) -> dict:
+        """Judge on the test data, see the parent, once they are checked.
+
+        Raises:
+            FileNotFoundError: If a part of them is missing.
+            ValueError: If they do not fit the classes.
+        """
+        if has_classes(self.cfg):
+            with self.speaking_plainly():
+                check_data(self.cfg, ['test'])
+        return super().test()
+
     def dump_config(self) -> None:
         """Keep the config in the work dir, for other data as well.
 
