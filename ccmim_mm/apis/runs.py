@@ -185,6 +185,7 @@ def config_for_testing(
         raise FileNotFoundError(f'no checkpoint {checkpoint}')
     # Of a run's own config it may be that of a resume.
     cfg.load_from, cfg.resume = checkpoint, False
+    cfg.for_test = True
     if tta:
         if 'tta_model' not in cfg:
             raise ValueError(f'--tta: {cfg.filename} has no tta_model')

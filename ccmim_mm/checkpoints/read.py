@@ -53,12 +53,15 @@ class Told(NamedTuple):
         heads: Attention heads by this project's names of the modules.
         epoch: Epochs that a run had trained for; None if it is not told.
         iteration: Its iterations, likewise.
+        classes: Names of the classes that it was trained on, in the order of
+            their numbers; empty if they are not told.
     """
 
     state: dict[str, Tensor]
     heads: dict[str, int]
     epoch: int | None = None
     iteration: int | None = None
+    classes: tuple[str, ...] = ()
 
 
 class Checkpoint(NamedTuple):
@@ -168,13 +171,22 @@ def read_told(path: str | Path, trust: bool = False) -> Told:
                 data = data[key]
     try:
         heads = told_heads(meta) or told_heads(folder)
-        done = [_count(meta, key) for key in ('epoch', 'iter')]
+        epoch, iteration = (_count(meta, key) for key in ('epoch', 'iter'))
         state = check_state(data)
         if folder.get('no_embed_class'):
             state = with_class_position(state)
-        return Told(state, heads, *done)
+        return Told(state, heads, epoch, iteration, _classes(meta))
     except ValueError as error:
         raise ValueError(f'{file} is refused or broken: {error}') from None
+
+
+def _classes(meta: Any) -> tuple[str, ...]:
+    """The classes of a checkpoint's ``meta``, as mmengine writes them."""
+    data = meta.get('dataset_meta') if isinstance(meta, dict) else None
+    found = data.get('classes') if isinstance(data, dict) else None
+    if not isinstance(found, list | tuple):
+        return ()
+    return tuple(found) if all(isinstance(n, str) for n in found) else ()
 
 
 def _count(meta: Any, key: str) -> int | None:

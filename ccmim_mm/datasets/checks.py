@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..files import printable
 from .label_map_dataset import pair_label_maps
 from .listing import list_pictures
 from .picture_sizes import check_readable, size_as_loaded
@@ -127,11 +128,11 @@ def check_class_folders(train: str | Path, val: str | Path) -> list[str]:
 
     Raises:
         FileNotFoundError: If a folder is missing or has no pictures.
-        ValueError: Naming the class folder that is empty or missing.
+        ValueError: Naming the class folder that is empty, missing or alone.
     """
     classes = []
     for folder in (train, val):
-        found, _ = list_pictures(folder).classes()
+        found, _ = list_pictures(folder).classes(folder)
         # Shards have none that could be empty.
         beside = () if is_remote(folder) else Path(folder).iterdir()
         folders = {p.name for p in beside if p.is_dir()}
@@ -148,5 +149,11 @@ def check_class_folders(train: str | Path, val: str | Path) -> list[str]:
             folder,
             [f'no class folder {name}, which {other} has' for name in lost],
             'both need every class',
+        )
+    if len(classes[0]) == 1:
+        raise ValueError(
+            f'{train}: {printable(classes[0][0])} is its only class, and '
+            'there is nothing to tell apart: put the pictures of others in '
+            'folders beside it'
         )
     return classes[0]

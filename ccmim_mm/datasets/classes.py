@@ -1,4 +1,4 @@
-"""The classes of a downstream config, and its data, checked against them."""
+"""The classes of a downstream config, for data and model."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,12 +9,14 @@ from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
 from ..files import printable
-from ..torchrun import is_first
-from .checks import check_class_folders, check_label_maps
-from .coco import category_names, check_coco, read_coco
+from .checks import check_class_folders
+from .coco import category_names, read_coco
 from .data_root import kind_of, leaf, leaves
 from .layouts import class_folders
+from .problems import refuse, twice
 
+#: Names the values of label maps, in the data folder.
+LISTED = 'classes.txt'
 SPLITS = ('train', 'val', 'test')
 #: Data sets whose files are where :mod:`checks` looks for them.
 CHECKED = (
@@ -29,7 +31,8 @@ CHECKED = (
 
 def has_classes(cfg: Config) -> bool:
     """Whether a config trains on annotations."""
-    return kind_of(leaf(cfg, 'train')) != 'pictures'
+    trains = cfg.get('train_dataloader') is not None
+    return trains and kind_of(leaf(cfg, 'train')) != 'pictures'
 
 
 def apply_classes(cfg: Config) -> None:
@@ -50,15 +53,14 @@ def apply_classes(cfg: Config) -> None:
         if isinstance(classes, str | int):
             classes = str(classes).split(',')
         # An override reads 0,1 as numbers.
-        cfg.classes = [*map(str, classes or _classes_of_data(cfg))]
+        cfg.classes = [*map(str, classes or classes_of_data(cfg))]
         _set_count(cfg, len(cfg.classes))
+        meta = dict(classes=cfg.classes)
         if kind_of(leaf(cfg, 'train')) != 'class_folders':
-            meta = dict(
-                classes=cfg.classes, palette=_palette(len(cfg.classes))
-            )
-            for split in _splits(cfg):
-                for dataset in leaves(cfg[f'{split}_dataloader'].dataset):
-                    dataset.metainfo = meta
+            meta['palette'] = _palette(len(cfg.classes))
+        for split in _splits(cfg):
+            for dataset in leaves(cfg[f'{split}_dataloader'].dataset):
+                dataset.metainfo = meta
     _check_heads(cfg)
 
 
@@ -104,62 +106,26 @@ def _check_heads(cfg: Config) -> None:
             )
 
 
-def check_data(cfg: Config) -> None:
-    """Check the whole data set against the config, on the main process.
+def check_learned(cfg: Config, learned: Sequence[str]) -> None:
+    """Compare the classes of a config with those that a model has learned.
 
     Args:
-        cfg: The config with data and classes applied.
+        cfg: The config with its classes applied; one that is for the classes
+            of its data set alone says nothing of them.
+        learned: Their names in the order of their numbers; empty if the
+            checkpoint does not tell.
 
     Raises:
-        FileNotFoundError: If a part is missing.
-        ValueError: Naming the first file and value that is wrong.
+        ValueError: If they differ.
     """
-    dataset = leaf(cfg, 'train')
-    if dataset.type not in CHECKED or dataset.get('data_root') is None:
+    classes = cfg.get('classes')
+    if not classes or not learned or [*classes] == [*learned]:
         return
-    classes = class_names(cfg)
-    if kind_of(leaf(cfg, 'train')) == 'class_folders':
-        found = _classes_of_data(cfg)
-        if found != list(classes):
-            raise ValueError(
-                f'the class folders are {", ".join(found)}, but the classes '
-                f'of the config {", ".join(classes)}'
-            )
-        return
-    if not is_first():
-        return
-    for split in [s for s in _splits(cfg) if s != 'test']:
-        dataset = leaf(cfg, split)
-        root = Path(dataset.data_root)
-        channels = channels_of(dataset)
-        if kind_of(dataset) == 'coco':
-            unused = check_coco(
-                root / dataset.ann_file,
-                root / dataset.data_prefix.img,
-                classes,
-                with_masks(cfg),
-                None
-                if dataset.get('test_mode')
-                else dataset.get('filter_cfg'),
-                channels,
-                judged=split == 'val',
-            )
-        else:
-            loads = find_dicts(dataset.pipeline, 'reduce_zero_label')
-            any_suffix = dataset.type == 'LabelMapDataset'
-            unused = check_label_maps(
-                root / dataset.data_prefix.img_path,
-                root / dataset.data_prefix.seg_map_path,
-                None if any_suffix else dataset.get('img_suffix', '.jpg'),
-                len(classes),
-                any(load.reduce_zero_label for load in loads),
-                channels,
-                judged=split == 'val',
-            )
-        if unused:
-            print_log(f'Not used of the {split} data: {", ".join(unused)}')
-    where = printable(cfg.data_root)
-    print_log(f'Data of {len(classes)} classes checked: {where}')
+    raise ValueError(
+        f'its classes are {printable(", ".join(learned))}, and here '
+        f'{printable(", ".join(classes))}: give the work dir of its run as '
+        f'the config, or --cfg-options classes={printable(",".join(learned))}'
+    )
 
 
 def channels_of(dataset: ConfigDict) -> int | None:
@@ -182,13 +148,19 @@ def class_names(cfg: Config) -> Sequence[str]:
     if named := (dataset.get('metainfo') or {}).get('classes'):
         return named
     if kind_of(dataset) == 'class_folders':
-        return _classes_of_data(cfg)
+        return classes_of_data(cfg)
     with DATASETS.switch_scope_and_registry(cfg.default_scope) as registry:
         return registry.get(dataset.type).METAINFO['classes']
 
 
-def _classes_of_data(cfg: Config) -> list[str]:
-    """Names of the classes that the data set has."""
+def classes_of_data(cfg: Config) -> list[str]:
+    """Names of the classes that the data set has.
+
+    Raises:
+        FileNotFoundError: If a part is missing.
+        ValueError: If the class folders, categories or ``classes.txt`` are
+            none that can be learned.
+    """
     dataset = leaf(cfg, 'train')
     kind = kind_of(dataset)
     if kind == 'class_folders':
@@ -201,15 +173,43 @@ def _classes_of_data(cfg: Config) -> list[str]:
     if kind == 'coco':
         path = Path(dataset.data_root, dataset.ann_file)
         return category_names(read_coco(path), path)
-    listed = Path(dataset.data_root, 'classes.txt')
-    if not listed.is_file():
+    if (names := listed_classes(dataset.data_root)) is None:
         raise ValueError(
-            f"no {listed} with the classes' names, one a line, for the "
-            'values 0, 1, ...: write it, or give --cfg-options '
-            'classes="background,cat"'
+            f"no {Path(dataset.data_root, LISTED)} with the classes' names, "
+            'one a line, for the values 0, 1, ...: write it, or give '
+            '--cfg-options classes="background,cat"'
         )
-    lines = listed.read_text(encoding='utf-8').splitlines()
-    return [line.strip() for line in lines if line.strip()]
+    return names
+
+
+def listed_classes(root: str | Path) -> list[str] | None:
+    """Names that a data folder's ``classes.txt`` has, if there is one.
+
+    Raises:
+        ValueError: If it is not UTF-8, or a name is missing or there twice.
+    """
+    path = Path(root, LISTED)
+    if not path.is_file():
+        return None
+    try:
+        text = path.read_text(encoding='utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f'{path} is not UTF-8 ({error.reason}, byte {error.start}): save '
+            'it as that'
+        ) from None
+    names = [line.strip() for line in text.rstrip().split('\n')]
+    refuse(
+        path,
+        [
+            f'line {i} has no name'
+            for i, name in enumerate(names, 1)
+            if not name
+        ]
+        + twice(names, 'the name'),
+        'write a name a line, for the values 0, 1, ..., each once',
+    )
+    return names
 
 
 def _splits(cfg: Config) -> list[str]:

@@ -1,26 +1,19 @@
 """What a config's ``data_root`` means to every part that reads data."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from ..files import printable
-from .layouts import (
-    Split,
-    find_coco,
-    find_label_maps,
-    find_layout,
-    folder_of,
-)
+from .layouts import Split, find_layout, folder_of
 from .remote.cache import use_cache
 from .remote.urls import is_remote, parse_root
+from .settled import Kind, settle
 from .tars.scan import shards_in
-
-#: What a data set is annotated with.
-Kind = Literal['pictures', 'class_folders', 'coco', 'label_maps']
 
 #: Data sets of a folder: of files, and of tars.
 FOLDERS = ('PictureFolder', 'PictureTars')
@@ -124,7 +117,9 @@ def apply_data_root(cfg: Config) -> None:
     at a URL are kept in ``cache_dir``, ``cache_size`` bytes at most.
 
     Args:
-        cfg: The config, changed in place.
+        cfg: The config, changed in place. Of one with ``for_test`` the data
+            of training and validation may be missing if the classes are
+            known without.
 
     Raises:
         FileNotFoundError: If there is no such folder, or it lacks what the
@@ -142,7 +137,9 @@ def apply_data_root(cfg: Config) -> None:
     for dataset, split, stage in parts(cfg):
         if dataset.get('data_root') is None:
             dataset.data_root = str(root)
-            _settle(dataset, root, split)
+            lenient = stage in ('train', 'val') and _may_lack(cfg, dataset)
+            with suppress(FileNotFoundError) if lenient else nullcontext():
+                settle(dataset, kind_of(dataset), root, split)
         elif str(dataset.data_root).rstrip('/') != str(root).rstrip('/'):
             print_log(
                 f'{dataset.type} keeps its own data_root '
@@ -155,6 +152,12 @@ def apply_data_root(cfg: Config) -> None:
                 if 'ann_file' in evaluator:
                     evaluator.ann_file = str(ann_file)
     _tell_tars_from_folders(cfg)
+
+
+def _may_lack(cfg: Config, dataset: ConfigDict) -> bool:
+    """Whether nothing is read of a data set that is not the test's."""
+    named = cfg.get('classes', True) or kind_of(dataset) != 'coco'
+    return bool(cfg.get('for_test') and named)
 
 
 def _tell_tars_from_folders(cfg: Config) -> None:
@@ -184,17 +187,6 @@ def of_split(dataset: ConfigDict) -> Path | str | None:
     except FileNotFoundError:
         # Said by the data set, if it is built.
         return None
-
-
-def _settle(dataset: ConfigDict, root: str, split: Split) -> None:
-    """Find what a data set names within its root, or the like of it."""
-    kind = kind_of(dataset)
-    if kind == 'coco':
-        _find_coco(dataset, root, split)
-    elif kind == 'label_maps':
-        _find_label_maps(dataset, root, split)
-    elif dataset.get('names_file') and not is_remote(root):
-        dataset.names_file = str(Path(root, dataset.names_file))
 
 
 def evaluators(cfg: Config, stage: str | None) -> list[ConfigDict]:
@@ -231,22 +223,3 @@ def _switch_evaluation(cfg: Config, root: str) -> None:
         print_log(
             f'No labels ({reason}): kNN and linear probe are off{instead}'
         )
-
-
-def _find_coco(dataset: ConfigDict, root: str, split: Split) -> None:
-    folder = (dataset.get('data_prefix') or {}).get('img', '')
-    there = Path(root, dataset.ann_file).is_file()
-    if not (there and Path(root, folder).is_dir()):
-        coco = find_coco(root, split)
-        dataset.ann_file = coco.ann_file
-        dataset.data_prefix = dict(img=f'{coco.pictures}/')
-
-
-def _find_label_maps(dataset: ConfigDict, root: str, split: Split) -> None:
-    if not all(Path(root, f).is_dir() for f in dataset.data_prefix.values()):
-        found = find_label_maps(root, split)
-        dataset.data_prefix = dict(
-            img_path=found.pictures, seg_map_path=found.label_maps
-        )
-        if dataset.type != 'LabelMapDataset':
-            dataset.img_suffix = found.suffix

@@ -1,15 +1,18 @@
 """A folder of pictures as a dataset."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
 from ..files import printable
 from .layouts import Split, folder_of
 from .listing import list_pictures
+from .problems import refuse
 from .remote.urls import is_remote
 from .transforms.resizing import joined
 from .walk import Listing
@@ -41,12 +44,16 @@ class PictureFolder(BaseDataset):
         cache_dir: Where the list of files is cached, see
             :func:`list_pictures`.
         test_mode: As in mmengine's ``BaseDataset``.
+        metainfo: Its ``classes`` are names in the order of their numbers,
+            which every class of the folder is looked up in; without them
+            those of the folder are numbered, sorted.
 
     Raises:
         FileNotFoundError: If the folder is missing or has no pictures.
         ValueError: If there is no ``data_root``, labels are asked for and
-            the pictures lie flat, or a name of ``names_file`` is missing or
-            several pictures'.
+            the pictures lie flat or are of a class that is none of
+            ``metainfo``'s, or a name of ``names_file`` is missing or several
+            pictures'.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class PictureFolder(BaseDataset):
         names_file: str | None = None,
         cache_dir: str | None = None,
         test_mode: bool = False,
+        metainfo: dict | None = None,
     ) -> None:
         if data_root is None:
             raise ValueError(
@@ -82,6 +90,7 @@ class PictureFolder(BaseDataset):
             data_root=data_root,
             pipeline=pipeline,
             test_mode=test_mode,
+            metainfo=metainfo,
             serialize_data=False,
         )
         self.pipeline.transforms = joined(self.pipeline.transforms)
@@ -97,8 +106,9 @@ class PictureFolder(BaseDataset):
             return
         self.listing = list_pictures(self.data_root, self.cache_dir)
         if self.with_label:
-            classes, self.labels = self.listing.classes()
-            self._metainfo['classes'] = classes
+            found, labels = self.listing.classes(self.data_root)
+            classes = self._metainfo.setdefault('classes', found)
+            self.labels = self._numbers(found, classes)[labels]
         if self.names_file is not None:
             self.order = self._named(self.names_file)
         total = len(self)
@@ -108,6 +118,28 @@ class PictureFolder(BaseDataset):
             chosen = np.sort(chosen)
             self.order = chosen if self.order is None else self.order[chosen]
         self._fully_initialized = True
+
+    def _numbers(self, found: list[str], classes: Sequence[str]) -> np.ndarray:
+        """Of each class of the folder its number, by its name."""
+        where = printable(self.data_root)
+        numbers = {name: number for number, name in enumerate(classes)}
+        known = ', '.join([*classes[:5], *(['...'] * (len(classes) > 5))])
+        refuse(
+            where,
+            [
+                f'class {printable(name)} is not among {printable(known)}'
+                for name in found
+                if name not in numbers
+            ],
+            'call its folder as the class is called, or take it out',
+        )
+        if lost := sorted(numbers.keys() - set(found)):
+            print_log(
+                f'{where} has {len(found)} of {len(classes)} classes, none '
+                f'of {printable(lost[0])}',
+                'current',
+            )
+        return np.array([numbers[name] for name in found], np.int32)
 
     def _named(self, names_file: str) -> np.ndarray:
         """Rows of the listing that a text file names."""

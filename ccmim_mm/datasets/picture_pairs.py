@@ -80,7 +80,7 @@ class PicturePairs(PictureFolder):
         """
         where = f'same_class_prob={same_class_prob}'
         try:
-            names, labels = self.listing.classes()
+            names, labels = self.listing.classes(self.data_root)
         except ValueError as error:
             raise ValueError(f'{where}: {error}; or set it to None') from None
         self._classes = labels if self.order is None else labels[self.order]

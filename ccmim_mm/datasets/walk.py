@@ -47,18 +47,22 @@ class Listing:
         start = self.ends[index - 1] if index else 0
         return os.fsdecode(self.names[start : self.ends[index]].tobytes())
 
-    def classes(self) -> tuple[list[str], np.ndarray]:
+    def classes(self, root: str | Path = '') -> tuple[list[str], np.ndarray]:
         """Class names, sorted, and each picture's class, ``(n,)`` int32.
+
+        Args:
+            root: The folder, for messages.
 
         Raises:
             ValueError: If a picture lies in no class folder.
         """
         firsts = [self[i].partition(os.sep)[::2] for i in range(len(self))]
-        flat = next((name for name, rest in firsts if not rest), None)
-        if flat is not None:
+        flat = [row for row, (_, rest) in enumerate(firsts) if not rest]
+        if flat:
             raise ValueError(
-                'labels need one folder a class, but '
-                f'{printable(flat)} lies in none'
+                f'{printable(self.path(root, flat[0]))} lies in no class '
+                f'folder ({len(flat)} such): labels need one folder a class: '
+                'move it into one, or elsewhere'
             )
         return sorted_classes([first for first, _ in firsts])
 

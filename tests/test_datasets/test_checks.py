@@ -2,13 +2,9 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import ROOT
-from mmengine.config import Config, DictAction
 from PIL import Image
 
 from ccmim_mm.datasets.checks import check_class_folders, check_label_maps
-from ccmim_mm.datasets.classes import apply_classes, check_data
-from ccmim_mm.datasets.data_root import apply_data_root
 from ccmim_mm.datasets.label_map_dataset import pair_label_maps
 
 
@@ -155,20 +151,8 @@ def test_an_empty_or_missing_class_folder_is_named(picture_folder, tmp_path):
         check_class_folders(root / 'train', root / 'val')
 
 
-@pytest.mark.parametrize(
-    ('option', 'classes'), [('0,1', ['0', '1']), ('0', ['0'])]
-)
-def test_numbers_are_names_of_classes(option, classes, tmp_path):
-    for name in classes:
-        for split in ('train', 'val'):
-            (tmp_path / split / name).mkdir(parents=True)
-            Image.new('L', (8, 8)).save(tmp_path / split / name / 'a.png')
-    cfg = Config.fromfile(
-        ROOT / 'configs/classification/vit-tiny_finetune_demo.py'
-    )
-    cfg.update(classes=DictAction._parse_iterable(option))
-    cfg.update(data_root=str(tmp_path))
-    apply_data_root(cfg)
-    apply_classes(cfg)
-    check_data(cfg)
-    assert cfg.classes == classes
+def test_one_class_folder_is_nothing_to_tell_apart(tmp_path):
+    (tmp_path / 'cat').mkdir()
+    Image.new('L', (8, 8)).save(tmp_path / 'cat/a.png')
+    with pytest.raises(ValueError, match=r'cat is its only class'):
+        check_class_folders(tmp_path, tmp_path)

@@ -42,10 +42,59 @@ def test_labels(picture_folder):
     for row in rows:
         name = data.metainfo['classes'][row['gt_label']]
         assert f'/{name}/' in row['img_path']
-    with pytest.raises(ValueError, match='lies in none'):
+    message = (
+        r'train/red/0\.png lies in no class folder \(12 such\): .*move it'
+    )
+    with pytest.raises(ValueError, match=message):
         PictureFolder(
             str(picture_folder / 'train' / 'red'), [], with_label=True
         )
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """A function that reads folders of a picture each by a model's classes."""
+
+    def read(folders, classes):
+        for name in folders:
+            (tmp_path / 'val' / name).mkdir(parents=True)
+            Image.new('L', (8, 8)).save(tmp_path / 'val' / name / 'a.png')
+        return PictureFolder(
+            str(tmp_path / 'val'),
+            with_label=True,
+            metainfo=dict(classes=classes.split()),
+        )
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ('folders', 'classes', 'labels'),
+    [
+        ('cat zebra', 'cat dog zebra', [0, 2]),
+        ('cat dog zebra', 'zebra dog cat', [2, 1, 0]),
+        ('dog', 'cat dog', [1]),
+    ],
+)
+def test_classes_go_by_their_names(judged, folders, classes, labels, capfd):
+    folders = folders.split()
+    data = judged(folders, classes)
+    rows = [data.get_data_info(i) for i in range(len(data))]
+    assert [row['gt_label'] for row in rows] == labels
+    assert data.metainfo['classes'] == classes.split()
+    fewer = f'{len(folders)} of {len(classes.split())} classes, none of'
+    assert (fewer in capfd.readouterr().out) == (
+        len(folders) < len(classes.split())
+    )
+
+
+def test_a_folder_that_is_no_class_is_refused(judged):
+    message = (
+        r'val: class ant is not among cat, dog, zebra \(2 such\); call its '
+        'folder as the class is called, or take it out'
+    )
+    with pytest.raises(ValueError, match=message):
+        judged(['ant', 'bee', 'cat'], 'cat dog zebra')
 
 
 def epoch(root, number, workers=0, **sampler):

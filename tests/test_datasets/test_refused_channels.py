@@ -17,8 +17,9 @@ from ccmim_mm.datasets import (
     UnreadablePictureError,
 )
 from ccmim_mm.datasets.checks import check_label_maps
-from ccmim_mm.datasets.classes import apply_classes, check_data
+from ccmim_mm.datasets.classes import apply_classes
 from ccmim_mm.datasets.coco import check_coco
+from ccmim_mm.datasets.config_checks import check_data
 from ccmim_mm.datasets.data_root import apply_data_root, leaf
 from ccmim_mm.engine.runner.prepare import complete_annotations
 

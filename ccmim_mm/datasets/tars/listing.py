@@ -64,18 +64,21 @@ class TarListing(Listing):
         """The pictures in the order that they lie on the disk, ``(n,)``."""
         return np.lexsort((self.offsets, self.shard))
 
-    def classes(self) -> tuple[list[str], np.ndarray]:
+    def classes(self, root: str | Path = '') -> tuple[list[str], np.ndarray]:
         """Class names, sorted, and each picture's class, ``(n,)`` int32.
 
         Of the members ``.cls``, else of ``.json`` with a label, else of the
         first folder of the pictures' names.
+
+        Args:
+            root: Not used: shards know their folder.
 
         Raises:
             ValueError: If a picture has no label, or one that is none.
         """
         kind = self._labelled_by()
         if not kind:
-            return super().classes()
+            return super().classes(root)
         bare = np.flatnonzero(self.label_kinds != kind)
         if len(bare):
             raise ValueError(

@@ -48,7 +48,7 @@ def prepare(cfg: Config) -> Config:
     check_scope(cfg.get('default_scope', 'mmengine'))
     apply_data_root(cfg)
     spare_data(cfg)
-    if cfg.get('train_dataloader') and has_classes(cfg):
+    if has_classes(cfg):
         apply_classes(cfg)
         complete_annotations(cfg)
     fill_in_pixel_statistics(cfg)

@@ -13,7 +13,8 @@ from mmpretrain.utils import get_ori_model
 from torch import nn
 
 from ...checkpoints import local_file
-from ...datasets.classes import check_data, has_classes
+from ...datasets.classes import has_classes
+from ...datasets.config_checks import check_data
 from ...files import remove_parts
 from ...models import PretrainMethod
 from ...torchrun import restarted
@@ -115,6 +116,18 @@ class ResilientRunner(CheckpointRunner):
         finally:
             if self._lock is not None:
                 self._lock.release()
+
+    def test(self) -> dict:
+        """Judge on the test data, see the parent, once they are checked.
+
+        Raises:
+            FileNotFoundError: If a part of them is missing.
+            ValueError: If they do not fit the classes.
+        """
+        if has_classes(self.cfg):
+            with self.speaking_plainly():
+                check_data(self.cfg, ['test'])
+        return super().test()
 
     def build_evaluator(self, evaluator: Any) -> Evaluator:
         """Build an evaluator; of metrics alone a :class:`ReadableEvaluator`.

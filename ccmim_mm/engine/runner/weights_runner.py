@@ -6,7 +6,13 @@ from typing import Any
 
 from mmpretrain.utils import get_ori_model
 
-from ...checkpoints import local_file, read_as_project, safe_init_cfg
+from ...checkpoints import (
+    as_project,
+    local_file,
+    read_told,
+    safe_init_cfg,
+)
+from ...datasets.classes import check_learned
 from ...models.loading import load_for_test, load_pretrained
 from .sharded_runner import ShardedRunner
 from .work_dir import config_beside
@@ -85,8 +91,10 @@ class WeightsRunner(ShardedRunner):
 
     def _load_weights(self, filename: str) -> dict:
         try:
-            state, heads, form = read_as_project(filename, self.trust)
+            told = read_told(filename, self.trust)
+            state, heads, form = as_project(told, filename)
             if self._judging:
+                check_learned(self.cfg, told.classes)
                 account = load_for_test(self.model, state, heads)
             else:
                 account = load_pretrained(
