@@ -8,6 +8,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
+from ..config_parts import named
 from ..files import printable
 from .checks import check_class_folders
 from .coco import category_names, read_coco
@@ -225,14 +226,7 @@ def _class_folders(dataset: ConfigDict) -> Path | str:
 
 def find_dicts(part: object, key: str) -> Iterator[ConfigDict]:
     """Every dict within a config's part that has a key."""
-    if isinstance(part, dict):
-        if part.get(key) is not None:
-            yield part
-        for value in part.values():
-            yield from find_dicts(value, key)
-    elif isinstance(part, list | tuple):
-        for value in part:
-            yield from find_dicts(value, key)
+    return (held for _, held in named(part) if held.get(key) is not None)
 
 
 def _palette(count: int) -> list[tuple[int, ...]]:

@@ -1,7 +1,6 @@
-"""Where annotated data sets keep what: the usual layouts, found by looking."""
+"""Where data sets keep their pictures and class folders."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,20 +17,6 @@ ALIASES = dict(
     train=('train', 'train2017', 'training'),
     val=('val', 'val2017', 'validation', 'valid'),
 )
-_COCO_FILES = (
-    'annotations/instances_{}.json',
-    'annotations/{}.json',
-    '{}/_annotations.coco.json',
-    '{}.json',
-)
-_PICTURES = ('{}', 'images/{}', 'img_dir/{}', 'images', '.')
-_LABEL_MAPS = (
-    'label_maps/{}',
-    'annotations/{}',
-    'ann_dir/{}',
-    'labels/{}',
-    'masks/{}',
-)
 _UNLABELLED = ' has pictures without one in its first shard'
 
 
@@ -47,32 +32,6 @@ class DataLayout(NamedTuple):
     train: Path | str
     val: Path | str | None
     reason: str = ''
-
-
-class CocoSplit(NamedTuple):
-    """A split of a COCO-format set.
-
-    Attributes:
-        ann_file: The annotations, relative to the root.
-        pictures: Their pictures' folder, relative to the root.
-    """
-
-    ann_file: str
-    pictures: str
-
-
-class LabelMapSplit(NamedTuple):
-    """A split of a set with label maps.
-
-    Attributes:
-        pictures: The pictures' folder, relative to the root.
-        label_maps: The label maps' folder, relative to the root.
-        suffix: The first picture's file name ending, with its dot.
-    """
-
-    pictures: str
-    label_maps: str
-    suffix: str
 
 
 def find_layout(root: str | Path) -> DataLayout:
@@ -177,7 +136,7 @@ def class_folders(root: str | Path, split: Split) -> Path | str:
                 'train/*.tar and val/*.tar'
             )
         return splits[split]
-    root = _folder(root)
+    root = annotated_root(root)
     if (folder := split_folder(root, split)) is not None:
         return folder
     raise FileNotFoundError(
@@ -203,56 +162,13 @@ def folder_of(root: str | Path, split: Split, with_label: bool) -> Path | str:
     return layout.train if split == 'train' else layout.val or layout.train
 
 
-def find_coco(root: str | Path, split: Split) -> CocoSplit:
-    """Find the annotations and the pictures of a COCO-format split.
-
-    Args:
-        root: The data folder.
-        split: ``train`` or ``val``.
+def annotated_root(root: str | Path) -> Path:
+    """The folder of a data set that is no bare pictures.
 
     Raises:
-        FileNotFoundError: If there is neither, naming what was looked for.
+        FileNotFoundError: If there is none.
+        ValueError: If it is a URL.
     """
-    root = _folder(root)
-    for ann_file in _names(_COCO_FILES, split):
-        if (root / ann_file).is_file():
-            break
-    else:
-        raise _not_found(root, f'{split} annotations', _COCO_FILES, split)
-    # Roboflow's lie beside their annotations.
-    beside = Path(ann_file).parent
-    if beside.name in ALIASES[split]:
-        return CocoSplit(ann_file, str(beside))
-    for pictures in _names(_PICTURES, split):
-        if _first_picture(root / pictures) is not None:
-            return CocoSplit(ann_file, pictures)
-    raise _not_found(root, f'{split} pictures', _PICTURES, split)
-
-
-def find_label_maps(root: str | Path, split: Split) -> LabelMapSplit:
-    """Find the pictures and the label maps of a split.
-
-    Args:
-        root: The data folder.
-        split: ``train`` or ``val``.
-
-    Raises:
-        FileNotFoundError: If there are none, naming what was looked for.
-    """
-    root = _folder(root)
-    for label_maps in _names(_LABEL_MAPS, split):
-        if (root / label_maps).is_dir():
-            break
-    else:
-        raise _not_found(root, f'{split} label maps', _LABEL_MAPS, split)
-    for pictures in _names(_PICTURES[:3], split):
-        first = _first_picture(root / pictures)
-        if first is not None:
-            return LabelMapSplit(pictures, label_maps, first.suffix)
-    raise _not_found(root, f'{split} pictures', _PICTURES[:3], split)
-
-
-def _folder(root: str | Path) -> Path:
     if is_remote(root):
         raise ValueError(
             f'{root}: pictures with boxes or label maps are read from a disk: '
@@ -264,27 +180,3 @@ def _folder(root: str | Path) -> Path:
             f'no folder {root}: give --data the folder of your data set'
         )
     return root
-
-
-def _names(patterns: tuple[str, ...], split: Split) -> Iterator[str]:
-    for pattern in patterns:
-        for alias in ALIASES[split]:
-            yield pattern.format(alias)
-
-
-def _first_picture(folder: Path) -> Path | None:
-    """The first picture in a folder, or in those below, by its path."""
-    if not folder.is_dir():
-        return None
-    return min(pictures_below(folder), default=None)
-
-
-def _not_found(
-    root: Path, what: str, patterns: tuple[str, ...], split: str
-) -> FileNotFoundError:
-    looked = ', '.join(p.format(split) for p in patterns)
-    return FileNotFoundError(
-        f'no {what} in {root}: looked for {looked}, and the like with '
-        f'{", ".join(ALIASES[split][1:])}. Rename them so, or set the paths '
-        'in train_dataloader.dataset and val_dataloader.dataset'
-    )

@@ -5,7 +5,8 @@ from typing import Literal
 
 from mmengine.config import ConfigDict
 
-from .layouts import Split, find_coco, find_label_maps
+from .annotated_layouts import find_coco, find_label_maps
+from .layouts import Split
 from .remote.urls import is_remote
 
 #: What a data set is annotated with.

@@ -2,12 +2,8 @@ import pytest
 from PIL import Image
 
 from ccmim_mm.datasets import PictureFolder
-from ccmim_mm.datasets.layouts import (
-    class_folders,
-    find_coco,
-    find_label_maps,
-    find_layout,
-)
+from ccmim_mm.datasets.annotated_layouts import find_coco, find_label_maps
+from ccmim_mm.datasets.layouts import class_folders, find_layout
 
 
 def touch(root, *names):
