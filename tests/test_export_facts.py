@@ -72,6 +72,7 @@ def test_paths_come_as_their_last_names(read):
         ),
         custom_imports=dict(imports=['os.path']),
         note='and/or',
+        default_hooks=dict(checkpoint=dict(save_best='coco/bbox_mAP')),
     )
     facts = facts_of(source, ('backbone.',), None)
     text = card(source, facts, pixels_of(source), 'ccmim_mm', '')
@@ -79,5 +80,6 @@ def test_paths_come_as_their_last_names(read):
     for name in (
         *('birds', 'run', 'start.pth', 'before.pth', 'cache', 'train.json'),
         *('pictures', 'bands', 'CocoDataset', 'os.path', 'and/or'),
+        'coco/bbox_mAP',
     ):
         assert f"'{name}'" in text

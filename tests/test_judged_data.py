@@ -112,6 +112,17 @@ def test_label_maps_are_checked_before_a_test(
         runner.test()
 
 
+def test_of_a_part_of_the_label_maps_that_part_is_judged(label_maps, tested):
+    Image.new('RGB', (8, 8)).save(label_maps / 'val/b.png')
+    (label_maps / 'some.txt').write_text('a\n')
+    cfg = tested(SEGMENT, ['wall', 'sky'])
+    cfg.test_dataloader.dataset.ann_file = 'some.txt'
+    runner = ResilientRunner.from_cfg(cfg)
+    # The checkpoint, which is loaded after.
+    with pytest.raises(ValueError, match='are unexplained'):
+        runner.test()
+
+
 def test_what_is_only_written_needs_no_label_maps(label_maps, tested):
     (label_maps / 'label_maps/val/a.png').unlink()
     cfg = tested(SEGMENT, ['wall', 'sky'])

@@ -73,6 +73,13 @@ def test_a_work_dir_goes_on_where_it_was_copied_to(picture_folder, tmp_path):
     assert not (run / 'epoch_2.pth').exists()
     cfg = config_for_training(moved, work_dir=tmp_path / 'other')
     assert Path(cfg.work_dir) == tmp_path / 'other'
+    cfg = config_for_training(moved, {'work_dir': str(tmp_path / 'third')})
+    assert Path(cfg.work_dir) == tmp_path / 'third'
+
+
+def test_a_folder_with_a_config_is_no_work_dir(tmp_path):
+    (tmp_path / 'mine.py').write_text(f"_base_ = '{TINY}'\n")
+    assert config_for_training(tmp_path).work_dir == 'work_dirs/mine'
 
 
 def test_what_a_config_loads_stays_without_another_start(tmp_path):

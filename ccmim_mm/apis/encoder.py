@@ -217,7 +217,7 @@ class Encoder:
         seed: int = 0,
         mask: Tensor | Sequence[Sequence[int]] | None = None,
     ) -> Explanation:
-        """Attention, mask and reconstruction of pictures.
+        """Attention, mask and, where pixels are predicted, reconstruction.
 
         Args:
             pictures: See :meth:`load`.

@@ -35,7 +35,7 @@ def set_channels(cfg: Config, channels: int) -> str:
     """Have a config train on pictures of so many channels, in all its parts.
 
     Pictures are read as they are stored, and resized channel by channel;
-    what is of colours is taken out of the pipelines. Mean and spread of the
+    what is of colours is taken out of the pipelines. Mean and std of the
     channels are measured on the training's pictures when the run is
     prepared, unless the config's own are of so many.
 

@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from ..checkpoints import is_checkpoint
 from ..config_file import read_config
 from ..datasets.data_root import leaf
-from ..engine.runner.work_dir import config_of
+from ..engine.runner.work_dir import config_of, is_of_a_run
 from ..files import check_output, is_text, printable
 from ..torchrun import is_first
 from .options import apply_options
@@ -80,9 +80,9 @@ def config_for_training(
     cfg.launcher = launcher
     cfg.data_root = str(data or cfg.get('data_root') or '') or None
     default = cfg.get('work_dir') or Path('work_dirs', Path(config).stem)
-    if Path(place).is_dir():
+    if is_of_a_run(place) and 'work_dir' not in (options or {}):
         # Its config has the place of the start: it may have been moved.
-        default = Path(place)
+        default = place
     cfg.work_dir = str(work_dir or default)
     if not is_text(cfg.work_dir):
         raise ValueError(

@@ -106,9 +106,7 @@ def _names(patterns: tuple[str, ...], split: Split) -> Iterator[str]:
 
 def _first_picture(folder: Path) -> Path | None:
     """The first picture in a folder, or in those below, by its path."""
-    if not folder.is_dir():
-        return None
-    return min(pictures_below(folder), default=None)
+    return next(iter(pictures_below(folder)), None)
 
 
 def _not_found(

@@ -122,10 +122,14 @@ def check_learned(cfg: Config, learned: Sequence[str]) -> None:
     classes = cfg.get('classes')
     if not classes or not learned or [*classes] == [*learned]:
         return
+    remedy = ''
+    if not any(',' in name for name in learned):
+        names = ','.join(learned)
+        remedy = f', or --cfg-options classes={printable(names)}'
     raise ValueError(
         f'its classes are {printable(", ".join(learned))}, and here '
         f'{printable(", ".join(classes))}: give the work dir of its run as '
-        f'the config, or --cfg-options classes={printable(",".join(learned))}'
+        f'the config{remedy}'
     )
 
 

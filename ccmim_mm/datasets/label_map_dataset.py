@@ -34,9 +34,10 @@ def pair_label_maps(
     Args:
         pictures: Folder of the pictures, nested or flat, of any suffix that
             is known; links are followed, what is hidden is left out.
-        label_maps: Folder of the label maps.
-        suffix: Of the label maps, in lower or upper case; of two that differ
-            by it alone, the one that has it as it stands here.
+        label_maps: Folder of the label maps, likewise.
+        suffix: Of the label maps, one that pictures have, in lower or upper
+            case; of two that differ by it alone, the one that has it as it
+            stands here.
     """
     maps = {
         path.relative_to(label_maps).with_suffix(''): path

@@ -184,7 +184,12 @@ def _sentences(
 
 
 def pictures_below(folder: str | Path) -> list[Path]:
-    """The pictures that :func:`scan` finds, sorted by their paths' bytes."""
+    """The pictures that :func:`scan` finds, sorted by their paths' bytes.
+
+    There are none where there is no folder.
+    """
+    if not Path(folder).is_dir():
+        return []
     listing = scan(Path(folder))
     return [Path(folder, listing[row]) for row in range(len(listing))]
 

@@ -200,14 +200,19 @@ def _by_name(value: Any, is_path: object = False) -> Any:
         is_path: Whether its key says that it is one, be it a relative one.
     """
     if isinstance(value, dict):
-        return {
-            key: _by_name(part, is_path or _OF_A_PATH.fullmatch(str(key)))
-            for key, part in value.items()
-        }
+        found = {}
+        for key, part in value.items():
+            # Below data_prefix all is paths, and below a teacher not.
+            inherits = is_path and not isinstance(part, dict)
+            named = _OF_A_PATH.fullmatch(str(key))
+            if isinstance(part, dict) and not str(key).endswith('_prefix'):
+                named = None
+            found[key] = _by_name(part, inherits or named)
+        return found
     if isinstance(value, list | tuple):
         return type(value)(_by_name(part, is_path) for part in value)
     if isinstance(value, str) and (
         is_path or Path(value).is_absolute() or is_remote(value)
     ):
-        return last_name(value)
+        return last_name(value) or value
     return value

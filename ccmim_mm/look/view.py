@@ -185,13 +185,14 @@ def _masks(model: Any, inputs: Tensor, seed: int) -> dict[str, Any]:
             for row, part in enumerate(inputs.split(BATCH))
         ]
         images = [part.images for part in told if part.images is not None]
-        if images:
-            mask = torch.cat([part.mask for part in told])
-            shown = _rgb(model, torch.cat(images))
-            view['predictions'].append(
-                dict(
-                    mask=in_base64(mask.byte()),
-                    pictures=[as_jpeg(picture) for picture in shown],
-                )
+        if not images:
+            break
+        mask = torch.cat([part.mask for part in told])
+        shown = _rgb(model, torch.cat(images))
+        view['predictions'].append(
+            dict(
+                mask=in_base64(mask.byte()),
+                pictures=[as_jpeg(picture) for picture in shown],
             )
+        )
     return view

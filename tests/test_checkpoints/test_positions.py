@@ -14,6 +14,7 @@ from ccmim_mm.checkpoints.match import INTO_BACKBONE, TO_TEST
 from ccmim_mm.checkpoints.positions import fit_positions
 from ccmim_mm.models import MaskedViT
 from ccmim_mm.models.loading import load_pretrained
+from ccmim_mm.models.necks import masked_pretrain_decoder
 from ccmim_mm.positions import grid_of_table, sincos_table
 
 ARCH = dict(embed_dims=32, num_layers=1, num_heads=2, feedforward_channels=32)
@@ -80,7 +81,7 @@ def test_what_is_judged_is_not_resized():
         load(model, saved((32, 128)), TO_TEST)
 
 
-def test_a_decoder_keeps_its_own_positions(tiny_cfg):
+def test_a_decoder_keeps_its_own_positions(tiny_cfg, monkeypatch):
     """Of 2 x 8 patches into 4 x 4, which are as many."""
     wide = copy.deepcopy(tiny_cfg)
     wide['backbone']['img_size'] = 16, 64
@@ -89,7 +90,12 @@ def test_a_decoder_keeps_its_own_positions(tiny_cfg):
     model = build(tiny_cfg, seed=1)
     own = model.neck.decoder_pos_embed.clone()
     assert not own.equal(state['neck.decoder_pos_embed'])
+    said = []
+    monkeypatch.setattr(
+        masked_pretrain_decoder, 'print_log', lambda text, _: said.append(text)
+    )
     load_pretrained(model, state)
+    assert said == ['the decoder keeps its own positions']
     assert model.neck.decoder_pos_embed.equal(own)
     assert model.neck.decoder_pred.weight.equal(
         state['neck.decoder_pred.weight']

@@ -237,6 +237,8 @@ def test_a_picture_without_a_label_is_no_picture_of_the_last_class(
     labels = features[part]
     before = labels[:2].clone()
     labels[:2] = -1
-    with pytest.raises(ValueError, match=f'^2 of .* {kind} have no label'):
-        judged()
-    labels[:2] = before
+    try:
+        with pytest.raises(ValueError, match=f'^2 of .* {kind} have no label'):
+            judged()
+    finally:
+        labels[:2] = before

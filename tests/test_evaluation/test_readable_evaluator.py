@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from dist_helpers import run_ranks
 from mmengine.evaluator import Evaluator
 from mmpretrain.evaluation import Accuracy
 from mmpretrain.structures import DataSample
@@ -40,21 +41,24 @@ def test_a_stand_in_is_left_out_and_said():
     assert evaluated(ReadableEvaluator, read) == expected
 
 
-def test_of_a_batch_the_metrics_see_what_is_judged():
-    seen = []
+def of_a_rank(rank, unread):
+    """The figure of 10 pictures of which every third is judged wrongly."""
+    # As a sampler deals them, the first ones added to fill the last turn.
+    dealt = [*range(10), 0, 1][rank::4]
+    evaluator = ReadableEvaluator(Accuracy(topk=1))
+    for picture in dealt:
+        label = picture % 3
+        row = label, label if picture % 3 else 1, picture in unread
+        evaluator.process([predicted(*row)])
+    return evaluator.evaluate(10)['accuracy/top1']
 
-    class Spy(Accuracy):
-        def process(self, data_batch, data_samples):
-            inputs = [int(value) for value in data_batch['inputs']]
-            seen.append((inputs, len(data_samples)))
 
-    samples = [predicted(*row) for row in JUDGED]
-    evaluator = ReadableEvaluator(Spy(topk=1))
-    inputs = torch.arange(4)
-    evaluator.process(samples, dict(inputs=inputs, data_samples=samples))
-    assert seen == [([0, 2, 3], 3)]
-    evaluator.process(samples[1:2], dict(inputs=inputs[1:2]))
-    assert len(seen) == 1
+@pytest.mark.parametrize('unread', [(), (3,), (0,), (0, 1, 9)])
+def test_every_picture_is_judged_once_by_several_ranks(unread):
+    judged = [i for i in range(10) if i not in unread]
+    expected = 100 * sum(bool(i % 3) for i in judged) / len(judged)
+    found = run_ranks(of_a_rank, world=4, args=(unread,))
+    assert found == [pytest.approx(expected)] * 4
 
 
 def test_nothing_is_no_figure():
@@ -66,3 +70,4 @@ def test_nothing_is_no_figure():
 def test_failures_of_several_views_of_a_picture():
     good, bad = predicted(0, 0, False), predicted(0, 0, True)
     assert failures_of([[good, bad], good]) == ['x.png: broken']
+    assert failures_of([torch.zeros(2)]) == []

@@ -4,6 +4,7 @@ import pytest
 import reference
 import torch
 from conftest import build, release_state
+from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
 
@@ -74,6 +75,10 @@ def test_a_projector_without_batch_norm_takes_one_picture(tiny_cfg):
     head = head_of(tiny_cfg)
     with pytest.raises(ValueError, match='at least 2 pictures'):
         head.loss(cls_tokens(1, 1), cls_tokens(2, 1))
+    # One of several processes, as it is where there is one.
+    synced = nn.SyncBatchNorm.convert_sync_batchnorm(head)
+    with pytest.raises(ValueError, match='at least 2 pictures'):
+        revert_sync_batchnorm(synced).check_batch(1)
     head.projector = nn.ModuleList([nn.Linear(32, 8)])
     head.projector.forward = lambda x: (head.projector[0](x[0]),)
     assert head.loss(cls_tokens(1, 1), cls_tokens(2, 1))['align_ce'] == 0

@@ -77,6 +77,10 @@ def _config_of(arguments: list[str]) -> Path | None:
     """The config, or the work dir that stands for it, of a command line."""
     found = []
     for before, argument in zip(['', *arguments], arguments, strict=False):
+        if argument.startswith('-') or (
+            '=' in argument and not argument.endswith('.py')
+        ):
+            continue
         try:
             path = Path(find_config(argument))
         except (OSError, ImportError):

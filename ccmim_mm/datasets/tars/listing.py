@@ -108,7 +108,7 @@ class TarListing(Listing):
         is none), else by their folders.
         """
         if self._labelled_by():
-            return bool(self.label_kinds.all()) and not _is_none(
+            return bool(self.label_kinds.all()) and not _is_below_zero(
                 self._written_label(0)
             )
         folders = {Listing.class_of(self, row) for row in range(len(self))}
@@ -157,7 +157,7 @@ class TarListing(Listing):
             ValueError: If it is none.
         """
         label = self._written_label(row)
-        if label in (None, '') or _is_none(label):
+        if label in (None, '') or _is_below_zero(label):
             content = self._content(row)
             raise ValueError(
                 f'{self._name(row)}: its label is {printable(content[:40])}: '
@@ -198,6 +198,6 @@ def label_in_json(content: bytes) -> int | str | None:
     return label if fits else None
 
 
-def _is_none(label: int | str | None) -> bool:
-    """Whether it is a number that stands for no class."""
+def _is_below_zero(label: int | str | None) -> bool:
+    """Whether it is a number that stands for no class, as -1 does."""
     return isinstance(label, int) and label < 0

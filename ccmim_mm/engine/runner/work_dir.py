@@ -118,6 +118,13 @@ def is_in(work_dir: str | Path, checkpoint: str | Path) -> bool:
     return Path(checkpoint).resolve().parent == Path(work_dir).resolve()
 
 
+def is_of_a_run(place: str | Path) -> bool:
+    """Whether it is a folder that a run has written to, or a copy of one."""
+    signs = LOCK, 'summary.json', 'last_checkpoint'
+    there = any(Path(place, sign).is_file() for sign in signs)
+    return there or (Path(place).is_dir() and holds_regular(place))
+
+
 def holds_regular(work_dir: str | Path) -> bool:
     """Whether a checkpoint that a run goes on from lies in a work dir."""
     return any(any(Path(work_dir).glob(kind)) for kind in NAMES)
@@ -143,7 +150,7 @@ def note_last(checkpoint: str | Path) -> None:
     """Have a resume in a checkpoint's folder go on from it."""
     last = Path(checkpoint).with_name('last_checkpoint')
     named = last.read_text(errors='replace') if last.is_file() else ''
-    if Path(named.strip()).name != Path(checkpoint).name:
+    if named.strip() != str(checkpoint):
         write_atomic(str(checkpoint).encode(), last)
 
 

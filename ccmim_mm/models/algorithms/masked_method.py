@@ -106,8 +106,10 @@ class MaskedMethod(PretrainMethod):
                 picture as many patches.
         """
         tokens = self.backbone.embed(inputs)
-        scores, ids = self.draw_mask(tokens, seed)
-        if mask is not None:
+        if mask is None:
+            scores, ids = self.draw_mask(tokens, seed)
+        else:
+            scores = self.backbone.score(tokens)
             ids = mask_indices(mask.to(scores.device))
         images = self.predict_pictures(inputs, tokens, ids)
         return Explanation(scores, ids.mask, images)

@@ -10,13 +10,6 @@ from torch import Tensor, nn
 
 from .info_nce import info_nce, spread
 
-_BATCH_NORMS = (
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.BatchNorm3d,
-    nn.SyncBatchNorm,
-)
-
 
 @MODELS.register_module()
 class CCMIMAlignHead(BaseModule):
@@ -66,7 +59,7 @@ class CCMIMAlignHead(BaseModule):
             ValueError: For a batch of one with BatchNorm in the projector.
         """
         if batch_size == 1 and any(
-            isinstance(module, _BATCH_NORMS)
+            isinstance(module, nn.modules.batchnorm._BatchNorm)
             for module in self.projector.modules()
         ):
             raise ValueError(

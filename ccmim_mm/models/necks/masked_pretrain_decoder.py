@@ -3,6 +3,7 @@
 import math
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS as ROOT_MODELS
 from mmpretrain.models import MAEPretrainDecoder
@@ -162,4 +163,5 @@ def _keep_positions(
     if table is None or table.shape != own.shape:
         return
     if grid_of_table(table) not in (None, module.grid):
+        print_log('the decoder keeps its own positions', 'current')
         state[name] = sincos_table(module.grid, own.shape[-1]).to(table)
