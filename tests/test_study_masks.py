@@ -141,7 +141,7 @@ def test_averaged_scores_follow_the_encoder_slowly():
 def test_the_grid_builds_every_variant():
     grid = load_grid(ROOT / 'configs/study/grid_masks.py')
     runs = expand(grid)
-    assert {run.method for run in runs} == {*grid.methods}
+    assert {run.method for run in runs} == {*grid.methods, *grid.lengths}
     types = {
         value
         for run in runs

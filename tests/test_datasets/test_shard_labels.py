@@ -1,5 +1,7 @@
 """Whether shards have labels, which switches the evaluation on."""
 
+import signal
+
 import pytest
 from conftest import ROOT
 from hostile_tars import shard
@@ -107,7 +109,9 @@ def test_splits_of_other_names_are_packed_and_what_is_beside_named(
     for name in ('a.png', 'notes.txt'):
         (data / name).write_bytes(PNG)
     monkeypatch.setattr('sys.argv', ['ccmim', 'pack', str(data), str(out)])
+    before = signal.getsignal(signal.SIGTERM)
     cli.main()
+    assert signal.getsignal(signal.SIGTERM) == before
     said = capsys.readouterr().out
     assert 'left out 2 beside train and val: test/, a.png\n' in said
     assert {path.name for path in out.iterdir()} == {'train', 'val'}

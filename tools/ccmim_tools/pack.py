@@ -49,11 +49,11 @@ def main() -> None:
     """Pack, and say what came out."""
     args = parse_args()
     read_paths(args)
-    # Have what is half written removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     out = Path(args.out)
     if left := sorted(out.absolute().parent.glob(f'.{out.name}.*.part')):
         print(f'left by a pack that was cut off, remove it: {left[0]}')
+    # Have what is half written removed.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         from ccmim_mm.datasets.packing import pack
         from ccmim_mm.files import printable
@@ -61,6 +61,8 @@ def main() -> None:
         packed = pack(args.data, out, args.shard_size, args.seed)
     except (ValueError, OSError, ImportError) as error:
         fail(error)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     print(
         f'{out}: {packed.pictures:,} pictures in {packed.shards:,} shards, '
         f'{packed.size / 1e9:.2f} GB'
