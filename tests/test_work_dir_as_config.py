@@ -80,6 +80,19 @@ def test_a_work_dir_goes_on_where_it_was_copied_to(picture_folder, tmp_path):
 def test_a_folder_with_a_config_is_no_work_dir(tmp_path):
     (tmp_path / 'mine.py').write_text(f"_base_ = '{TINY}'\n")
     assert config_for_training(tmp_path).work_dir == 'work_dirs/mine'
+    # Nor is it marked where it is stopped before.
+    assert work_dir_of([str(tmp_path)]) == Path('work_dirs/mine')
+
+
+@pytest.mark.parametrize(
+    'sign', ['.lock', 'summary.json', 'last_checkpoint', 'iter_8.pth', 'x.pth']
+)
+def test_a_run_is_told_alike_before_and_after_the_start(sign, tmp_path):
+    (tmp_path / 'mine.py').write_text(f"_base_ = '{TINY}'\n")
+    (tmp_path / sign).touch()
+    found = work_dir_of([str(tmp_path)])
+    assert found == Path(config_for_training(tmp_path).work_dir)
+    assert (found == tmp_path) == (sign != 'x.pth')
 
 
 def test_what_a_config_loads_stays_without_another_start(tmp_path):
@@ -162,6 +175,7 @@ def test_a_work_dir_is_a_config_for_training_and_benchmarks(tmp_path, command):
         given = [tmp_path] if name == 'methods' else ['--config', tmp_path]
         line = command('bench', name, *given, '--device', 'cpu')
         assert line.startswith(place)
+    (tmp_path / 'last_checkpoint').touch()
     assert work_dir_of([str(tmp_path), '--resume']) == tmp_path
     assert work_dir_of(['--epochs', '2', str(tmp_path)]) == tmp_path
 

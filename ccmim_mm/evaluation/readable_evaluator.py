@@ -76,10 +76,17 @@ class ReadableEvaluator(Evaluator):
             )
         rows = [row for rank, row in kept if rank == get_rank()]
         for metric in self.metrics:
-            # Of those that keep one result a sample, as nearly all do.
             if len(metric.results) == len(own):
                 metric.results = [metric.results[row] for row in rows]
-        return super().evaluate(len(kept))
+            else:
+                print_log(
+                    f'{type(metric).__name__} does not keep one result a '
+                    'picture: what stands in for others is judged by it',
+                    'current',
+                    logging.WARNING,
+                )
+        # What a sampler has added is out already, where anything is.
+        return super().evaluate(size)
 
 
 def _kept(ranks: list[list[bool]], size: int) -> list[tuple[int, int]]:

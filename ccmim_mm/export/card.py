@@ -202,12 +202,11 @@ def _by_name(value: Any, is_path: object = False) -> Any:
     if isinstance(value, dict):
         found = {}
         for key, part in value.items():
-            # Below data_prefix all is paths, and below a teacher not.
-            inherits = is_path and not isinstance(part, dict)
-            named = _OF_A_PATH.fullmatch(str(key))
-            if isinstance(part, dict) and not str(key).endswith('_prefix'):
-                named = None
-            found[key] = _by_name(part, inherits or named)
+            named = is_path or _OF_A_PATH.fullmatch(str(key))
+            if isinstance(part, dict):
+                # Below data_prefix all is paths, and below a teacher not.
+                named = str(key).endswith('_prefix')
+            found[key] = _by_name(part, named)
         return found
     if isinstance(value, list | tuple):
         return type(value)(_by_name(part, is_path) for part in value)

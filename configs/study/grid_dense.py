@@ -27,7 +27,7 @@ transfers = dict(
         _common,
         config='configs/study/segmentation/upernet_norms_vit-tiny_pets.py',
     ),
-    # The last layer's map, four times.
+    # The last layer's map at all four scales.
     last_layer=dict(
         _common,
         config='configs/study/segmentation/upernet_last_vit-tiny_pets.py',

@@ -7,7 +7,11 @@ from mmengine.evaluator import Evaluator
 from mmpretrain.evaluation import Accuracy
 from mmpretrain.structures import DataSample
 
-from ccmim_mm.evaluation import ReadableEvaluator, failures_of
+from ccmim_mm.evaluation import (
+    ReadableEvaluator,
+    failures_of,
+    readable_evaluator,
+)
 
 #: Of pictures: the label, the predicted class and whether another stands in.
 JUDGED = [(0, 0, False), (1, 1, True), (1, 0, False), (2, 2, False)]
@@ -59,6 +63,26 @@ def test_every_picture_is_judged_once_by_several_ranks(unread):
     expected = 100 * sum(bool(i % 3) for i in judged) / len(judged)
     found = run_ranks(of_a_rank, world=4, args=(unread,))
     assert found == [pytest.approx(expected)] * 4
+
+
+def test_a_metric_of_other_results_is_named(monkeypatch):
+    """It cannot be told which of them is of a stand-in: none is cut."""
+
+    class Whole(Accuracy):
+        def process(self, data_batch, data_samples):
+            super().process(data_batch, data_samples)
+            super().process(data_batch, data_samples)
+
+    said = []
+    monkeypatch.setattr(
+        readable_evaluator, 'print_log', lambda text, *_: said.append(text)
+    )
+    evaluator = ReadableEvaluator([Accuracy(topk=1), Whole(prefix='whole')])
+    evaluator.process([predicted(*row) for row in JUDGED])
+    found = evaluator.evaluate(2 * len(JUDGED))
+    assert found['accuracy/top1'] == pytest.approx(200 / 3)
+    assert found['whole/top1'] == 75
+    assert said[-1].startswith('Whole does not keep one result a picture')
 
 
 def test_nothing_is_no_figure():

@@ -14,6 +14,12 @@ from .config_names import find_config
 
 #: What ``PreemptionHook`` takes over when the training begins.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+#: What tells a run's work dir from any folder, as ``is_of_a_run()`` does,
+#: which takes long to import.
+OF_A_RUN = (
+    *('.lock', 'summary.json', 'last_checkpoint'),
+    *('epoch_*.pth', 'iter_*.pth', 'preempted.pth'),
+)
 #: EX_TEMPFAIL, as the training's own.
 EXIT_CODE = 75
 _LEAVING = threading.Lock()
@@ -67,10 +73,12 @@ def work_dir_of(arguments: list[str]) -> Path | None:
             value = value if equals else ''.join(arguments[i + 1 : i + 2])
             return Path(os.path.expanduser(value)) if value else None
     config = _config_of(arguments)
-    if config is None or config.is_dir():
-        # Of a run, which goes on there.
-        return config
-    return Path('work_dirs', config.stem)
+    if config is not None and config.is_dir():
+        if any(any(config.glob(sign)) for sign in OF_A_RUN):
+            # It goes on there.
+            return config
+        config = next(config.glob('*.py'))
+    return config and Path('work_dirs', config.stem)
 
 
 def _config_of(arguments: list[str]) -> Path | None:

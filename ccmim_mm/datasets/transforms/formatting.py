@@ -15,11 +15,11 @@ class PackMaskedInputs(PackInputs):
     With the noise drawn here, in the pipeline, a picture's mask is a
     function of (seed, epoch, picture index) like its crop and its flip.
 
-    Added keys: ``inputs``, ``(C, H, W)``, uint8 or, of
-    other channels than three, float32, and ``data_samples`` with
-    ``mask_noise``, ``(num_patches,)`` float32 in [0, 1). The noise stays a
-    numpy array: as a tensor each would cost its own shared-memory file on
-    the way from the worker.
+    Added keys: ``inputs``, ``(C, H, W)``, uint8 or, of other channels than
+    three, float32, and ``data_samples`` with ``mask_noise``,
+    ``(num_patches,)`` float32 in [0, 1). The noise stays a numpy array: as a
+    tensor each would cost its own shared-memory file on the way from the
+    worker.
 
     Noise that an earlier transform has drawn (``BlockMaskNoise``) is packed
     as it is, with the ``num_masked`` that it stands for.
