@@ -1,4 +1,4 @@
-# ViT-B/16, the released 800-epoch recipe. For 8 GPUs:
+# ViT-B/16, the release's 800 epochs. For 8 GPUs:
 #     bash tools/dist_train.sh configs/ccmim_vit-b.py 8
 _base_ = [
     '_base_/models/ccmim_vit-base-p16.py',

@@ -64,3 +64,32 @@ def test_the_python_page_runs(tmp_path, monkeypatch):
         'scenes/val/grass/val_000002.jpg', str(first.relative_to(tmp_path))
     )
     exec(compile(code, 'docs/python.md', 'exec'), {})
+
+
+LAUNCHES = [
+    (str(page.relative_to(ROOT)), line)
+    for page in PAGES
+    for line in re.findall(
+        r'^.*bash tools/(?:dist|slurm)_train\.sh .*configs/.*$',
+        page.read_text(),
+        re.M,
+    )
+    if '--auto-scale-lr' not in line
+]
+
+
+@pytest.mark.parametrize(('page', 'line'), LAUNCHES)
+def test_what_is_launched_has_the_pictures_that_its_rate_is_for(page, line):
+    nodes = re.search(r'NODES=(\d+)', line)
+    config, gpus = re.search(r'(configs/\S+\.py) ?(\d*)', line).groups()
+    told = re.search(r'accumulative_counts=(\d+)', line)
+    cfg = Config.fromfile(ROOT / config)
+    counts = cfg.optim_wrapper.get('accumulative_counts', 1)
+    processes = int(nodes[1] if nodes else 1) * int(gpus or 8)
+    batch = processes * cfg.train_dataloader.batch_size
+    expected = cfg.auto_scale_lr.base_batch_size * counts
+    assert batch * int(told[1] if told else counts) == expected
+
+
+def test_lines_that_launch_were_found():
+    assert len(LAUNCHES) > 10

@@ -137,6 +137,34 @@ def test_bf16_autocast_is_finite_and_close(tiny_cfg, batch):
         )
 
 
+def test_scores_leave_every_weight_to_train_in_bf16(
+    tiny_cfg, batch, monkeypatch
+):
+    """Where autocast keeps its casts, made with a graph or without.
+
+    As torch before 2.10 does, of leaves that train.
+    """
+    casts, seen = {}, set()
+    linear = torch.nn.functional.linear
+
+    def cast_once(x, weight, bias=None):
+        if weight.is_leaf and weight.requires_grad:
+            seen.add(id(weight))
+            cast = weight.to(torch.bfloat16)
+            weight = casts.setdefault(id(weight), cast)
+        return linear(x, weight, bias)
+
+    monkeypatch.setattr(torch.nn.functional, 'linear', cast_once)
+    monkeypatch.setattr(torch, 'clear_autocast_cache', casts.clear)
+    model = build(tiny_cfg)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        losses = model.loss(batch[0], samples(batch[1]))
+    assert len(seen) > 10
+    (losses['loss_rec'] + losses['loss_align']).backward()
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    assert [n for n, p in trained.items() if p.grad is None] == []
+
+
 def test_activation_checkpointing_changes_nothing(tiny_cfg, batch):
     grads = []
     for with_cp in (False, True):

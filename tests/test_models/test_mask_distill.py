@@ -5,8 +5,10 @@ import copy
 import pytest
 import torch
 from conftest import samples
+from mmpretrain.registry import MODELS
 from plain_vit import forward, linear_map
 from teacher_cases import (
+    TINY,
     batch,
     check_gradients,
     method,
@@ -14,7 +16,7 @@ from teacher_cases import (
     student_state,
 )
 
-from ccmim_mm.models import MaskDistillHead, Targets
+from ccmim_mm.models import MaskDistillHead, Targets, TeacherMethod
 from ccmim_mm.models.loading import load_pretrained
 from ccmim_mm.models.task_modules import mask_indices
 
@@ -205,3 +207,21 @@ def test_a_panel_shows_what_is_seen_and_predicted(teacher):
     patches = panel['teacher'].unfold(2, 8, 8).unfold(3, 8, 8)
     assert (patches == patches[..., :1, :1]).all()
     assert patches.std() > 0.1
+
+
+def test_a_method_that_drops_what_is_hidden_has_a_panel_too(teacher):
+    @MODELS.register_module(force=True)
+    class Dropping(TeacherMethod):
+        needs_mask_token = False
+
+    backbone = TINY['backbone'] | dict(mask_token=False)
+    model = method(teacher[0], type='Dropping', backbone=backbone)
+    panel = model.eval().panel(batch()[0], seed=0)
+    assert list(panel) == ['attention', 'masked', 'teacher']
+    state = {
+        name: value
+        for name, value in model.state_dict().items()
+        if not name.startswith(('head.', 'neck.'))
+    }
+    # A bare encoder is enough to start from.
+    load_pretrained(model, state)

@@ -2,7 +2,9 @@ import pytest
 import reference
 import torch
 from conftest import build, release_state
+from mmengine.registry import DefaultScope
 from mmpretrain.models import VisionTransformer
+from mmpretrain.registry import MODELS
 
 from ccmim_mm.models import PartialLayer
 from ccmim_mm.models.layers.partial_layer import NO_ROWS
@@ -165,3 +167,18 @@ def test_a_mask_without_a_token_is_refused(tiny_cfg):
     backbone = build(tiny_cfg).backbone
     with pytest.raises(ValueError, match='mask_token=True'):
         backbone.encode(backbone.embed(images()), mask=torch.ones(4, 16))
+
+
+def test_a_layer_of_somebody_elses_is_found_outside_a_run(tiny_cfg):
+    """Where docs/extending.md has it registered, with no scope either."""
+
+    @MODELS.register_module(force=True)
+    class TheirLayer(PartialLayer):
+        pass
+
+    cfg = tiny_cfg['backbone'] | dict(layer=dict(type='TheirLayer'))
+    neck = tiny_cfg['neck'] | dict(layer=dict(type='TheirLayer'))
+    with DefaultScope.overwrite_default_scope(None):
+        backbone, decoder = MODELS.build(cfg), MODELS.build(neck)
+    layers = [*backbone.layers, *decoder.decoder_blocks]
+    assert all(type(layer) is TheirLayer for layer in layers)

@@ -22,7 +22,7 @@ class UnreadablePictureHook(Hook):
     A :class:`ccmim_mm.datasets.Seeded` dataset replaces what it cannot read
     and sends the paths along. Each file is warned about once
     and listed with its reason in ``bad_images.txt`` in the work dir (of
-    further ranks ``bad_images_rankN.txt``); the sum over all ranks stands in
+    several ranks, each in ``bad_images_rankN.txt``); the sum over all ranks stands in
     the log as ``unreadable`` (replacements so far), up to the epoch before,
     or, where iterations are counted, in every line.
 

@@ -87,7 +87,7 @@ class CCMIM(MaskedMethod):
     def loss(
         self, inputs: Tensor, data_samples: list[DataSample]
     ) -> dict[str, Tensor]:
-        """One training step's losses (section 3 of the paper, as released).
+        """One training step's losses, as released.
 
         Args:
             inputs: Normalised pictures, ``(B, C, H, W)``.

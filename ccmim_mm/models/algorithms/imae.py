@@ -33,10 +33,10 @@ class IMAE(TeacherMethod):
 
         L = sum over both of MSE(D(l), x) + MSE(l, T(x)).
 
-    The release computes both targets of both losses from the mixture, which
-    leaves nothing to take apart (it does not run as it is); that the teacher
-    sees and the decoder predicts each picture by itself is chosen here, as is
-    the order at s = 1/2: there x2 is subordinate.
+    The release shows the teacher the mixture, which leaves its two latents
+    nothing to take apart (it does not run as it is); that it sees each
+    picture by itself is chosen here, as is the order at s = 1/2: there x2 is
+    subordinate.
 
     Args:
         backbone: The encoder, a :class:`MaskedViT`.

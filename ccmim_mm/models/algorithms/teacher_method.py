@@ -37,7 +37,7 @@ class TeacherMethod(MaskedMethod):
     #: Whether a token stands in the place of masked patches.
     needs_mask_token: ClassVar[bool] = True
     may_be_new: ClassVar[tuple[str, ...]] = (
-        *('head.', 'backbone.mask_token', 'teacher_digest'),
+        *('neck.', 'head.', 'backbone.mask_token', 'teacher_digest'),
     )
 
     teacher_digest: Tensor
@@ -156,13 +156,14 @@ class TeacherMethod(MaskedMethod):
     def panel(self, inputs: Tensor, seed: int) -> dict[str, Tensor]:
         """Attention, mask, and the teacher's and predicted features.
 
-        These as the three main directions of the teacher's, in colours.
+        These as the three main directions of the teacher's, in colours;
+        predicted ones of a method that puts tokens in the masked places.
         """
         tokens = self.backbone.embed(inputs)
         scores, ids = self.draw_mask(tokens, seed)
         hidden = self.hidden_pixels(ids.mask, inputs.shape[-2:])
         features = dict(teacher=self.teacher(inputs).patches)
-        if self.head.predict is not None:
+        if self.needs_mask_token and self.head.predict is not None:
             encoded = self.backbone.encode(tokens, mask=ids.mask)
             features['predicted'] = self.head.predict(encoded[:, 1:]).float()
         return dict(

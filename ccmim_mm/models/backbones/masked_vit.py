@@ -6,7 +6,6 @@ from typing import Literal, Self
 import numpy as np
 import torch
 from mmengine.model import ModuleList
-from mmengine.registry import MODELS as ROOT_MODELS
 from mmpretrain.models import MAEViT, VisionTransformer
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
@@ -95,7 +94,7 @@ class MaskedViT(MAEViT):
             layer_cfgs = [layer_cfgs] * self.num_layers
         rates = np.linspace(0, drop_path_rate, self.num_layers)
         self.layers = ModuleList(
-            ROOT_MODELS.build(
+            MODELS.build(
                 layer
                 | dict(
                     embed_dims=self.embed_dims,
@@ -179,6 +178,8 @@ class MaskedViT(MAEViT):
     def score(self, tokens: Tensor) -> Tensor:
         """How much the CLS token attends to each patch of the full picture.
 
+        In training, drop path drops branches here too.
+
         Args:
             tokens: All embedded patches, ``(B, L, C)``.
 
@@ -193,6 +194,9 @@ class MaskedViT(MAEViT):
             x, row = layer(x, cls_row=True)
             scores += row
         _, row = last(x, rows=NO_ROWS, cls_row=True)
+        # torch before 2.10 hands the weights that autocast has cast here,
+        # without a graph, to the next pass, which then trains none of them.
+        torch.clear_autocast_cache()
         return scores + row
 
     def encode(

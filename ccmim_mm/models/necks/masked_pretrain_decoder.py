@@ -5,7 +5,6 @@ import math
 import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from mmengine.registry import MODELS as ROOT_MODELS
 from mmpretrain.models import MAEPretrainDecoder
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
@@ -74,7 +73,7 @@ class MaskedPretrainDecoder(MAEPretrainDecoder):
             init_cfg=init_cfg,
         )
         self.decoder_blocks = nn.ModuleList(
-            ROOT_MODELS.build(
+            MODELS.build(
                 layer
                 | dict(
                     embed_dims=decoder_embed_dim,

@@ -1,6 +1,6 @@
 # 8 GPUs x 128 pictures = 1024 pictures a step, which are the keys that a
-# contrast sees. MAE's rate, and the length and warm-up of MimCo's one figure;
-# chosen here, as no recipe of it can be read.
+# contrast sees. MAE's rate, the length of MimCo's one figure and a tenth of it
+# for warm-up, as SimMIM has: chosen here, as no recipe of it can be read.
 #
 # lr = 1.5e-4 * 1024 / 256 = 6e-4
 _base_ = 'adamw_coslr_300e.py'

@@ -1,6 +1,8 @@
-# 8 GPUs x 128 pictures x 4 accumulated = 4096 pictures a step, as released
-# (there 32 GPUs x 32 x 4). The alignment sees 8 x 128 = 1,024 keys, also as
-# released; the projector's BatchNorm sees 128 pictures where it had 32.
+# 8 GPUs x 128 pictures x 4 accumulated = 4096 pictures a step, MAE's. The
+# release has 32 GPUs x 32, so that the alignment sees 1,024 keys as here, and
+# the projector's BatchNorm 32 pictures where it sees 128. Accumulation is in
+# none of the commands of its README that could be read: without it, a step has
+# 1,024 pictures and lr = 6e-4 (docs/methods/ccmim.md). It trains in fp32.
 #
 # lr = 1.5e-4 * 4096 / 256 = 2.4e-3
 #
