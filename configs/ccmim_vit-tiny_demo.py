@@ -70,24 +70,9 @@ optim_wrapper = dict(
 )
 
 # 2,000 pictures / 16 = 125 steps an epoch
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-4,
-        by_epoch=True,
-        begin=0,
-        end=2,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=30,
-        by_epoch=True,
-        begin=2,
-        end=32,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=2)
+param_scheduler[1].update(T_max=30, begin=2, end=32)
 
 train_cfg = dict(max_epochs=32, val_interval=8)
 auto_scale_lr = dict(base_batch_size=16)

@@ -37,24 +37,9 @@ model = dict(
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 
 # 2,000 pictures / 64 = 31 steps an epoch
-param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-4,
-        by_epoch=True,
-        begin=0,
-        end=4,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        T_max=20,
-        by_epoch=True,
-        begin=4,
-        end=24,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(end=4)
+param_scheduler[1].update(T_max=20, begin=4, end=24)
 
 train_cfg = dict(max_epochs=24, val_interval=8)
 auto_scale_lr = dict(base_batch_size=64)

@@ -20,11 +20,11 @@ class UnreadablePictureHook(Hook):
     """Count the pictures that were replaced, list them, stop at too many.
 
     A :class:`ccmim_mm.datasets.Seeded` dataset replaces what it cannot read
-    and sends the paths along. Each file is warned about once
-    and listed with its reason in ``bad_images.txt`` in the work dir (of
-    several ranks, each in ``bad_images_rankN.txt``); the sum over all ranks stands in
-    the log as ``unreadable`` (replacements so far), up to the epoch before,
-    or, where iterations are counted, in every line.
+    and sends the paths along. Each file is warned about once and listed with
+    its reason in ``bad_images.txt`` in the work dir (of several ranks, each
+    in ``bad_images_rankN.txt``); the sum over all ranks stands in the log as
+    ``unreadable`` (replacements so far), up to the epoch before, or, where
+    iterations are counted, in every line.
 
     Args:
         max_share: Share of the pictures seen that may fail, in [0, 1].
