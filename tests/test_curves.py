@@ -80,9 +80,12 @@ def test_no_legend_covers_a_line(tmp_path, drawn):
     runs = [a_run(tmp_path / name, rate=i) for i, name in enumerate('ab')]
     draw_curves(runs[:1], tmp_path / 'one.png', 'iterations')
     draw_curves(runs, tmp_path / 'two.png', 'iterations')
+    assert len(drawn) == 2
     for figure in drawn:
-        legends = [*(axis.get_legend() for axis in figure.axes)]
-        for legend in legends + figure.legends:
+        legends = [axis.get_legend() for axis in figure.axes]
+        legends = [*filter(None, legends), *figure.legends]
+        assert legends
+        for legend in legends:
             box = legend.get_window_extent()
             assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
             assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1

@@ -101,6 +101,7 @@ def test_only_the_options_tell_cells_apart():
     runs = expand(load_grid(ROOT / 'configs/study/grid_tiny.py'))
     runs = select(runs, seeds=[2], stages=['pretrain'], datasets=['pets'])
     reference = select(runs, methods=['ccmim'])[0]
+    others = set()
     for run in runs:
         differ = {
             key
@@ -110,7 +111,9 @@ def test_only_the_options_tell_cells_apart():
         epochs = 'train_cfg.max_epochs'
         if run.options[epochs] == reference.options[epochs]:
             assert all(key.startswith('model.') for key in differ)
+            others |= differ
         assert run.config == reference.config
+    assert 'model.align_head' in others
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,10 @@ def test_a_test_of_the_checkpoint_finds_the_runs_figures(bands_run, tmp_path):
     )
     cfg.experiment_name = f'test{tmp_path}'
     figures = ResilientRunner.from_cfg(cfg).test()
-    last = runner.message_hub.runtime_info['frozen_features'][-1]
-    for key, value in last.items():
-        if key != 'iter':
-            assert figures[key] == value
+    last = dict(runner.message_hub.runtime_info['frozen_features'][-1])
+    del last['iter']
+    assert {'knn_cls', 'linear_mean'} < last.keys()
+    assert last.items() <= figures.items()
 
 
 def fine_tuned(bands, work_dir, pretrained, **asked):

@@ -166,6 +166,7 @@ def test_it_does_not_matter_which_picture_is_first(teacher):
     first, second, noise = pair()
     one = losses_of(model, first, second, noise, 0.3)
     other = losses_of(model, second, first, noise, 1 - 0.3)
+    assert one.keys() == other.keys()
     for name, value in one.items():
         torch.testing.assert_close(other[name], value)
 
