@@ -21,6 +21,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from PIL import Image
+from torch._subclasses.fake_tensor import FakeTensorMode
 from yapf.yapflib import yapf_api
 
 from ccmim_mm.checkpoints import convert
@@ -28,6 +29,11 @@ from ccmim_mm.engine.hooks import run_summary_hook
 
 ROOT = Path(__file__).parent.parent
 
+# What these assert is shown as what tests assert.
+pytest.register_assert_rewrite(
+    *('contrastive_models', 'dist_helpers', 'plain_hf', 'readme_lines'),
+    *('readme_rules', 'schedules', 'sizes', 'stopped_runs', 'teacher_cases'),
+)
 pytest_plugins = ['remote_fixtures']
 
 # Imported once by the server that the tests' processes are forked from.
@@ -93,6 +99,21 @@ def pytest_runtest_protocol(item):
 @pytest.fixture
 def tiny_cfg() -> dict:
     return copy.deepcopy(TINY)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Fake tensors, and what autocast asks for before it believes in a GPU."""
+    never = 'torch.cuda.amp.common.amp_definitely_not_available'
+    monkeypatch.setattr(never, lambda: False)
+    monkeypatch.setattr('torch.cuda.is_bf16_supported', lambda *_: True)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        yield
+
+
+def load(name: str) -> Config:
+    """A config by its path under configs/."""
+    return Config.fromfile(ROOT / f'configs/{name}.py')
 
 
 def build(cfg: dict, seed: int = 0):

@@ -6,8 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
-from mmengine.config import Config
+from conftest import ROOT, load
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, TRANSFORMS, DefaultScope
 from mmpretrain.registry import MODELS as PRETRAIN_MODELS
@@ -47,10 +46,6 @@ FULL_RECIPES = {
     '12e_coco': (64, 1e-4),
     '160k_ade20k': (16, 1e-4),
 }
-
-
-def load(name):
-    return Config.fromfile(ROOT / f'configs/{name}.py')
 
 
 def size_of(name):

@@ -7,7 +7,7 @@ from pathlib import Path
 import mmpretrain
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, load
 from mmengine.config import Config
 from mmengine.registry import HOOKS, MODELS
 from mmengine.utils import get_installed_path
@@ -250,7 +250,7 @@ def test_a_base_of_the_package_is_the_file_of_the_clone(name, tmp_path):
         f"_base_ = 'ccmim_mm::configs/{name}.py'\nmodel = _base_.model\n"
     )
     mine = Config.fromfile(path)
-    ours = Config.fromfile(ROOT / f'configs/{name}.py')
+    ours = load(name)
     assert mine.to_dict() != ours.to_dict()
     forget_scope(mine._cfg_dict)
     assert mine.to_dict() == ours.to_dict()
@@ -278,7 +278,7 @@ def test_the_feature_extractor_sees_what_the_encoder_sees(hub):
     picture = np.random.default_rng(0).integers(0, 256, (80, 70, 3), np.uint8)
     stock = mmpretrain.FeatureExtractor(DEMO, device='cpu')
     (found,) = stock(picture)
-    cfg = Config.fromfile(ROOT / f'configs/{DEMO}.py')
+    cfg = load(DEMO)
     encoder = load_encoder(cfg, device='cpu')
     encoder.model.load_state_dict(stock.model.state_dict())
     # It takes arrays as BGR, as OpenCV reads them.

@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
-from test_engine.test_exact_resume import same
+from stopped_runs import same
 
 from ccmim_tools.config_names import list_configs
 

@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from mmpretrain.models import ResNet, VisionTransformer
 from mmpretrain.registry import MODELS
 from run_helpers import config, history
-from test_engine.test_exact_resume import same, stop
+from stopped_runs import same, stop
 
 from ccmim_mm.apis import config_for_training
 from ccmim_mm.datasets.data_root import parts

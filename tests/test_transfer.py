@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 from PIL import Image
 from run_helpers import use_operators
-from test_engine.test_exact_resume import Signal, same
+from stopped_runs import Signal, same
 
 from ccmim_mm._operators import NAME, StandIn
 from ccmim_mm.apis import (

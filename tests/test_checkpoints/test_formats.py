@@ -10,6 +10,7 @@ import reference
 import torch
 from conftest import ROOT, build, samples
 from mmpretrain.models import VisionTransformer
+from stopped_runs import same
 
 from ccmim_mm.checkpoints import (
     convert,
@@ -33,12 +34,6 @@ def release(tmp_path):
     path = tmp_path / 'release.pth'
     torch.save(dict(model=state, args=args, epoch=3), path)
     return path, state
-
-
-def equal(one, other):
-    return one.keys() == other.keys() and all(
-        torch.equal(one[name], other[name]) for name in one
-    )
 
 
 def test_a_release_goes_on_with_the_same_numbers(release, tiny_cfg):
@@ -87,7 +82,7 @@ def test_a_round_trip_is_exact(release, form):
     ours = convert(state, form, 'project')
     assert not ours.left_out
     assert detect_format(ours.state) == 'project'
-    assert equal(convert(ours.state, 'project', form).state, state)
+    assert same(convert(ours.state, 'project', form).state, state)
 
 
 def test_what_has_no_place_is_named(release):
@@ -117,7 +112,7 @@ def test_the_tool(release, tmp_path, capsys):
     main = runpy.run_path(str(TOOL))['main']
     main([str(path), ours])
     main([ours, back, '--to', 'ccmim'])
-    assert equal(torch.load(back, weights_only=True)['model'], state)
+    assert same(torch.load(back, weights_only=True)['model'], state)
     main([str(path), mae, '--from', 'ccmim', '--to', 'mae'])
     printed = capsys.readouterr().out
     assert 'left out' in printed

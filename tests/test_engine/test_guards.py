@@ -12,7 +12,7 @@ from conftest import ROOT, TINY
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, MessageHub
 from run_helpers import history
-from test_engine.test_exact_resume import same, stop
+from stopped_runs import same, stop
 from test_engine.test_numbers import Spoil
 
 from ccmim_mm.apis import config_for_testing, config_for_training

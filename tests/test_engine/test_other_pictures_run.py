@@ -8,7 +8,7 @@ from conftest import ROOT, TINY
 from mmengine.config import Config
 from PIL import Image
 from run_helpers import bare, config, history
-from test_engine.test_exact_resume import assert_same_runs, run, stop
+from stopped_runs import assert_same_runs, run, stop
 
 from ccmim_mm.apis import (
     config_for_testing,

@@ -9,8 +9,8 @@ import torch
 from dist_helpers import run_ranks
 from mmengine.registry import MODEL_WRAPPERS
 from sharded_runs import SHARD, cfg_of, run, run_all
+from stopped_runs import same
 from teacher_cases import MIMCO, save_mae, save_teacher
-from test_engine.test_exact_resume import same
 
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE

@@ -9,7 +9,7 @@ from conftest import TINY as MODEL
 from conftest import build
 from dist_helpers import run_ranks
 from sharded_runs import SHARD, cfg_of, run, run_all
-from test_engine.test_exact_resume import same
+from stopped_runs import same
 
 from ccmim_mm.engine import FiniteOptimWrapper
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE

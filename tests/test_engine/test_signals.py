@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 from mmengine.hooks import Hook
 from run_helpers import bare, config
-from test_engine.test_exact_resume import same
+from stopped_runs import same
 from torch.distributed.elastic.multiprocessing.api import SignalException
 
 from ccmim_mm.engine import ResilientRunner

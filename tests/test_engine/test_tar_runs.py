@@ -9,7 +9,7 @@ from conftest import ROOT
 from dist_helpers import run_ranks
 from resume_cases import NEVER, BrokenOffError, Stop
 from run_helpers import bare, config, history, train
-from test_engine.test_exact_resume import same
+from stopped_runs import same
 
 from ccmim_mm.apis import (
     config_for_training,

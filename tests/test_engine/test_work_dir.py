@@ -10,7 +10,7 @@ import torch
 from conftest import ROOT
 from PIL import Image
 from run_helpers import bare, config
-from test_engine.test_exact_resume import run, tiny
+from stopped_runs import run, tiny
 
 from ccmim_mm.apis import config_for_training
 from ccmim_mm.engine import ResilientRunner
