@@ -63,29 +63,9 @@ TINY = dict(
 )
 
 
-#: Modules that start processes, need mmdet or mmseg, or run for long: left
-#: out of ``make test-fast``.
-SLOW = {
-    *('test_resume_cases', 'test_resume_changes', 'test_signals'),
-    *('test_work_dir', 'test_outputs', 'test_options', 'test_mimco'),
-    *('test_mask_distill', 'test_atomic_checkpoints', 'test_coco'),
-    *('test_agreement', 'test_annotated', 'test_benchmark'),
-    *('test_contrastive_runs', 'test_distributed'),
-    *('test_distributed_run', 'test_downstream_configs', 'test_exact_resume'),
-    *('test_export', 'test_export_other_pictures', 'test_picture_channels'),
-    'test_other_pictures_run',
-    *('test_fsdp', 'test_guards', 'test_hooks', 'test_imae', 'test_installed'),
-    *('test_mask_analysis_hook', 'test_safe_reading', 'test_seams'),
-    *('test_notebook', 'test_readme', 'test_remote_runs'),
-    'test_sharded_methods',
-    *('test_sharded_runs', 'test_study', 'test_study_grid', 'test_tar_runs'),
-    *('test_teacher_methods', 'test_tools', 'test_transfer'),
-}
-
-
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.stem in SLOW:
+        if item.path.stem == 'test_export':
             item.add_marker('slow')
 
 

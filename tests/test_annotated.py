@@ -19,6 +19,8 @@ from ccmim_mm.datasets.label_map_dataset import pair_label_maps
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import as_given, prepare
 
+pytestmark = pytest.mark.slow
+
 #: Of each picture, x, y, width, height of a cat and of a dog.
 BOXES = [[4, 6, 20, 24], [40, 10, 16, 40]]
 

@@ -19,6 +19,8 @@ from ccmim_tools.benchmarks.contenders import build_contender
 from ccmim_tools.benchmarks.flops import step_flops
 from ccmim_tools.benchmarks.transcription import PlainCCMIM
 
+pytestmark = pytest.mark.slow
+
 CONFIG = str(ROOT / 'tests/tiny_config.py')
 main = runpy.run_path(str(ROOT / 'tools/benchmark.py'))['main']
 

@@ -16,6 +16,8 @@ from ccmim_mm.apis.settings_for_all import set_for_all
 from ccmim_mm.checkpoints.match import INTO_BACKBONE, match
 from ccmim_mm.datasets.data_root import kind_of, leaf
 
+pytestmark = pytest.mark.slow
+
 FOLDERS = dict(
     classification='class_folders', detection='coco', segmentation='label_maps'
 )

@@ -21,6 +21,8 @@ from ccmim_mm.export.pixels import normalise, pictures, pixels_of
 from ccmim_mm.export.source import read_source
 from ccmim_mm.export.to_pt2 import returns
 
+pytestmark = pytest.mark.slow
+
 CHANNELS, SIZE = 13, (32, 48)
 
 

@@ -16,6 +16,8 @@ from stopped_runs import same
 
 from ccmim_tools.config_names import list_configs
 
+pytestmark = pytest.mark.slow
+
 STOCK = Path(mmpretrain.__file__).parent / '.mim/tools'
 #: Before and after ``ccmim`` in a process that has nothing of the clone.
 INSTALLED = """

@@ -19,6 +19,8 @@ from ccmim_mm.engine.runner.schedule_length import (
     without_short_warm_ups,
 )
 
+pytestmark = pytest.mark.slow
+
 PRETRAIN = 'ccmim_vit-tiny_demo'
 CLASSIFY = 'classification/vit-tiny_finetune_demo'
 DETECT = 'detection/mask-rcnn_vit-tiny_demo'

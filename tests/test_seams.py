@@ -24,6 +24,8 @@ from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import prepare
 from ccmim_mm.models import features_of, patch_features_of
 
+pytestmark = pytest.mark.slow
+
 STOCK_TOOL = Path(mmpretrain.__file__).parent / '.mim/tools/train.py'
 
 

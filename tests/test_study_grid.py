@@ -29,6 +29,8 @@ from ccmim_tools.studies.statistics import (
     spread,
 )
 
+pytestmark = pytest.mark.slow
+
 GRIDS = sorted(ROOT.glob('configs/study/grid_*.py'))
 TINY = ROOT / 'tests/tiny_grid.py'
 

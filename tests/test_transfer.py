@@ -28,6 +28,8 @@ from ccmim_mm.engine.runner.prepare import prepare
 from ccmim_mm.models.loading import load_for_test
 from ccmim_tools.demo import generate_demo
 
+pytestmark = pytest.mark.slow
+
 # Four layers: a segmentor takes four maps.
 ARCH = TINY['backbone']['arch'] | dict(num_layers=4)
 NO_WORKERS = {

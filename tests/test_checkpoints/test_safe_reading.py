@@ -27,6 +27,8 @@ from ccmim_mm.checkpoints import read_state_dict, save_state_dict
 from ccmim_mm.checkpoints.safe_reading import read_safely, safe_init_cfg
 from ccmim_mm.engine import ResilientRunner
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def good():

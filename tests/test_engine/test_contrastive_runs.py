@@ -23,6 +23,8 @@ from run_helpers import bare, history
 from stopped_runs import same, stop
 from torch.nn.parallel import DistributedDataParallel
 
+pytestmark = pytest.mark.slow
+
 BATCH = 4
 DOUBLE = torch.float64
 

@@ -17,6 +17,8 @@ from ccmim_mm.apis import config_for_training
 from ccmim_mm.datasets import SeededSampler
 from ccmim_mm.engine.points import recall
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def straight(picture_folder, tmp_path_factory):

@@ -19,6 +19,8 @@ from ccmim_mm.apis import config_for_testing, config_for_training
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.hooks.deferred_runtime_info_hook import cut_histories
 
+pytestmark = pytest.mark.slow
+
 CONFIG = 'configs/classification/vit-tiny_finetune_demo.py'
 OPTIONS = {
     'model.backbone.arch': dict(TINY['backbone']['arch'], _delete_=True),

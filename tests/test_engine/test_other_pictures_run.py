@@ -18,6 +18,8 @@ from ccmim_mm.apis import (
 from ccmim_mm.checkpoints import read_as_project
 from ccmim_mm.engine import ResilientRunner
 
+pytestmark = pytest.mark.slow
+
 CHANNELS, SIZE, GRID = 13, (32, 48), (4, 6)
 ASKED = dict(img_size=SIZE, channels=CHANNELS)
 

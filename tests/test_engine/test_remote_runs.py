@@ -17,6 +17,8 @@ from ccmim_mm.datasets.remote import store
 from ccmim_mm.datasets.remote.cache import FOLDER, SIZE
 from ccmim_mm.datasets.remote.store import ShardError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def shards(picture_folder, tmp_path_factory):

@@ -13,6 +13,8 @@ from stopped_runs import assert_same_runs, run, stop
 from ccmim_mm.datasets import fingerprint
 from ccmim_mm.engine import ResilientRunner
 
+pytestmark = pytest.mark.slow
+
 EPOCH = dict(by_epoch=True, convert_to_iter_based=True)
 
 

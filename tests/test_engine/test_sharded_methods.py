@@ -16,6 +16,8 @@ from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 from ccmim_mm.engine.runner.sharded_runner import ShardedRunner
 
+pytestmark = pytest.mark.slow
+
 ONE = {'train_cfg.max_epochs': 1}
 #: Parts that fill a vector of the CPU: torch's fused AdamW rounds what is
 #: left over otherwise.

@@ -15,6 +15,8 @@ from ccmim_mm.engine import FiniteOptimWrapper
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 from ccmim_mm.engine.runner.fully_shard import FullyShard
 
+pytestmark = pytest.mark.slow
+
 ACCUMULATED = {
     'train_dataloader.batch_size': 2,
     'optim_wrapper.accumulative_counts': 3,

@@ -21,6 +21,8 @@ from ccmim_mm.engine.runner import loader_workers
 from ccmim_tools import launch, start_up
 from ccmim_tools.start_up import work_dir_of
 
+pytestmark = pytest.mark.slow
+
 FORK = multiprocessing.get_context('fork')
 
 

@@ -23,6 +23,8 @@ from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import as_given, prepare
 from ccmim_mm.look.pictures import choose, readable
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def shards(picture_folder, tmp_path_factory):

@@ -17,6 +17,8 @@ from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import prepare
 from ccmim_mm.engine.runner.work_dir import WorkDirLock
 
+pytestmark = pytest.mark.slow
+
 FORK = multiprocessing.get_context('fork')
 
 

@@ -21,6 +21,8 @@ from ccmim_mm.models import branch_latents_of
 from ccmim_mm.models.algorithms.imae import identified
 from ccmim_mm.models.loading import load_pretrained
 
+pytestmark = pytest.mark.slow
+
 BRANCHES = ('sub', 'dom')
 VISIBLE = 4
 

@@ -18,6 +18,8 @@ from ccmim_mm.models import MaskDistillHead, Targets
 from ccmim_mm.models.loading import load_pretrained
 from ccmim_mm.models.task_modules import mask_indices
 
+pytestmark = pytest.mark.slow
+
 
 def reference_step(state, teacher, images, noise, masked=6, beta=2.0):
     """The loss and what is logged, written from the equation."""

@@ -19,6 +19,8 @@ from ccmim_mm.models import CCMIMAlignHead, MimCoHead, Targets
 from ccmim_mm.models.heads.mimco_head import mean_cosine
 from ccmim_mm.models.task_modules import mask_indices
 
+pytestmark = pytest.mark.slow
+
 
 def unit(x):
     return x / x.square().sum(-1, keepdim=True).sqrt()

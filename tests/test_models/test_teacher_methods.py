@@ -22,6 +22,8 @@ from teacher_cases import (
 )
 from torch.nn.parallel import DistributedDataParallel
 
+pytestmark = pytest.mark.slow
+
 METHODS = dict(MaskDistill={}, MimCo=MIMCO, IMAE=IMAE)
 
 
