@@ -5,6 +5,7 @@ import reference
 import torch
 from conftest import samples
 from mmengine.registry import RUNNERS
+from plain import linear
 from run_helpers import bare
 from teacher_cases import (
     IMAE,
@@ -99,11 +100,9 @@ def reference_step(states, teacher, first, second, noise, shares, mix=False):
         losses[f'loss_rec_{branch}'] = error.gather(
             1, order[:, VISIBLE:]
         ).mean()
-        latent = reference.linear(encoded, state, 'decoder_embed')
+        latent = linear(encoded, state, 'decoder_embed')
         with torch.no_grad():
-            target = reference.linear(
-                encode(teacher, own), teacher, 'decoder_embed'
-            )
+            target = linear(encode(teacher, own), teacher, 'decoder_embed')
         losses[f'loss_dist_{branch}'] = (latent - target).square().mean()
     return losses
 

@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 from conftest import samples
-from plain_vit import forward, linear_map
+from plain import linear
+from plain_vit import forward
 from teacher_cases import (
     batch,
     check_gradients,
@@ -33,7 +34,7 @@ def reference_step(state, teacher, images, noise, masked=6, beta=2.0):
             centred / (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
         )
     tokens = forward(state, images, mask=mask, final=True)[:, 1:]
-    predicted = linear_map(tokens, state, 'head.predict')
+    predicted = linear(tokens, state, 'head.predict')
     difference = (predicted - target).abs()
     distance = torch.where(
         difference < beta,
