@@ -11,12 +11,10 @@ from conftest import ROOT, TINY, build
 from hostile import (
     BROKEN,
     EXECUTING,
-    SAFETENSORS,
-    STRANGE,
     config_that_runs,
     good_checkpoint,
-    shared,
 )
+from hostile_insides import SAFETENSORS, STRANGE, shared
 from hostile_runs import UNFIT
 from mmengine.model import BaseModule
 from mmengine.runner.checkpoint import CheckpointLoader
