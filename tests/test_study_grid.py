@@ -108,7 +108,7 @@ def test_only_the_options_tell_cells_apart():
         differ = {
             key
             for key in {*run.options, *reference.options}
-            if run.options.get(key) != reference.options.get(key)
+            if run.options.get(key, ...) != reference.options.get(key, ...)
         }
         epochs = 'train_cfg.max_epochs'
         if run.options[epochs] == reference.options[epochs]:
