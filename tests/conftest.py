@@ -21,6 +21,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from PIL import Image
+from torch._subclasses.fake_tensor import FakeTensorMode
 from yapf.yapflib import yapf_api
 
 from ccmim_mm.checkpoints import convert
@@ -28,6 +29,11 @@ from ccmim_mm.engine.hooks import run_summary_hook
 
 ROOT = Path(__file__).parent.parent
 
+# What these assert is shown as what tests assert.
+pytest.register_assert_rewrite(
+    *('contrastive_models', 'dist_helpers', 'plain_hf', 'readme_lines'),
+    *('readme_rules', 'schedules', 'sizes', 'stopped_runs', 'teacher_cases'),
+)
 pytest_plugins = ['remote_fixtures']
 
 # Imported once by the server that the tests' processes are forked from.
@@ -57,29 +63,9 @@ TINY = dict(
 )
 
 
-#: Modules that start processes, need mmdet or mmseg, or run for long: left
-#: out of ``make test-fast``.
-SLOW = {
-    *('test_resume_cases', 'test_resume_changes', 'test_signals'),
-    *('test_work_dir', 'test_outputs', 'test_options', 'test_mimco'),
-    *('test_mask_distill', 'test_atomic_checkpoints', 'test_coco'),
-    *('test_agreement', 'test_annotated', 'test_benchmark'),
-    *('test_contrastive_runs', 'test_distributed'),
-    *('test_distributed_run', 'test_downstream_configs', 'test_exact_resume'),
-    *('test_export', 'test_export_other_pictures', 'test_picture_channels'),
-    'test_other_pictures_run',
-    *('test_fsdp', 'test_guards', 'test_hooks', 'test_imae', 'test_installed'),
-    *('test_mask_analysis_hook', 'test_safe_reading', 'test_seams'),
-    *('test_notebook', 'test_readme', 'test_remote_runs'),
-    'test_sharded_methods',
-    *('test_sharded_runs', 'test_study', 'test_study_grid', 'test_tar_runs'),
-    *('test_teacher_methods', 'test_tools', 'test_transfer'),
-}
-
-
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.stem in SLOW:
+        if item.path.stem == 'test_export':
             item.add_marker('slow')
 
 
@@ -93,6 +79,21 @@ def pytest_runtest_protocol(item):
 @pytest.fixture
 def tiny_cfg() -> dict:
     return copy.deepcopy(TINY)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Fake tensors, and what autocast asks for before it believes in a GPU."""
+    never = 'torch.cuda.amp.common.amp_definitely_not_available'
+    monkeypatch.setattr(never, lambda: False)
+    monkeypatch.setattr('torch.cuda.is_bf16_supported', lambda *_: True)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        yield
+
+
+def load(name: str) -> Config:
+    """A config by its path under configs/."""
+    return Config.fromfile(ROOT / f'configs/{name}.py')
 
 
 def build(cfg: dict, seed: int = 0):

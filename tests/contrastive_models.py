@@ -1,9 +1,11 @@
-"""The contrastive methods' demos, small enough for tests."""
+"""The contrastive methods' demos, as models and runs small enough."""
 
 import torch
 from conftest import ROOT, build
 from mmengine.config import Config
 from mmengine.logging import MessageHub
+
+from ccmim_mm.apis import config_for_training
 
 STEPS, STEP = 10, 3
 STRIDES = (1, 1, 2, 1)
@@ -93,3 +95,41 @@ def views_of(pictures, dtype=torch.float32):
         torch.randn(pictures, 3, 32, 32, generator=generator).to(dtype)
         for _ in range(2)
     ]
+
+
+def run_cfg(method, data, work_dir, options=(), **kwargs):
+    """Two epochs of three steps of eight pictures, of 32 pixels."""
+    cfg = config_for_training(
+        ROOT / PATHS[method],
+        {
+            **OPTIONS[method],
+            'train_cfg.max_epochs': 2,
+            'train_cfg.val_interval': 2,
+            'train_dataloader.batch_size': 8,
+            'train_dataloader.num_workers': 0,
+            'default_hooks.logger.interval': 1,
+            'default_hooks.checkpoint.interval': 1,
+            **dict(options),
+        },
+        data,
+        work_dir,
+        **kwargs,
+    )
+    multi = cfg.train_dataloader.dataset.dataset.pipeline[1]
+    multi.transforms[0][0].scale = 32
+    pipelines = [
+        loader.dataset.dataset.pipeline
+        for loader in (cfg.val_dataloader, cfg.val_cfg.bank_dataloader)
+    ]
+    pipelines += [
+        hook.dataset.pipeline
+        for hook in cfg.custom_hooks
+        if hook.type == 'PanelHook'
+    ]
+    for pipeline in pipelines:
+        pipeline[1].scale = pipeline[2].crop_size = 32
+    for hook in cfg.custom_hooks:
+        if hook.type == 'DenseCLHook':
+            hook.start_iters = 2
+    cfg.experiment_name = f'{method}{work_dir}{kwargs}'
+    return cfg

@@ -11,6 +11,8 @@ import numpy as np
 import reference
 import torch
 import torch.nn.functional as F
+from plain import linear
+from plain_vit import timm_name
 
 
 def part(state, prefix):
@@ -21,28 +23,9 @@ def part(state, prefix):
     }
 
 
-def timm_names(backbone):
-    """A ViT's tensors as ``reference`` calls them."""
-    pairs = (
-        ('patch_embed.projection', 'patch_embed.proj'),
-        ('ffn.layers.0.0', 'mlp.fc1'),
-        ('ffn.layers.1', 'mlp.fc2'),
-        ('layers.', 'blocks.'),
-        ('.ln1', '.norm1'),
-        ('.ln2', '.norm2'),
-        ('ln1', 'norm'),
-    )
-    found = {}
-    for name, value in backbone.items():
-        for theirs, ours in pairs:
-            name = name.replace(theirs, ours)
-        found[name] = value
-    return found
-
-
 def vit(state, views, depth=3, heads=4, p=8):
     """CLS tokens, ``(B, C)``."""
-    state = timm_names(state)
+    state = {timm_name(name): value for name, value in state.items()}
     tokens = reference.embed(state, views, p)
     return reference.encode(state, tokens, depth, heads)[0][:, 0]
 
@@ -51,7 +34,7 @@ def projector(state, x):
     """fc-bn-relu-...-fc-bn, the last norm without affine parameters."""
     last = max(int(n[2]) for n in state if n.startswith('fc'))
     for i in range(last + 1):
-        x = reference.linear(x, state, f'fc{i}')
+        x = linear(x, state, f'fc{i}')
         weight = state.get(f'bn{i}.weight', 1)
         x = reference.batch_norm(x, weight, state.get(f'bn{i}.bias', 0))
         x = torch.relu(x) if i < last else x
@@ -149,11 +132,11 @@ def resnet18(state, x, strides):
 def dense_neck(state, x):
     """Global and dense projections, ``(B, D)`` and ``(B, S, D)``."""
     cells = x.flatten(2).transpose(1, 2)
-    hidden = torch.relu(reference.linear(cells.mean(1), state, 'mlp.0'))
-    glob = reference.linear(hidden, state, 'mlp.2')
+    hidden = torch.relu(linear(cells.mean(1), state, 'mlp.0'))
+    glob = linear(hidden, state, 'mlp.2')
     conv = {n: v.flatten(1) if v.ndim == 4 else v for n, v in state.items()}
-    hidden = torch.relu(reference.linear(cells, conv, 'mlp2.0'))
-    return glob, reference.linear(hidden, conv, 'mlp2.2'), cells
+    hidden = torch.relu(linear(cells, conv, 'mlp2.0'))
+    return glob, linear(hidden, conv, 'mlp2.2'), cells
 
 
 def densecl(state, keys, views, queues, order, strides, ranks=1, lam=0.5):

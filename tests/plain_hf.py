@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import torch
+from plain import attend, gelu, linear, norm
 from safetensors.torch import load_file
 
 
@@ -29,7 +30,7 @@ def encode(state, cfg, images, order=None, prefix=''):
     for i in range(cfg['num_hidden_layers']):
         layer = f'{prefix}encoder.layer.{i}'
         x = run(state, x, layer, cfg['num_attention_heads'], cfg)
-    return norm(state, x, f'{prefix}layernorm', cfg)
+    return norm(x, state, f'{prefix}layernorm', cfg['layer_norm_eps'])
 
 
 def embed(state, cfg, images, place):
@@ -48,26 +49,23 @@ def embed(state, cfg, images, place):
 
 def run(state, x, layer, heads, cfg):
     """One layer, its norms in front."""
-    y = norm(state, x, f'{layer}.layernorm_before', cfg)
-    query, key, value = (
-        linear(state, y, f'{layer}.attention.attention.{part}')
-        .unflatten(-1, (heads, -1))
-        .transpose(1, 2)
+    eps = cfg['layer_norm_eps']
+    y = norm(x, state, f'{layer}.layernorm_before', eps)
+    parts = (
+        linear(y, state, f'{layer}.attention.attention.{part}')
         for part in ('query', 'key', 'value')
     )
-    scores = query @ key.mT / query.shape[-1] ** 0.5
-    mixed = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
-    x = x + linear(state, mixed, f'{layer}.attention.output.dense')
-    y = norm(state, x, f'{layer}.layernorm_after', cfg)
-    y = linear(state, y, f'{layer}.intermediate.dense')
+    mixed, _ = attend(*parts, heads)
+    x = x + linear(mixed, state, f'{layer}.attention.output.dense')
+    y = norm(x, state, f'{layer}.layernorm_after', eps)
+    y = linear(y, state, f'{layer}.intermediate.dense')
     assert cfg['hidden_act'] == 'gelu'
-    y = 0.5 * y * (1 + torch.erf(y / 2**0.5))
-    return x + linear(state, y, f'{layer}.output.dense')
+    return x + linear(gelu(y), state, f'{layer}.output.dense')
 
 
 def decode(state, cfg, latent, order):
     """Pixels of every patch; ``order`` has those that were seen first."""
-    x = linear(state, latent, 'decoder.decoder_embed')
+    x = linear(latent, state, 'decoder.decoder_embed')
     count = order.shape[1]
     hidden = state['decoder.mask_token'].expand(
         len(x), count - (x.shape[1] - 1), -1
@@ -80,16 +78,5 @@ def decode(state, cfg, latent, order):
     for i in range(cfg['decoder_num_hidden_layers']):
         layer = f'decoder.decoder_layers.{i}'
         x = run(state, x, layer, cfg['decoder_num_attention_heads'], cfg)
-    x = norm(state, x, 'decoder.decoder_norm', cfg)
-    return linear(state, x, 'decoder.decoder_pred')[:, 1:]
-
-
-def norm(state, x, name, cfg):
-    centred = x - x.mean(-1, keepdim=True)
-    var = centred.square().mean(-1, keepdim=True)
-    x = centred / (var + cfg['layer_norm_eps']).sqrt()
-    return x * state[f'{name}.weight'] + state[f'{name}.bias']
-
-
-def linear(state, x, name):
-    return x @ state[f'{name}.weight'].T + state[f'{name}.bias']
+    x = norm(x, state, 'decoder.decoder_norm', cfg['layer_norm_eps'])
+    return linear(x, state, 'decoder.decoder_pred')[:, 1:]

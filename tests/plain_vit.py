@@ -4,9 +4,21 @@ It shares no code with the package or with mmpretrain. Parameters are named
 as timm does, with ``norm_pre`` for the norm in front that CLIP has.
 """
 
+import re
+
 import torch
+from plain import attend, gelu, linear, norm
 
 WIDTH, DEPTH, HEADS, GRID = 32, 3, 4, 4
+#: Parts of names, timm's and this project's.
+NAMES = (
+    ('patch_embed.proj.', 'patch_embed.projection.'),
+    ('blocks.', 'layers.'),
+    ('.norm1', '.ln1'),
+    ('.norm2', '.ln2'),
+    ('mlp.fc1', 'ffn.layers.0.0'),
+    ('mlp.fc2', 'ffn.layers.1'),
+)
 
 
 def random_vit(patch=8, clip=False, seed=0, channels=3, patches=GRID**2):
@@ -44,19 +56,15 @@ def random_vit(patch=8, clip=False, seed=0, channels=3, patches=GRID**2):
 
 def forward(
     state, images, heads=HEADS, clip=False, layers=DEPTH, final=False,
-    mask=None,
+    mask=None, scales=('', ''),
 ):  # fmt: skip
-    """Tokens ``(B, L + 1, C)``; ``mask_token`` where ``mask`` is 1."""
+    """Tokens ``(B, L + 1, C)``.
 
-    def linear(x, name):
-        return linear_map(x, state, name)
-
-    def norm(x, name):
-        centred = x - x.mean(-1, keepdim=True)
-        var = centred.square().mean(-1, keepdim=True)
-        x = centred / (var + (1e-5 if clip else 1e-6)).sqrt()
-        return x * state[f'{name}.weight'] + state[f'{name}.bias']
-
+    ``mask_token`` is where ``mask`` is 1. The CLS token may have no position,
+    and the two parts of a block a scale of each channel, by name.
+    """
+    eps = 1e-5 if clip else 1e-6
+    act = (lambda x: x * torch.sigmoid(1.702 * x)) if clip else gelu
     kernel = state['patch_embed.proj.weight']
     p = kernel.shape[-1]
     patches = torch.stack(
@@ -71,31 +79,25 @@ def forward(
     if mask is not None:
         x = torch.where(mask[..., None].bool(), state['mask_token'], x)
     cls = state['cls_token'].expand(len(x), -1, -1)
-    x = torch.cat((cls, x), 1) + state['pos_embed']
+    table = state['pos_embed']
+    if table.shape[1] == x.shape[1]:
+        table = torch.cat((torch.zeros_like(table[:, :1]), table), 1)
+    x = torch.cat((cls, x), 1) + table
     if clip:
-        x = norm(x, 'norm_pre')
+        x = norm(x, state, 'norm_pre', eps)
     for i in range(layers):
         block = f'blocks.{i}'
-        qkv = linear(norm(x, f'{block}.norm1'), f'{block}.attn.qkv')
-        q, k, v = (
-            part.unflatten(-1, (heads, -1)).transpose(1, 2)
-            for part in qkv.chunk(3, -1)
+        of_attention, of_mlp = (
+            state.get(f'{block}.{name}', 1) for name in scales
         )
-        weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
-        mixed = (weights @ v).transpose(1, 2).flatten(2)
-        x = x + linear(mixed, f'{block}.attn.proj')
-        hidden = linear(norm(x, f'{block}.norm2'), f'{block}.mlp.fc1')
-        gate = (
-            torch.sigmoid(1.702 * hidden)
-            if clip
-            else 0.5 * (1 + torch.erf(hidden / 2**0.5))
-        )
-        x = x + linear(hidden * gate, f'{block}.mlp.fc2')
-    return norm(x, 'norm') if final else x
-
-
-def linear_map(x, state, name):
-    return x @ state[f'{name}.weight'].T + state[f'{name}.bias']
+        y = norm(x, state, f'{block}.norm1', eps)
+        qkv = linear(y, state, f'{block}.attn.qkv')
+        mixed, _ = attend(*qkv.chunk(3, -1), heads)
+        x = x + of_attention * linear(mixed, state, f'{block}.attn.proj')
+        y = norm(x, state, f'{block}.norm2', eps)
+        hidden = act(linear(y, state, f'{block}.mlp.fc1'))
+        x = x + of_mlp * linear(hidden, state, f'{block}.mlp.fc2')
+    return norm(x, state, 'norm', eps) if final else x
 
 
 def prefixed(state, prefix):
@@ -161,19 +163,18 @@ def as_clip(state, text=True):
 
 
 def as_project(state):
-    """This project's names, with a decoder beside."""
+    """This project's names."""
     renamed = {}
     for name, value in state.items():
-        for theirs, ours in (
-            ('patch_embed.proj', 'patch_embed.projection'),
-            ('blocks.', 'layers.'),
-            ('.norm1', '.ln1'),
-            ('.norm2', '.ln2'),
-            ('mlp.fc1', 'ffn.layers.0.0'),
-            ('mlp.fc2', 'ffn.layers.1'),
-        ):
+        for theirs, ours in NAMES:
             name = name.replace(theirs, ours)
-        if name.startswith('norm.'):
-            name = name.replace('norm.', 'ln1.')
+        name = re.sub(r'^norm\.', 'ln1.', name)
         renamed[f'backbone.{name}'] = value
     return renamed
+
+
+def timm_name(name):
+    """That of a tensor of this project's encoder."""
+    for theirs, ours in reversed(NAMES):
+        name = name.replace(ours, theirs)
+    return re.sub(r'^ln1\.', 'norm.', name)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from annotations import annotated, change
 from conftest import ROOT
 from mmdet.datasets import CocoDataset
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from PIL import Image
-from test_annotated import annotated, change
-from test_curves import a_run
+from run_helpers import a_run
 
 import ccmim_mm
 from ccmim_mm.checkpoints import convert

@@ -17,8 +17,8 @@ from mmseg.models import SegTTAModel
 from PIL import Image
 from readme_lines import README, extras, pinned
 from readme_places import use
+from run_helpers import a_run
 from safetensors import safe_open
-from test_curves import a_run
 
 from ccmim_mm.checkpoints import detect_format, read_state_dict
 from ccmim_tools import benchmark, demo

@@ -8,6 +8,7 @@ attention maps included.
 import math
 
 import torch
+from plain import attend, gelu, linear, norm
 
 
 def random_state(
@@ -65,37 +66,13 @@ def random_state(
     return state
 
 
-def linear(x, state, name):
-    y = x @ state[f'{name}.weight'].T
-    return y + state[f'{name}.bias'] if f'{name}.bias' in state else y
-
-
-def layer_norm(x, state, name):
-    mean = x.mean(-1, keepdim=True)
-    var = ((x - mean) ** 2).mean(-1, keepdim=True)
-    x = (x - mean) / (var + 1e-6).sqrt()
-    return x * state[f'{name}.weight'] + state[f'{name}.bias']
-
-
 def block(x, state, name, heads):
     """One transformer block; returns its output and the attention map."""
-    batch, n, width = x.shape
-    qkv = linear(
-        layer_norm(x, state, f'{name}.norm1'), state, f'{name}.attn.qkv'
-    )
-    q, k, v = (
-        part.reshape(batch, n, heads, width // heads).transpose(1, 2)
-        for part in qkv.split(width, dim=-1)
-    )
-    scale = math.sqrt(width // heads)
-    attention = torch.softmax(q @ k.transpose(-2, -1) / scale, dim=-1)
-    mixed = (attention @ v).transpose(1, 2).reshape(batch, n, width)
+    qkv = linear(norm(x, state, f'{name}.norm1'), state, f'{name}.attn.qkv')
+    mixed, attention = attend(*qkv.chunk(3, -1), heads)
     x = x + linear(mixed, state, f'{name}.attn.proj')
-    hidden = linear(
-        layer_norm(x, state, f'{name}.norm2'), state, f'{name}.mlp.fc1'
-    )
-    hidden = hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2)))
-    return x + linear(hidden, state, f'{name}.mlp.fc2'), attention
+    hidden = linear(norm(x, state, f'{name}.norm2'), state, f'{name}.mlp.fc1')
+    return x + linear(gelu(hidden), state, f'{name}.mlp.fc2'), attention
 
 
 def patchify(images, p):
@@ -125,7 +102,7 @@ def encode(state, tokens, depth, heads):
     for i in range(depth):
         x, attention = block(x, state, f'blocks.{i}', heads)
         scores = scores + attention[:, :, 0, 1:].mean(dim=1)
-    return layer_norm(x, state, 'norm'), scores
+    return norm(x, state, 'norm'), scores
 
 
 def release_order(scores, noise):
@@ -145,7 +122,7 @@ def decode(state, visible, order, depth, heads):
     x = torch.cat([x[:, :1], full], dim=1) + state['decoder_pos_embed']
     for i in range(depth):
         x, _ = block(x, state, f'decoder_blocks.{i}', heads)
-    x = layer_norm(x, state, 'decoder_norm')
+    x = norm(x, state, 'decoder_norm')
     return linear(x, state, 'decoder_pred')[:, 1:]
 
 

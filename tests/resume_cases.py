@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.hooks import Hook
 from run_helpers import bare, config, history
+from stopped_runs import same
 
 from ccmim_mm.engine import ResilientRunner
 
@@ -108,8 +109,6 @@ def train(case: Case, data: Path, work_dir: Path, name: str, *hooks: Hook):
 
 def difference(case: Case, data: Path, folder: Path) -> str:
     """What is not the same after the stops; empty if nothing is."""
-    from test_engine.test_exact_resume import same
-
     straight = train(case, data, folder / 'straight', '')
     resumed = None
     for number, stop in enumerate((*case.stops, NEVER)):

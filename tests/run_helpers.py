@@ -1,5 +1,6 @@
-"""Real runs of a tiny model through the Runner."""
+"""Real runs of a tiny model through the Runner, and what one leaves."""
 
+import json
 from importlib import import_module
 
 from conftest import ROOT
@@ -40,3 +41,26 @@ def use_operators(module, monkeypatch):
     # By name, as a function hides each module of its name.
     for name in ('mmcv.ops.nms', 'mmcv.ops.roi_align'):
         monkeypatch.setattr(import_module(name), 'ext_module', module)
+
+
+def a_run(place, method='CCMIM', rate=0.5, evaluated=True):
+    """A work dir with what a run has logged."""
+    log = place / '20260101_000000/vis_data'
+    log.mkdir(parents=True)
+    names = ('loss_rec', 'align_ce', 'lr')
+    rows = [
+        dict(dict.fromkeys(names, rate / i), iter=10 * i, time=3.0)
+        for i in (1, 2, 3)
+    ]
+    (log / 'scalars.json').write_text('\n'.join(map(json.dumps, rows)))
+    (place / 'config.py').write_text(f'model = dict(type={method!r})\n')
+    if evaluated:
+        points = [
+            dict(iter=i, knn_cls=40.0 + i, rankme_cls=8.0, alpha_cls=1.2)
+            for i in (0, 30)
+        ]
+        # One that was not finite has no figure there.
+        points.append(dict(iter=40, knn_cls=50.0))
+        text = json.dumps(dict(evaluations=points))
+        (place / 'summary.json').write_text(text)
+    return place

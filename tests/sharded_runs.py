@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from contrastive_models import run_cfg
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from run_helpers import bare, history
-from test_engine.test_contrastive_runs import run_cfg
-from test_engine.test_exact_resume import Signal
+from stopped_runs import Signal
 
 from ccmim_mm.apis import config_for_training
 from ccmim_mm.engine import CompileLayersHook, ResilientRunner

@@ -6,7 +6,7 @@ import reference
 import torch
 from conftest import ROOT, build
 from mmengine.config import Config
-from plain_vit import as_timm, random_vit
+from plain_vit import as_timm, random_vit, timm_name
 
 from ccmim_mm.apis import config_for_training
 
@@ -65,17 +65,7 @@ def student_state(model):
     """The student's parameters by timm's names, as leaves."""
     renamed = {}
     for name, value in model.state_dict().items():
-        name = name.removeprefix('backbone.').replace('layers.', 'blocks.', 1)
-        for ours, timms in (
-            ('.ln1.', '.norm1.'),
-            ('.ln2.', '.norm2.'),
-            ('ffn.layers.0.0', 'mlp.fc1'),
-            ('ffn.layers.1', 'mlp.fc2'),
-            ('patch_embed.projection', 'patch_embed.proj'),
-        ):
-            name = name.replace(ours, timms)
-        if name.startswith('ln1.'):
-            name = name.replace('ln1.', 'norm.')
+        name = timm_name(name.removeprefix('backbone.'))
         value = value.detach().clone()
         if value.is_floating_point() and name != 'pos_embed':
             value.requires_grad_()

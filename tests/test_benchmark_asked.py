@@ -46,7 +46,9 @@ def rates(tmp_path, picture_folder):
 def test_rates_of_pictures_of_two_views(rates, config):
     setting, rows = rates(config)
     assert (setting['img_size'], setting['views']) == (64, 2)
-    assert rows[0]['bare pictures/s'] > 0 and rows[0]['share'] > 0
+    (row,) = rows
+    share = row['pipeline pictures/s'] / row['bare pictures/s']
+    assert row['share'] == pytest.approx(share)
 
 
 def test_a_picture_of_two_views_is_counted_once(picture_folder):

@@ -2,8 +2,7 @@ import re
 
 import pytest
 import torch
-from conftest import ROOT
-from mmengine.config import Config
+from conftest import ROOT, load
 from mmengine.registry import MODEL_WRAPPERS
 from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import DATASETS, MODELS, OPTIM_WRAPPERS, TRANSFORMS
@@ -29,10 +28,6 @@ TEACHER_PATHS = [
 ]
 WIDTHS = dict(s=384, b=768, l=1024, h=1280, g=1408, tiny=128)
 DEPTHS = dict(s=12, b=12, l=24, h=32, g=40, tiny=4)
-
-
-def load(name):
-    return Config.fromfile(ROOT / f'configs/{name}.py')
 
 
 @pytest.fixture(scope='module', params=PATHS)

@@ -1,36 +1,12 @@
 """Curves of one run and of several."""
 
-import json
-
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from run_helpers import a_run
 
 from ccmim_mm.apis.curves import draw_curves
 from ccmim_tools import curves as command
-
-
-def a_run(place, method='CCMIM', rate=0.5, evaluated=True):
-    """A work dir with what a run has logged."""
-    log = place / '20260101_000000/vis_data'
-    log.mkdir(parents=True)
-    names = ('loss_rec', 'align_ce', 'lr')
-    rows = [
-        dict(dict.fromkeys(names, rate / i), iter=10 * i, time=3.0)
-        for i in (1, 2, 3)
-    ]
-    (log / 'scalars.json').write_text('\n'.join(map(json.dumps, rows)))
-    (place / 'config.py').write_text(f'model = dict(type={method!r})\n')
-    if evaluated:
-        points = [
-            dict(iter=i, knn_cls=40.0 + i, rankme_cls=8.0, alpha_cls=1.2)
-            for i in (0, 30)
-        ]
-        # One that was not finite has no figure there.
-        points.append(dict(iter=40, knn_cls=50.0))
-        text = json.dumps(dict(evaluations=points))
-        (place / 'summary.json').write_text(text)
-    return place
 
 
 @pytest.fixture
@@ -80,9 +56,12 @@ def test_no_legend_covers_a_line(tmp_path, drawn):
     runs = [a_run(tmp_path / name, rate=i) for i, name in enumerate('ab')]
     draw_curves(runs[:1], tmp_path / 'one.png', 'iterations')
     draw_curves(runs, tmp_path / 'two.png', 'iterations')
+    assert len(drawn) == 2
     for figure in drawn:
-        legends = [*(axis.get_legend() for axis in figure.axes)]
-        for legend in legends + figure.legends:
+        legends = [axis.get_legend() for axis in figure.axes]
+        legends = [*filter(None, legends), *figure.legends]
+        assert legends
+        for legend in legends:
             box = legend.get_window_extent()
             assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
             assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1

@@ -31,10 +31,18 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(target), link
 
 
+def bases(page):
+    return re.findall(r"_base_ = 'ccmim_mm::.*?'", page.read_text())
+
+
 @pytest.mark.parametrize('page', PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_bases_load_as_they_are_printed(page):
-    for base in re.findall(r"_base_ = 'ccmim_mm::.*?'", page.read_text()):
+    for base in bases(page):
         assert Config.fromstring(base, '.py').model.type == 'CCMIM'
+
+
+def test_bases_are_printed_on_several_pages():
+    assert sum(bool(bases(page)) for page in PAGES) >= 4
 
 
 def test_pages_that_code_names_are_there():

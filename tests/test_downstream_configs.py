@@ -6,8 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
-from mmengine.config import Config
+from conftest import ROOT, load
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS, TRANSFORMS, DefaultScope
 from mmpretrain.registry import MODELS as PRETRAIN_MODELS
@@ -16,6 +15,8 @@ from schedules import check_another_length
 from ccmim_mm.apis.settings_for_all import set_for_all
 from ccmim_mm.checkpoints.match import INTO_BACKBONE, match
 from ccmim_mm.datasets.data_root import kind_of, leaf
+
+pytestmark = pytest.mark.slow
 
 FOLDERS = dict(
     classification='class_folders', detection='coco', segmentation='label_maps'
@@ -47,10 +48,6 @@ FULL_RECIPES = {
     '12e_coco': (64, 1e-4),
     '160k_ade20k': (16, 1e-4),
 }
-
-
-def load(name):
-    return Config.fromfile(ROOT / f'configs/{name}.py')
 
 
 def size_of(name):

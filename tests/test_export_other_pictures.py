@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, load
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from safetensors.torch import load_file
@@ -20,6 +20,8 @@ from ccmim_mm.export import export, exporter
 from ccmim_mm.export.pixels import normalise, pictures, pixels_of
 from ccmim_mm.export.source import read_source
 from ccmim_mm.export.to_pt2 import returns
+
+pytestmark = pytest.mark.slow
 
 CHANNELS, SIZE = 13, (32, 48)
 
@@ -130,7 +132,7 @@ def test_an_encoder_of_a_task_is_described_as_it_is(
 ):
     """Their size and numbers are where mmseg and mmdet have them."""
     config = tmp_path / 'config.py'
-    cfg = Config.fromfile(ROOT / f'configs/{name}.py')
+    cfg = load(name)
     holder = cfg if cfg.get('data_preprocessor') else cfg.model
     holder.data_preprocessor.update(mean=[51, 102, 153], std=[51, 51, 51])
     cfg.dump(config)

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, TINY, build
+from conftest import ROOT, TINY, build, load
 from mmengine.config import Config
 from odd_pictures import encoded
 
@@ -86,7 +86,7 @@ def test_a_checkpoint_of_another_encoder_names_the_config_of_its_run(
     ['segmentation/upernet_vit-tiny_demo', 'detection/mask-rcnn_vit-b_own'],
 )
 def test_what_is_not_of_whole_pictures_is_refused(given, tmp_path, name):
-    cfg = Config.fromfile(ROOT / f'configs/{name}.py')
+    cfg = load(name)
     message = r'-.*\.py is of detection or segmentation.*ccmim export --to pt2'
     with pytest.raises(ValueError, match=message):
         extract_features(cfg, *given[1:], str(tmp_path / 'f.npz'))

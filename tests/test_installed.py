@@ -12,9 +12,11 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
-from test_engine.test_exact_resume import same
+from stopped_runs import same
 
 from ccmim_tools.config_names import list_configs
+
+pytestmark = pytest.mark.slow
 
 STOCK = Path(mmpretrain.__file__).parent / '.mim/tools'
 #: Before and after ``ccmim`` in a process that has nothing of the clone.

@@ -4,10 +4,10 @@ from itertools import product
 
 import pytest
 import torch
+from annotations import annotated
 from conftest import ROOT
 from mmengine.registry import DATASETS, DefaultScope
 from PIL import Image
-from test_annotated import annotated
 
 from ccmim_mm.apis import config_for_testing, config_for_training
 from ccmim_mm.datasets.data_root import leaf

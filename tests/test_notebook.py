@@ -8,6 +8,8 @@ import matplotlib.pyplot as plt
 import pytest
 from conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 PATH = ROOT / 'docs/pictures_to_transfer.ipynb'
 #: In the place of what the first cell says.
 SHORT = dict(TRAIN_SCENES=32, VAL_SCENES=12, EPOCHS=1, FINE_TUNING_EPOCHS=1)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, load
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.registry import PARAM_SCHEDULERS
@@ -19,14 +19,12 @@ from ccmim_mm.engine.runner.schedule_length import (
     without_short_warm_ups,
 )
 
+pytestmark = pytest.mark.slow
+
 PRETRAIN = 'ccmim_vit-tiny_demo'
 CLASSIFY = 'classification/vit-tiny_finetune_demo'
 DETECT = 'detection/mask-rcnn_vit-tiny_demo'
 SEGMENT = 'segmentation/upernet_vit-tiny_demo'
-
-
-def load(name):
-    return Config.fromfile(ROOT / f'configs/{name}.py')
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from ccmim_mm.apis import config_for_testing, extract_features
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.files import beside, check_output, printable
 
+pytestmark = pytest.mark.slow
+
 PRETRAINING = ROOT / 'tests/tiny_config.py'
 CLASSIFIER = ROOT / 'configs/classification/vit-tiny_finetune_demo.py'
 #: Three-class folders with names that no text file takes, alike within.

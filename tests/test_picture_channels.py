@@ -23,6 +23,8 @@ from ccmim_mm.config_parts import named
 from ccmim_mm.datasets.data_root import leaf, parts
 from ccmim_mm.models.data_preprocessors import OF_THE_PICTURES as OWN
 
+pytestmark = pytest.mark.slow
+
 CHANNELS = 4
 
 

@@ -7,8 +7,7 @@ import signal
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
-from mmengine.config import Config
+from conftest import ROOT, load
 from mmengine.registry import MODELS, init_default_scope
 from torch._subclasses import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -34,7 +33,7 @@ def _scope_and_logging():
 
 
 def config(name, **options):
-    cfg = Config.fromfile(ROOT / f'configs/{name}.py')
+    cfg = load(name)
     cfg.merge_from_dict(options)
     return cfg
 

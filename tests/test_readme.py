@@ -34,6 +34,8 @@ from ccmim_mm.engine.runner.resumable_loops import (
 )
 from ccmim_tools import cli
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = blocks()
 
 

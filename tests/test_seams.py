@@ -16,13 +16,15 @@ from mmengine.runner import Runner
 from mmpretrain.models import ResNet, VisionTransformer
 from mmpretrain.registry import MODELS
 from run_helpers import config, history
-from test_engine.test_exact_resume import same, stop
+from stopped_runs import same, stop
 
 from ccmim_mm.apis import config_for_training
 from ccmim_mm.datasets.data_root import parts
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import prepare
 from ccmim_mm.models import features_of, patch_features_of
+
+pytestmark = pytest.mark.slow
 
 STOCK_TOOL = Path(mmpretrain.__file__).parent / '.mim/tools/train.py'
 

@@ -29,6 +29,8 @@ from ccmim_tools.studies.run import config_digest
 from ccmim_tools.study import main
 from study import main as study_tool
 
+pytestmark = pytest.mark.slow
+
 TINY = ROOT / 'tests/tiny_grid.py'
 
 

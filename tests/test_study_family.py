@@ -176,6 +176,9 @@ def test_methods_are_timed_in_turns(tmp_path, picture_folder):
     )
     first, second = json.loads(path.read_text())['methods']['rows']
     assert first['time / first'] == 1 and second['config'].startswith('sim')
-    for row in (first, second):
-        assert row['step, ms/picture'] > 0 and row['load, ms/picture'] > 0
-        assert row['batch'] == 4
+    assert (first['batch'], second['batch']) == (4, 4)
+    whole = [
+        row['step, ms/picture'] + row['load, ms/picture']
+        for row in (first, second)
+    ]
+    assert second['time / first'] == pytest.approx(whole[1] / whole[0])

@@ -29,6 +29,8 @@ from ccmim_tools.studies.statistics import (
     spread,
 )
 
+pytestmark = pytest.mark.slow
+
 GRIDS = sorted(ROOT.glob('configs/study/grid_*.py'))
 TINY = ROOT / 'tests/tiny_grid.py'
 
@@ -101,16 +103,19 @@ def test_only_the_options_tell_cells_apart():
     runs = expand(load_grid(ROOT / 'configs/study/grid_tiny.py'))
     runs = select(runs, seeds=[2], stages=['pretrain'], datasets=['pets'])
     reference = select(runs, methods=['ccmim'])[0]
+    others = set()
     for run in runs:
         differ = {
             key
             for key in {*run.options, *reference.options}
-            if run.options.get(key) != reference.options.get(key)
+            if run.options.get(key, ...) != reference.options.get(key, ...)
         }
         epochs = 'train_cfg.max_epochs'
         if run.options[epochs] == reference.options[epochs]:
             assert all(key.startswith('model.') for key in differ)
+            others |= differ
         assert run.config == reference.config
+    assert 'model.align_head' in others
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,14 @@ def test_each_starts_from_the_pre_training_that_is_named(grid):
             assert run.pretraining is None
     loaded = load_grid(grid)
     loaded.transfer_from = None
-    for run in expand(loaded):
-        if run.data and run.pretraining:
-            assert run.pretraining.seed == run.seed
+    pairs = [
+        (run.stage, run.seed, run.pretraining.seed)
+        for run in expand(loaded)
+        if run.data and run.method == 'ccmim'
+    ]
+    assert sorted(pairs) == [
+        (stage, seed, seed) for stage in ('frozen', 'tuned') for seed in (0, 1)
+    ]
 
 
 def test_budgets_are_the_same_with_and_without_pre_training(grid):

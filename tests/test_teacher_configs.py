@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from conftest import load
 from mmpretrain.registry import MODELS, TRANSFORMS
 from schedules import check_another_length
 from sizes import check_another_size
-from test_configs import DEPTHS, TEACHER_PATHS, WIDTHS, load
+from test_configs import DEPTHS, TEACHER_PATHS, WIDTHS
 
 from ccmim_mm.datasets.data_root import leaf
 

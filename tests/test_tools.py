@@ -14,6 +14,8 @@ from PIL import Image
 
 from ccmim_tools.demo import generate_demo
 
+pytestmark = pytest.mark.slow
+
 CONFIG = 'tests/tiny_config.py'
 
 

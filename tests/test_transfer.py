@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 from PIL import Image
 from run_helpers import use_operators
-from test_engine.test_exact_resume import Signal, same
+from stopped_runs import Signal, same
 
 from ccmim_mm._operators import NAME, StandIn
 from ccmim_mm.apis import (
@@ -27,6 +27,8 @@ from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import prepare
 from ccmim_mm.models.loading import load_for_test
 from ccmim_tools.demo import generate_demo
+
+pytestmark = pytest.mark.slow
 
 # Four layers: a segmentor takes four maps.
 ARCH = TINY['backbone']['arch'] | dict(num_layers=4)

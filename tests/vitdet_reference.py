@@ -7,6 +7,7 @@ import functools
 import math
 
 import torch
+from plain import gelu, linear, norm
 
 
 def resize_line(values, size):
@@ -44,16 +45,6 @@ def resize_map(table, height, width):
     rows = cubic_matrix(table.shape[0], height)
     columns = cubic_matrix(table.shape[1], width)
     return torch.einsum('ih,jw,hwc->ijc', rows, columns, table)
-
-
-def linear(x, state, name):
-    return x @ state[f'{name}.weight'].T + state[f'{name}.bias']
-
-
-def layer_norm(x, state, name):
-    centred = x - x.mean(-1, keepdim=True)
-    spread = (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
-    return centred / spread * state[f'{name}.weight'] + state[f'{name}.bias']
 
 
 def full_attention(x, state, name, heads):
@@ -127,18 +118,14 @@ def vitdet(images, state, num_global, window, patch=8, heads=4, depth=4):
         attend = functools.partial(
             full_attention, state=state, name=f'{layer}.attn', heads=heads
         )
-        normed = layer_norm(x, state, f'{layer}.ln1')
+        normed = norm(x, state, f'{layer}.ln1')
         everywhere = (i + 1) % (depth // num_global) == 0
         x = x + (
             attend(normed)
             if everywhere
             else in_windows(attend, normed, window)
         )
-        hidden = linear(
-            layer_norm(x, state, f'{layer}.ln2'),
-            state,
-            f'{layer}.ffn.layers.0.0',
-        )
-        hidden = hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))
+        normed = norm(x, state, f'{layer}.ln2')
+        hidden = gelu(linear(normed, state, f'{layer}.ffn.layers.0.0'))
         x = x + linear(hidden, state, f'{layer}.ffn.layers.1')
     return x.permute(0, 3, 1, 2)

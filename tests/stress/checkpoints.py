@@ -10,11 +10,10 @@ from common import ROOT, make_pictures, row, train
 from hostile import (
     BROKEN,
     EXECUTING,
-    SAFETENSORS,
     STOOD_IN,
-    STRANGE,
     config_that_runs,
 )
+from hostile_insides import SAFETENSORS, STRANGE
 from hostile_runs import NAMING, UNFIT
 
 #: Of these --pretrained and the test take the weights, which are good, and

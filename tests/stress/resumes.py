@@ -128,7 +128,7 @@ def _resume(data: Path, work_dir: Path, change: Change, name: str) -> Any:
 
 def check(folder: Path) -> dict:
     """Resume each from within an epoch and from an epoch's end."""
-    from test_engine.test_exact_resume import Signal
+    from stopped_runs import Signal
 
     data = make_pictures(folder / 'pictures')
     for place, iteration in (('within', 6), ('at_end', 5)):

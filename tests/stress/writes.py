@@ -83,7 +83,7 @@ class Killer:
 def _run(
     data: Path, work_dir: Path, killer: Killer | None, stop: int | None
 ) -> None:
-    from test_engine.test_exact_resume import Signal
+    from stopped_runs import Signal
 
     from ccmim_mm.engine import ResilientRunner
 

@@ -16,6 +16,8 @@ from ccmim_mm.checkpoints.weights_only import to_weights_only, unpack_histories
 from ccmim_mm.engine import AtomicCheckpointHook, ResilientRunner
 from ccmim_mm.engine.runner.work_dir import newest_checkpoint
 
+pytestmark = pytest.mark.slow
+
 LOGGER = logging.getLogger('test')
 
 

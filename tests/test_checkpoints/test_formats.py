@@ -10,6 +10,7 @@ import reference
 import torch
 from conftest import ROOT, build, samples
 from mmpretrain.models import VisionTransformer
+from stopped_runs import same
 
 from ccmim_mm.checkpoints import (
     convert,
@@ -33,12 +34,6 @@ def release(tmp_path):
     path = tmp_path / 'release.pth'
     torch.save(dict(model=state, args=args, epoch=3), path)
     return path, state
-
-
-def equal(one, other):
-    return one.keys() == other.keys() and all(
-        torch.equal(one[name], other[name]) for name in one
-    )
 
 
 def test_a_release_goes_on_with_the_same_numbers(release, tiny_cfg):
@@ -87,7 +82,7 @@ def test_a_round_trip_is_exact(release, form):
     ours = convert(state, form, 'project')
     assert not ours.left_out
     assert detect_format(ours.state) == 'project'
-    assert equal(convert(ours.state, 'project', form).state, state)
+    assert same(convert(ours.state, 'project', form).state, state)
 
 
 def test_what_has_no_place_is_named(release):
@@ -117,7 +112,7 @@ def test_the_tool(release, tmp_path, capsys):
     main = runpy.run_path(str(TOOL))['main']
     main([str(path), ours])
     main([ours, back, '--to', 'ccmim'])
-    assert equal(torch.load(back, weights_only=True)['model'], state)
+    assert same(torch.load(back, weights_only=True)['model'], state)
     main([str(path), mae, '--from', 'ccmim', '--to', 'mae'])
     printed = capsys.readouterr().out
     assert 'left out' in printed
@@ -130,77 +125,15 @@ def test_the_tool(release, tmp_path, capsys):
 
 
 def deit3_state(names):
-    """A ViT of timm with ``no_embed_class`` and layer scale, at random.
-
-    Args:
-        names: Of the two layer scales of a block.
-    """
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape, scale=0.2):
-        return torch.randn(shape, generator=generator) * scale
-
-    state = {
-        'cls_token': draw(1, 1, 32),
-        'pos_embed': draw(1, 16, 32),
-        'patch_embed.proj.weight': draw(32, 3, 8, 8),
-        'patch_embed.proj.bias': draw(32),
-        'norm.weight': 1 + draw(32),
-        'norm.bias': draw(32),
-        'head.weight': draw(10, 32),
-        'head.bias': draw(10),
-    }
-    for i in range(3):
-        for norm in ('norm1', 'norm2'):
-            state[f'blocks.{i}.{norm}.weight'] = 1 + draw(32)
-            state[f'blocks.{i}.{norm}.bias'] = draw(32)
-        for part, (into, out) in {
-            'attn.qkv': (32, 96),
-            'attn.proj': (32, 32),
-            'mlp.fc1': (32, 64),
-            'mlp.fc2': (64, 32),
-        }.items():
-            state[f'blocks.{i}.{part}.weight'] = draw(out, into)
-            state[f'blocks.{i}.{part}.bias'] = draw(out)
+    """A ViT whose CLS token has no position, with layer scale by name."""
+    state = plain_vit.random_vit()
+    state['pos_embed'] = state['pos_embed'][:, 1:]
+    generator = torch.Generator().manual_seed(1)
+    for i in range(plain_vit.DEPTH):
         for name in names:
-            state[f'blocks.{i}.{name}'] = draw(32)
-    return state
-
-
-def deit3_forward(state, images, names, heads=4):
-    """The same in plain torch: positions before the CLS token, scaled."""
-
-    def linear(x, name):
-        return x @ state[f'{name}.weight'].T + state[f'{name}.bias']
-
-    def norm(x, name):
-        centred = x - x.mean(-1, keepdim=True)
-        spread = (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
-        return (
-            centred / spread * state[f'{name}.weight'] + state[f'{name}.bias']
-        )
-
-    patches = images.unfold(2, 8, 8).unfold(3, 8, 8)
-    patches = patches.permute(0, 2, 3, 1, 4, 5).reshape(len(images), 16, -1)
-    x = patches @ state['patch_embed.proj.weight'].flatten(1).T
-    x = x + state['patch_embed.proj.bias'] + state['pos_embed']
-    x = torch.cat((state['cls_token'].expand(len(x), -1, -1), x), 1)
-    for i in range(3):
-        block = f'blocks.{i}'
-        qkv = linear(norm(x, f'{block}.norm1'), f'{block}.attn.qkv')
-        q, k, v = (
-            part.unflatten(-1, (heads, -1)).transpose(1, 2)
-            for part in qkv.chunk(3, -1)
-        )
-        weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
-        mixed = (weights @ v).transpose(1, 2).flatten(2)
-        mixed = linear(mixed, f'{block}.attn.proj')
-        x = x + state[f'{block}.{names[0]}'] * mixed
-        hidden = linear(norm(x, f'{block}.norm2'), f'{block}.mlp.fc1')
-        hidden = hidden * 0.5 * (1 + torch.erf(hidden / 2**0.5))
-        hidden = linear(hidden, f'{block}.mlp.fc2')
-        x = x + state[f'{block}.{names[1]}'] * hidden
-    return norm(x, 'norm')
+            gamma = torch.randn(plain_vit.WIDTH, generator=generator)
+            state[f'blocks.{i}.{name}'] = 0.2 * gamma
+    return plain_vit.as_timm(state)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +142,7 @@ def deit3_forward(state, images, names, heads=4):
 def test_deit3_has_the_same_features(names, tiny_cfg, tmp_path):
     state = deit3_state(names)
     images = torch.randn(2, 3, 32, 32)
-    expected = deit3_forward(state, images, names)
+    expected = plain_vit.forward(state, images, scales=names, final=True)
     torch.save(dict(model=state), tmp_path / 'deit3.pth')
     found, _, form = read_as_project(tmp_path / 'deit3.pth')
     assert form == 'timm'

@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import ROOT, build
 from safetensors.torch import save_file
+from stopped_runs import same
 
 from ccmim_mm.apis import config_for_training, load_encoder
 from ccmim_mm.checkpoints import (
@@ -51,12 +52,6 @@ def folder(path, state, cfg):
     save_file(state, path / 'model.safetensors')
     (path / 'config.json').write_text(json.dumps(cfg))
     return path
-
-
-def equal(one, other):
-    return one.keys() == other.keys() and all(
-        torch.equal(one[name], other[name]) for name in one
-    )
 
 
 def test_names_are_those_of_transformers_4(model):
@@ -122,7 +117,7 @@ def test_a_folder_becomes_ours_to_the_bit(form, cfg, parts, model, tmp_path):
     assert detect_format(state) == form
     found = read_as_project(folder(tmp_path / 'hf', state, cfg))
     assert found.form == form
-    assert equal(dict(found.state), own)
+    assert same(dict(found.state), own)
     heads = {f'backbone.layers.{i}.attn': 4 for i in range(3)}
     if form == 'hf_mae':
         heads |= {f'neck.decoder_blocks.{i}.attn': 2 for i in range(2)}
@@ -138,7 +133,7 @@ def test_a_mae_that_transformers_5_has_saved(model):
     assert saved.keys() != state.keys()
     assert detect_format(saved) == 'hf_mae'
     found = convert(saved, 'hf_mae', 'project').state
-    assert equal(found, convert(state, 'hf_mae', 'project').state)
+    assert same(found, convert(state, 'hf_mae', 'project').state)
     assert 'neck.decoder_blocks.1.attn.qkv.weight' in found
 
 
@@ -150,7 +145,7 @@ def test_of_a_classifier_the_encoder_is_taken(model, tmp_path):
         'classifier.weight': torch.zeros(5, 32),
     }
     found = read_as_project(folder(tmp_path / 'hf', state, VIT))
-    assert equal(dict(found.state), convert(own, 'hf', 'project').state)
+    assert same(dict(found.state), convert(own, 'hf', 'project').state)
     left_out = convert(state, 'hf', 'project').left_out
     assert left_out == ['pooler.dense.weight', 'classifier.weight']
 
@@ -207,7 +202,7 @@ def test_a_folder_goes_wherever_a_checkpoint_does(model, tmp_path, capsys):
     assert 'hf -> project' in capsys.readouterr().out
     again = read_as_project(tmp_path / 'ours.pth')
     own = {n: v for n, v in model.state_dict().items() if 'backbone.' in n}
-    assert equal(dict(again.state), own)
+    assert same(dict(again.state), own)
     assert again.heads['backbone.layers.0.attn'] == 4
 
 

@@ -11,12 +11,10 @@ from conftest import ROOT, TINY, build
 from hostile import (
     BROKEN,
     EXECUTING,
-    SAFETENSORS,
-    STRANGE,
     config_that_runs,
     good_checkpoint,
-    shared,
 )
+from hostile_insides import SAFETENSORS, STRANGE, shared
 from hostile_runs import UNFIT
 from mmengine.model import BaseModule
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -26,6 +24,8 @@ from ccmim_mm.apis import load_encoder
 from ccmim_mm.checkpoints import read_state_dict, save_state_dict
 from ccmim_mm.checkpoints.safe_reading import read_safely, safe_init_cfg
 from ccmim_mm.engine import ResilientRunner
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')

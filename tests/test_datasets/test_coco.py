@@ -8,6 +8,8 @@ from PIL import Image
 from ccmim_mm.datasets.coco import check_coco, complete_coco
 from ccmim_mm.datasets.picture_sizes import size_as_loaded
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def coco(tmp_path):

@@ -3,8 +3,8 @@
 from itertools import product
 
 import pytest
-from conftest import ROOT
-from mmengine.config import Config, DictAction
+from conftest import load
+from mmengine.config import DictAction
 from PIL import Image
 
 from ccmim_mm.datasets.classes import apply_classes, listed_classes
@@ -13,7 +13,7 @@ from ccmim_mm.datasets.data_root import apply_data_root, leaf
 
 
 def applied(name, root, **values):
-    cfg = Config.fromfile(ROOT / f'configs/{name}.py')
+    cfg = load(name)
     cfg.update(data_root=str(root), **values)
     apply_data_root(cfg)
     apply_classes(cfg)
@@ -96,9 +96,9 @@ def test_whether_0_is_ignored_is_said_once(
         dataset = leaf(cfg, split)
         if of_data is not None:
             dataset.reduce_zero_label = of_data
-        for load in dataset.pipeline:
-            if load.type == 'LoadAnnotations':
-                load.reduce_zero_label = of_transform
+        for transform in dataset.pipeline:
+            if transform.type == 'LoadAnnotations':
+                transform.reduce_zero_label = of_transform
     if message is None:
         check_data(cfg)
         return

@@ -3,12 +3,15 @@
 import re
 from types import SimpleNamespace
 
+import pytest
 from dist_helpers import run_ranks
 from mmengine.config import Config
 from teacher_cases import method, save_teacher
 
 from ccmim_mm.engine import AgreementHook
 from ccmim_mm.engine.runner.settings import flatten
+
+pytestmark = pytest.mark.slow
 
 #: What is different, and what each rank says.
 SAID = dict(

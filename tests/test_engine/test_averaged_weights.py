@@ -3,7 +3,7 @@
 import torch
 from mmengine.hooks import EMAHook, Hook
 from run_helpers import bare, config
-from test_engine.test_exact_resume import same
+from stopped_runs import same
 
 from ccmim_mm.engine import ResilientRunner
 

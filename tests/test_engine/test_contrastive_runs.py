@@ -6,66 +6,27 @@ import contrastive_reference as expected
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from contrastive_models import (
-    OPTIONS,
     PATHS,
     STEP,
     STEPS,
     STRIDES,
     keys_of,
     leaves,
+    run_cfg,
     running,
     views_of,
 )
 from dist_helpers import run_ranks
 from mmengine.registry import RUNNERS
 from run_helpers import bare, history
-from test_engine.test_exact_resume import same, stop
+from stopped_runs import same, stop
 from torch.nn.parallel import DistributedDataParallel
 
-from ccmim_mm.apis import config_for_training
+pytestmark = pytest.mark.slow
 
 BATCH = 4
 DOUBLE = torch.float64
-
-
-def run_cfg(method, data, work_dir, options=(), **kwargs):
-    """Two epochs of three steps of eight pictures, of 32 pixels."""
-    cfg = config_for_training(
-        ROOT / PATHS[method],
-        {
-            **OPTIONS[method],
-            'train_cfg.max_epochs': 2,
-            'train_cfg.val_interval': 2,
-            'train_dataloader.batch_size': 8,
-            'train_dataloader.num_workers': 0,
-            'default_hooks.logger.interval': 1,
-            'default_hooks.checkpoint.interval': 1,
-            **dict(options),
-        },
-        data,
-        work_dir,
-        **kwargs,
-    )
-    multi = cfg.train_dataloader.dataset.dataset.pipeline[1]
-    multi.transforms[0][0].scale = 32
-    pipelines = [
-        loader.dataset.dataset.pipeline
-        for loader in (cfg.val_dataloader, cfg.val_cfg.bank_dataloader)
-    ]
-    pipelines += [
-        hook.dataset.pipeline
-        for hook in cfg.custom_hooks
-        if hook.type == 'PanelHook'
-    ]
-    for pipeline in pipelines:
-        pipeline[1].scale = pipeline[2].crop_size = 32
-    for hook in cfg.custom_hooks:
-        if hook.type == 'DenseCLHook':
-            hook.start_iters = 2
-    cfg.experiment_name = f'{method}{work_dir}{kwargs}'
-    return cfg
 
 
 def one_rank(rank, data, work_dir):

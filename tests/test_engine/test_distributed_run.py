@@ -11,6 +11,8 @@ from ccmim_mm.apis import config_for_training
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.portable_runner import PortableRunner
 
+pytestmark = pytest.mark.slow
+
 
 def losses(rank, data, work_dir, launcher, batch_size):
     """Reconstruction losses of one epoch on this rank, and what it judged."""

@@ -12,12 +12,14 @@ from conftest import ROOT, TINY
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, MessageHub
 from run_helpers import history
-from test_engine.test_exact_resume import same, stop
+from stopped_runs import same, stop
 from test_engine.test_numbers import Spoil
 
 from ccmim_mm.apis import config_for_testing, config_for_training
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.hooks.deferred_runtime_info_hook import cut_histories
+
+pytestmark = pytest.mark.slow
 
 CONFIG = 'configs/classification/vit-tiny_finetune_demo.py'
 OPTIONS = {

@@ -14,6 +14,8 @@ from ccmim_mm.engine import (
     ResilientRunner,
 )
 
+pytestmark = pytest.mark.slow
+
 LOSSES = ('loss', 'loss_rec', 'loss_align', 'align_acc', 'top_masked')
 
 

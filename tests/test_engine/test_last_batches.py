@@ -1,9 +1,9 @@
 """Epochs whose last batch is smaller, of ``drop_last=False``."""
 
 import pytest
+from contrastive_models import run_cfg
 from mmengine.registry import RUNNERS
 from run_helpers import bare, config
-from test_engine.test_contrastive_runs import run_cfg
 
 
 def of_all(batch_size, **options):

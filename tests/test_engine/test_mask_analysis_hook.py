@@ -12,6 +12,8 @@ from run_helpers import config
 
 from ccmim_mm.engine import ResilientRunner
 
+pytestmark = pytest.mark.slow
+
 PIPELINE = [
     dict(type='LoadUprightImage'),
     dict(type='LoadLabelMap'),

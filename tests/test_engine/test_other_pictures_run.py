@@ -8,7 +8,7 @@ from conftest import ROOT, TINY
 from mmengine.config import Config
 from PIL import Image
 from run_helpers import bare, config, history
-from test_engine.test_exact_resume import assert_same_runs, run, stop
+from stopped_runs import assert_same_runs, run, stop
 
 from ccmim_mm.apis import (
     config_for_testing,
@@ -17,6 +17,8 @@ from ccmim_mm.apis import (
 )
 from ccmim_mm.checkpoints import read_as_project
 from ccmim_mm.engine import ResilientRunner
+
+pytestmark = pytest.mark.slow
 
 CHANNELS, SIZE, GRID = 13, (32, 48), (4, 6)
 ASKED = dict(img_size=SIZE, channels=CHANNELS)
@@ -69,10 +71,10 @@ def test_a_test_of_the_checkpoint_finds_the_runs_figures(bands_run, tmp_path):
     )
     cfg.experiment_name = f'test{tmp_path}'
     figures = ResilientRunner.from_cfg(cfg).test()
-    last = runner.message_hub.runtime_info['frozen_features'][-1]
-    for key, value in last.items():
-        if key != 'iter':
-            assert figures[key] == value
+    last = dict(runner.message_hub.runtime_info['frozen_features'][-1])
+    del last['iter']
+    assert {'knn_cls', 'linear_mean'} < last.keys()
+    assert last.items() <= figures.items()
 
 
 def fine_tuned(bands, work_dir, pretrained, **asked):

@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-from contrastive_models import AVERAGES, running, views_of
+from contrastive_models import AVERAGES, run_cfg, running, views_of
 from mmengine.hooks import Hook
 from mmengine.registry import RUNNERS
 from run_helpers import bare
-from test_engine.test_contrastive_runs import run_cfg
-from test_engine.test_exact_resume import same, stop
+from stopped_runs import same, stop
 
 from ccmim_mm.engine import FiniteOptimWrapper
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from remote_servers import bucket, serve
 from resume_cases import NEVER
-from test_engine.test_exact_resume import same
+from stopped_runs import same
 from test_engine.test_tar_runs import run, weights
 
 from ccmim_mm.datasets import PictureTars
@@ -16,6 +16,8 @@ from ccmim_mm.datasets.packing import pack
 from ccmim_mm.datasets.remote import store
 from ccmim_mm.datasets.remote.cache import FOLDER, SIZE
 from ccmim_mm.datasets.remote.store import ShardError
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')

@@ -8,10 +8,12 @@ import torch
 from mmengine.dataset import BaseDataset
 from resume_cases import BrokenOffError, Stop
 from run_helpers import bare, config, history
-from test_engine.test_exact_resume import assert_same_runs, run, stop
+from stopped_runs import assert_same_runs, run, stop
 
 from ccmim_mm.datasets import fingerprint
 from ccmim_mm.engine import ResilientRunner
+
+pytestmark = pytest.mark.slow
 
 EPOCH = dict(by_epoch=True, convert_to_iter_based=True)
 

@@ -9,12 +9,14 @@ import torch
 from dist_helpers import run_ranks
 from mmengine.registry import MODEL_WRAPPERS
 from sharded_runs import SHARD, cfg_of, run, run_all
+from stopped_runs import same
 from teacher_cases import MIMCO, save_mae, save_teacher
-from test_engine.test_exact_resume import same
 
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 from ccmim_mm.engine.runner.sharded_runner import ShardedRunner
+
+pytestmark = pytest.mark.slow
 
 ONE = {'train_cfg.max_epochs': 1}
 #: Parts that fill a vector of the CPU: torch's fused AdamW rounds what is

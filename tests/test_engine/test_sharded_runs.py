@@ -9,11 +9,13 @@ from conftest import TINY as MODEL
 from conftest import build
 from dist_helpers import run_ranks
 from sharded_runs import SHARD, cfg_of, run, run_all
-from test_engine.test_exact_resume import same
+from stopped_runs import same
 
 from ccmim_mm.engine import FiniteOptimWrapper
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 from ccmim_mm.engine.runner.fully_shard import FullyShard
+
+pytestmark = pytest.mark.slow
 
 ACCUMULATED = {
     'train_dataloader.batch_size': 2,

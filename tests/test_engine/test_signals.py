@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 from mmengine.hooks import Hook
 from run_helpers import bare, config
-from test_engine.test_exact_resume import same
+from stopped_runs import same
 from torch.distributed.elastic.multiprocessing.api import SignalException
 
 from ccmim_mm.engine import ResilientRunner
@@ -20,6 +20,8 @@ from ccmim_mm.engine.hooks import preemption_hook
 from ccmim_mm.engine.runner import loader_workers
 from ccmim_tools import launch, start_up
 from ccmim_tools.start_up import work_dir_of
+
+pytestmark = pytest.mark.slow
 
 FORK = multiprocessing.get_context('fork')
 

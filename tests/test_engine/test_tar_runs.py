@@ -9,7 +9,7 @@ from conftest import ROOT
 from dist_helpers import run_ranks
 from resume_cases import NEVER, BrokenOffError, Stop
 from run_helpers import bare, config, history, train
-from test_engine.test_exact_resume import same
+from stopped_runs import same
 
 from ccmim_mm.apis import (
     config_for_training,
@@ -22,6 +22,8 @@ from ccmim_mm.datasets.packing import pack
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import as_given, prepare
 from ccmim_mm.look.pictures import choose, readable
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')

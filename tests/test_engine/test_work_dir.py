@@ -10,12 +10,14 @@ import torch
 from conftest import ROOT
 from PIL import Image
 from run_helpers import bare, config
-from test_engine.test_exact_resume import run, tiny
+from stopped_runs import run, tiny
 
 from ccmim_mm.apis import config_for_training
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.prepare import prepare
 from ccmim_mm.engine.runner.work_dir import WorkDirLock
+
+pytestmark = pytest.mark.slow
 
 FORK = multiprocessing.get_context('fork')
 

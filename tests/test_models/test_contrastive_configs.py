@@ -5,14 +5,13 @@ from collections import Counter
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import load
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.logging import MessageHub
 from mmpretrain.registry import MODELS
 from schedules import check_another_length
 from sizes import check_another_size
-from test_models.test_fake_cuda import gpu  # noqa: F401 - a fixture
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -48,10 +47,6 @@ ALL = [
     *('densecl_resnet50', 'mocov3_vit-tiny_demo', 'simclr_vit-tiny_demo'),
     'densecl_resnet18_demo',
 ]
-
-
-def load(name):
-    return Config.fromfile(ROOT / f'configs/{name}.py')
 
 
 def changed(model, changes):

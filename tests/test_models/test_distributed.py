@@ -10,6 +10,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ccmim_mm.checkpoints import convert
 
+pytestmark = pytest.mark.slow
+
 BATCH = 4
 
 

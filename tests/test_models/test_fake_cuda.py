@@ -7,16 +7,12 @@ mask that picks rows) raises, and a copy back to the CPU is seen.
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
-from mmengine.config import Config
+from conftest import load
 from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from test_configs import PATHS, TEACHER_PATHS
-from torch._subclasses.fake_tensor import (
-    DataDependentOutputException,
-    FakeTensorMode,
-)
+from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -34,16 +30,6 @@ class NothingComesBack(TorchDispatchMode):
         )
         assert not ('cuda' in before and 'cpu' in after), func
         return out
-
-
-@pytest.fixture
-def gpu(monkeypatch):
-    """What autocast asks for before it believes in a GPU."""
-    never = 'torch.cuda.amp.common.amp_definitely_not_available'
-    monkeypatch.setattr(never, lambda: False)
-    monkeypatch.setattr('torch.cuda.is_bf16_supported', lambda *_: True)
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        yield
 
 
 def step(config, plant=None):
@@ -78,7 +64,7 @@ def step(config, plant=None):
 @pytest.mark.usefixtures('gpu')
 @pytest.mark.parametrize('path', PATHS)
 def test_a_step_stays_on_the_gpu(path):
-    losses, dtypes = step(Config.fromfile(ROOT / f'configs/{path}.py'))
+    losses, dtypes = step(load(path))
     assert 'loss_rec' in losses
     for name, value in losses.items():
         assert value.device.type == 'cuda', name
@@ -89,7 +75,7 @@ def test_a_step_stays_on_the_gpu(path):
 @pytest.mark.usefixtures('gpu')
 @pytest.mark.parametrize('path', TEACHER_PATHS)
 def test_a_step_with_a_teacher_stays_on_the_gpu(path, monkeypatch):
-    config = Config.fromfile(ROOT / f'configs/{path}.py')
+    config = load(path)
 
     def read(self, trust):
         """A teacher of its width, of other pixels, with no file."""
@@ -124,7 +110,7 @@ def test_a_step_with_a_teacher_stays_on_the_gpu(path, monkeypatch):
 
 @pytest.mark.usefixtures('gpu')
 def test_what_waits_for_the_device_is_seen():
-    config = Config.fromfile(ROOT / 'configs/ccmim_vit-tiny_demo.py')
+    config = load('ccmim_vit-tiny_demo')
     with pytest.raises(DataDependentOutputException):
         step(config, lambda module, args, out: out.sum().item())
     with pytest.raises(AssertionError, match='copy'):

@@ -2,6 +2,7 @@
 
 import copy
 
+import pytest
 import torch
 from conftest import TINY, build, samples
 from dist_helpers import run_ranks
@@ -12,6 +13,8 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
+
+pytestmark = pytest.mark.slow
 
 BATCH = 4
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from conftest import samples
 from mmpretrain.registry import MODELS
-from plain_vit import forward, linear_map
+from plain import linear
+from plain_vit import forward
 from teacher_cases import (
     TINY,
     batch,
@@ -19,6 +20,8 @@ from teacher_cases import (
 from ccmim_mm.models import MaskDistillHead, Targets, TeacherMethod
 from ccmim_mm.models.loading import load_pretrained
 from ccmim_mm.models.task_modules import mask_indices
+
+pytestmark = pytest.mark.slow
 
 
 def reference_step(state, teacher, images, noise, masked=6, beta=2.0):
@@ -33,7 +36,7 @@ def reference_step(state, teacher, images, noise, masked=6, beta=2.0):
             centred / (centred.square().mean(-1, keepdim=True) + 1e-6).sqrt()
         )
     tokens = forward(state, images, mask=mask, final=True)[:, 1:]
-    predicted = linear_map(tokens, state, 'head.predict')
+    predicted = linear(tokens, state, 'head.predict')
     difference = (predicted - target).abs()
     distance = torch.where(
         difference < beta,

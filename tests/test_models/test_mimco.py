@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 from conftest import samples
-from plain_vit import forward, linear_map
+from plain import linear
+from plain_vit import forward
 from teacher_cases import (
     MIMCO,
     batch,
@@ -18,6 +19,8 @@ from teacher_cases import (
 from ccmim_mm.models import CCMIMAlignHead, MimCoHead, Targets
 from ccmim_mm.models.heads.mimco_head import mean_cosine
 from ccmim_mm.models.task_modules import mask_indices
+
+pytestmark = pytest.mark.slow
 
 
 def unit(x):
@@ -40,10 +43,10 @@ def reference_step(
     for b, picture in enumerate(tokens):
         for i in range(16):
             if mask[b, i]:
-                q = unit(linear_map(picture[1 + i], state, 'head.predict'))
+                q = unit(linear(picture[1 + i], state, 'head.predict'))
                 likeness = torch.exp(keys[b, 1:] @ q / patch_t)
                 patches.append(-torch.log(likeness[i] / likeness.sum()))
-        q = unit(linear_map(picture[0], state, 'head.predict_image'))
+        q = unit(linear(picture[0], state, 'head.predict_image'))
         likeness = torch.exp(keys[:, 0] @ q / image_t)
         pictures.append(-torch.log(likeness[b] / likeness.sum()))
     return dict(

@@ -8,6 +8,7 @@ from conftest import ROOT, samples
 from dist_helpers import run_ranks
 from mmengine.registry import RUNNERS
 from run_helpers import bare
+from stopped_runs import assert_same_runs, stop
 from teacher_cases import (
     CONFIG,
     IMAE,
@@ -19,8 +20,9 @@ from teacher_cases import (
     save_teacher,
     tiny_run,
 )
-from test_engine.test_exact_resume import assert_same_runs, stop
 from torch.nn.parallel import DistributedDataParallel
+
+pytestmark = pytest.mark.slow
 
 METHODS = dict(MaskDistill={}, MimCo=MIMCO, IMAE=IMAE)
 
