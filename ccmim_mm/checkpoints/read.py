@@ -140,7 +140,8 @@ def renamed(
         path: The file, for messages.
         source: Its format; ``auto`` tells it by the names.
     """
-    state, heads, left_out = told.state, told.heads, {}
+    state, heads = told.state, told.heads
+    left_out: dict[str, Tensor] = {}
     try:
         form = detect_format(state) if source == 'auto' else source
         if form != 'project':
