@@ -1,6 +1,6 @@
 # MaskDistill, ViT-S/16, 300 epochs, from a teacher that is 384 wide: DINO's
-# ViT-S/16, MoCo v3's (model.teacher.heads=12), or one of this project. For
-# others set model.head.out_channels.
+# ViT-S/16, the official MoCo v3's, or one of this project. For others set
+# model.head.out_channels.
 _base_ = 'maskdistill_vit-b.py'
 
 model = dict(

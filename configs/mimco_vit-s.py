@@ -1,6 +1,6 @@
 # MimCo's second stage, ViT-S/16, 100 epochs, the size of its one figure that
-# can be read. The teacher is the official MoCo v3 (model.teacher.heads=12) or
-# another that is 384 wide.
+# can be read. The teacher is the official MoCo v3 or another that is 384
+# wide.
 _base_ = 'mimco_vit-b.py'
 
 model = dict(

@@ -63,12 +63,6 @@ TINY = dict(
 )
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if item.path.stem == 'test_export':
-            item.add_marker('slow')
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """In mmpretrain's scope, whatever another test's run has left."""

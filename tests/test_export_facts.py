@@ -7,10 +7,9 @@ import torch
 from conftest import TINY, build
 from mmengine.config import Config
 
+from ccmim_mm.encoders import pixels_of, read_source
 from ccmim_mm.export.card import card
 from ccmim_mm.export.facts import facts_of
-from ccmim_mm.export.pixels import pixels_of
-from ccmim_mm.export.source import read_source
 
 
 @pytest.fixture

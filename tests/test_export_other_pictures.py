@@ -16,9 +16,8 @@ from ccmim_mm.checkpoints import (
     read_as_project,
     save_state_dict,
 )
+from ccmim_mm.encoders import normalise, pictures, pixels_of, read_source
 from ccmim_mm.export import export, exporter
-from ccmim_mm.export.pixels import normalise, pictures, pixels_of
-from ccmim_mm.export.source import read_source
 from ccmim_mm.export.to_pt2 import returns
 
 pytestmark = pytest.mark.slow

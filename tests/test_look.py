@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import plain_vit
 import pytest
 import torch
 from conftest import ROOT
@@ -19,8 +20,10 @@ from run_helpers import config
 
 from ccmim_mm.apis import load_encoder
 from ccmim_mm.apis.look import _chosen, look
+from ccmim_mm.apis.open_encoder import open_encoder
 from ccmim_mm.look.attention import attention_by_layer
 from ccmim_mm.look.view import view_of
+from ccmim_mm.models.plain_vit import CLIP
 from ccmim_tools import look as tool
 
 CONFIG = ROOT / 'tests/tiny_config.py'
@@ -201,6 +204,33 @@ def test_a_plain_vit_needs_no_config(folder, tmp_path):
     assert (view['layers'], view['heads']) == (2, 3)
     assert view['scores'] is None and view['predictions'] == []
     assert len(content['names']) == 2 and content['total'] == 12
+
+
+def test_a_clip_needs_no_config(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(plain_vit, 'WIDTH', 192)
+    state = plain_vit.random_vit(clip=True)
+    path = tmp_path / 'clip.pth'
+    torch.save(plain_vit.as_clip(state), path)
+    encoder, _ = open_encoder(path, device='cpu')
+    paths = sorted((folder / 'dogs').iterdir())[:2]
+    inputs = encoder.load(paths)
+    rows = []
+    for place in paths:
+        with Image.open(place) as image:
+            # The shorter side of 40 x 48 to 32, the middle of 38.
+            small = image.resize((38, 32), Image.Resampling.BICUBIC)
+        pixels = torch.tensor(np.asarray(small)[:, 3:35]).permute(2, 0, 1)
+        mean, std = (torch.tensor(part).view(3, 1, 1) for part in CLIP)
+        rows.append((pixels - mean) / std)
+    torch.testing.assert_close(inputs, torch.stack(rows))
+    tokens = plain_vit.forward(state, inputs, heads=3, clip=True, final=True)
+    found = encoder.features(paths, ['cls', 'patches'])
+    for name, wanted in (('cls', tokens[:, 0]), ('patches', tokens[:, 1:])):
+        torch.testing.assert_close(found[name], wanted, rtol=1e-4, atol=1e-4)
+    out = tmp_path / 'look.html'
+    look([path], folder, out, pictures=2, neighbours=3, device='cpu')
+    (view,) = Page(out.read_text()).content['views']
+    assert (view['layers'], view['heads']) == (plain_vit.DEPTH, 3)
 
 
 def test_two_checkpoints_have_the_same_pictures(folder, checkpoint, tmp_path):

@@ -13,9 +13,9 @@ from mmengine.config import Config
 from run_helpers import bare, config
 
 from ccmim_mm.apis import config_for_training
+from ccmim_mm.encoders import config_of_checkpoint
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.work_dir import config_in, config_of
-from ccmim_mm.export.source import config_of_checkpoint
 from ccmim_tools import cli
 from ccmim_tools.start_up import work_dir_of
 

@@ -9,8 +9,14 @@ from mmengine.registry import TRANSFORMS, DefaultScope
 from mmpretrain.models import SelfSupDataPreprocessor
 from torch import Tensor
 
-from ..export.pixels import Pixels, pixels_of
-from ..export.source import Source, config_of_checkpoint, read_source
+from ..encoders import (
+    Pixels,
+    Source,
+    config_of_checkpoint,
+    pixels_of,
+    read_source,
+    transforms_of,
+)
 from .encoder import Encoder, load_encoder
 
 
@@ -51,7 +57,7 @@ def open_encoder(
         checkpoint: Of any format that is known.
         config: Its config, or the work dir of its run; None takes the one of
             the work dir that it lies in. Without one the tensors tell, and
-            pictures are normalised as ImageNet's.
+            pictures are normalised as CLIP's, or as ImageNet's.
         device: Where it runs; None is a GPU where there is one.
 
     Returns:
@@ -67,20 +73,9 @@ def open_encoder(
         return load_encoder(cfg, str(checkpoint), device=device), work_dir
     source = read_source(checkpoint, 'none')
     pixels = pixels_of(source)
-    height, width = pixels.size
-    steps = [
-        dict(
-            type='CappedResizeEdge',
-            scale=pixels.resize,
-            edge='short',
-            backend='pillow',
-            interpolation='bicubic',
-        ),
-        dict(type='CenterCrop', crop_size=(width, height)),
-        dict(type='PackInputs'),
-    ]
+    load, *rest = transforms_of(pixels)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
-        loading = TRANSFORMS.build(dict(type='LoadUprightImage'))
-        pipeline = Compose(steps)
+        loading = TRANSFORMS.build(load)
+        pipeline = Compose([*rest, dict(type='PackInputs')])
     model = PlainEncoder(source, pixels)
     return Encoder(model, loading, pipeline, device), work_dir

@@ -1,6 +1,7 @@
 """Checkpoints: reading safely, formats, loading with an account, writing."""
 
 from .account import Account
+from .encoder import Weights, read_weights
 from .folder import is_checkpoint
 from .formats import FORMATS, Conversion, convert, detect_format
 from .heads import heads_of, told_heads
@@ -37,6 +38,7 @@ __all__ = [
     'Checkpoint',
     'Conversion',
     'Told',
+    'Weights',
     'as_project',
     'check_archive',
     'check_like',
@@ -56,6 +58,7 @@ __all__ = [
     'read_safely',
     'read_state_dict',
     'read_told',
+    'read_weights',
     'read_with_heads',
     'safe_init_cfg',
     'save_state_dict',

@@ -58,16 +58,10 @@ def convert(state: dict[str, Tensor], source: str, target: str) -> Conversion:
             known to be left out, part of the encoder is missing, or the
             target is a format to read alone.
     """
-    left_out: list[str] = []
     if target in READ_ALONE:
         raise ValueError(f'the format {target} is read, and not written')
-    if source != 'project':
-        pairs = [(theirs, ours) for ours, theirs in PAIRS[source]]
-        if source in MADE_LIKE:
-            state = MADE_LIKE[source](state)
-        state, dropped = _rename(state, pairs, LEFT_OUT[source])
-        left_out += dropped
-    _check_encoder(state)
+    state, dropped = to_project(state, source)
+    left_out = [*dropped]
     if target != 'project':
         left = LEFT_OUT[target]
         state, dropped = _rename(state, PAIRS[target], left)
@@ -75,6 +69,24 @@ def convert(state: dict[str, Tensor], source: str, target: str) -> Conversion:
         if target in MADE_INTO:
             state = MADE_INTO[target](state)
     return Conversion(state, left_out)
+
+
+def to_project(
+    state: dict[str, Tensor], source: str
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """By this project's names, and what it has no place for by the old ones.
+
+    Raises:
+        ValueError: See :func:`convert`.
+    """
+    left_out: dict[str, Tensor] = {}
+    if source != 'project':
+        pairs = [(theirs, ours) for ours, theirs in PAIRS[source]]
+        if source in MADE_LIKE:
+            state = MADE_LIKE[source](state)
+        state, left_out = _rename(state, pairs, LEFT_OUT[source])
+    _check_encoder(state)
+    return state, left_out
 
 
 def detect_format(names: Iterable[str]) -> str:
@@ -108,7 +120,7 @@ def detect_format(names: Iterable[str]) -> str:
 
 def _rename(
     state: dict[str, Tensor], pairs: Pairs, may_be_left_out: tuple[str, ...]
-) -> tuple[dict[str, Tensor], list[str]]:
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Rename by ``pairs``, in which ``#`` stands for a layer's number."""
     rules = [
         (
@@ -118,7 +130,7 @@ def _rename(
         for old, new in pairs
     ]
     renamed: dict[str, Tensor] = {}
-    left_out: list[str] = []
+    left_out: dict[str, Tensor] = {}
     unknown: list[str] = []
     for name, value in state.items():
         for rule, new in rules:
@@ -127,8 +139,10 @@ def _rename(
                 renamed[new.replace('#', ''.join(number)) + leaf] = value
                 break
         else:
-            known = name.startswith(may_be_left_out)
-            (left_out if known else unknown).append(name)
+            if name.startswith(may_be_left_out):
+                left_out[name] = value
+            else:
+                unknown.append(name)
     if unknown:
         raise ValueError(
             f'{len(unknown)} of {len(state)} tensors are unexplained: '

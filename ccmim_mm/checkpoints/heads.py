@@ -22,6 +22,11 @@ _ATTENTION = (
     nn.MultiheadAttention,
 )
 
+#: Heads of the usual sizes, by width. They are 64 wide but in ViT-H.
+USUAL_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
+#: MoCo v3's, by its paper (arXiv:2104.02057, of ViT-S to ViT-H) and its code.
+_MOCO_HEADS = {384: 12, 768: 12, 1024: 16, 1280: 16}
+
 
 def heads_of(model: nn.Module) -> dict[str, int]:
     """The number of heads of every attention, by the module's name.
@@ -59,16 +64,16 @@ def told_heads(meta: Any) -> dict[str, int]:
 def moco_heads(state: dict[str, Tensor]) -> dict[str, int]:
     """The heads of an official MoCo v3, which its file does not tell.
 
-    Its code knows ViT-S and ViT-B, both of 12 heads, and others' ViT-S has
-    6.
+    Nothing of a width that it has not. Its ViT-S has 12, and others' has 6.
 
     Args:
         state: Its parameters by this project's names.
     """
-    if state['backbone.cls_token'].shape[-1] not in (384, 768):
+    count = _MOCO_HEADS.get(state['backbone.cls_token'].shape[-1])
+    if count is None:
         return {}
     attention = re.compile(r'(backbone\.layers\.\d+\.attn)\.qkv\.weight')
-    return {m[1]: 12 for name in state if (m := attention.fullmatch(name))}
+    return {m[1]: count for name in state if (m := attention.fullmatch(name))}
 
 
 def check_heads(

@@ -46,6 +46,14 @@ INTO_BACKBONE = Policy(
     resize=True,
     remedy=PARTIAL,
 )
+#: The same encoder, whole. It may have been trained with a token for masked
+#: patches.
+ENCODER = INTO_BACKBONE._replace(
+    what='encoder tensors',
+    new=_NOTHING,
+    unused=re.compile(r'mask_token'),
+    remedy='',
+)
 #: A checkpoint to be judged: every tensor of the model must be in it.
 TO_TEST = Policy(
     what='tensors',

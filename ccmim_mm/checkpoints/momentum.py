@@ -13,6 +13,9 @@ _PLACES = {
     'encoder_k.module.0.': 'backbone.',
     'module.momentum_encoder.': MOCO,
 }
+#: All that is averaged, the projector too, and what it is the average of.
+_AVERAGES = ('momentum_encoder.', 'encoder_k.', 'module.momentum_encoder.')
+_TRAINED = ('backbone.', MOCO)
 
 
 def momentum_encoder(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -28,10 +31,26 @@ def momentum_encoder(state: dict[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: If there is none.
     """
+    return apart(state)[0]
+
+
+def apart(
+    state: dict[str, Tensor],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """See :func:`momentum_encoder`, and what the checkpoint has beside.
+
+    That is by its own names; what it is the average of, behind ``trained.``.
+    """
     for place, encoder in _PLACES.items():
-        found = without(place, state)
-        if found:
-            return {encoder + name: value for name, value in found.items()}
+        if found := without(place, state):
+            return (
+                {encoder + name: value for name, value in found.items()},
+                {
+                    f'trained.{n}' if n.startswith(_TRAINED) else n: value
+                    for n, value in state.items()
+                    if not n.startswith(_AVERAGES)
+                },
+            )
     raise ValueError(
         'it holds no momentum encoder, which those of MoCo v3 and DenseCL '
         "do: leave encoder at 'online', the one that was trained"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from .folder import is_folder, told_in, weights_in
-from .formats import convert, detect_format
+from .formats import detect_format, to_project
 from .heads import moco_heads, told_heads
 from .safe_reading import read_safely, read_safetensors
 from .shapes import with_class_position
@@ -127,17 +127,31 @@ def as_project(told: Told, path: str | Path) -> Checkpoint:
     Raises:
         ValueError: If its names are of no known format.
     """
+    return renamed(told, path)[0]
+
+
+def renamed(
+    told: Told, path: str | Path, source: str = 'auto'
+) -> tuple[Checkpoint, dict[str, Tensor]]:
+    """See :func:`as_project`, and what has no place there, by its own names.
+
+    Args:
+        told: What the file holds.
+        path: The file, for messages.
+        source: Its format; ``auto`` tells it by the names.
+    """
     state, heads = told.state, told.heads
+    left_out: dict[str, Tensor] = {}
     try:
-        form = detect_format(state)
+        form = detect_format(state) if source == 'auto' else source
         if form != 'project':
             # Of any task: what is missing, the loading says.
-            state = convert(state, form, 'project').state
+            state, left_out = to_project(state, form)
             if form == 'mocov3' and not heads:
                 heads = moco_heads(state)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
-    return Checkpoint(state, heads, form)
+    return Checkpoint(state, heads, form), left_out
 
 
 def read_with_heads(

@@ -7,10 +7,9 @@ from typing import Any
 from mmengine.config import Config
 
 from ..datasets.remote.urls import is_remote
+from ..encoders import Pixels, Source
 from ..grids import in_words
 from .facts import UNKNOWN_LICENCE, Facts, last_name
-from .pixels import Pixels
-from .source import Source
 
 #: Keys of a config that have paths.
 _OF_A_PATH = re.compile(

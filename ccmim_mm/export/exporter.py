@@ -6,11 +6,16 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from ..encoders import (
+    Source,
+    normalise,
+    pictures,
+    pixels_of,
+    read_source,
+)
 from ..files import check_output, printable, staged
 from .card import card, left_behind, trained
 from .facts import Facts, facts_of
-from .pixels import normalise, pictures, pixels_of
-from .source import Source, read_source
 from .staging import staged_files, write_text
 from .target import Target, absent, features, versions
 from .to_hf import ToHuggingFace

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..datasets.remote.urls import is_remote, shown
+from ..encoders import Source
 from ..files import printable
 from ..grids import in_words
 from ..version import __version__
-from .source import Source
 
 #: What parts of a checkpoint are, by their first name.
 _PARTS = dict(

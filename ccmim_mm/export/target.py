@@ -10,10 +10,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ..encoders import Pixels, Source
+from ..models.plain_vit import Shape
 from .facts import Facts
-from .network import Shape
-from .pixels import Pixels
-from .source import Source
 from .staging import write_weights
 
 
@@ -128,6 +127,12 @@ def plain_vit(source: Source) -> Shape:
         raise ValueError(
             f'{source.path} holds a {kind} and no plain ViT with CLS token '
             'and final norm: --to onnx and --to pt2 write any encoder'
+        )
+    if source.shape.of_clip:
+        raise ValueError(
+            f"{source.path} has CLIP's norm in front (pre_norm) or QuickGELU, "
+            'which the format has no place for: --to onnx, pt2 and '
+            'safetensors carry them along'
         )
     return source.shape
 

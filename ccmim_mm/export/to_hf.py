@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from ..checkpoints import convert
+from ..encoders import Pixels, Source
 from ..grids import as_size
+from ..models.plain_vit import Shape
 from .facts import Facts
-from .network import Shape
-from .pixels import Pixels
-from .source import Source
 from .staging import write_text
 from .target import (
     Target,

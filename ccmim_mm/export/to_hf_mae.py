@@ -8,12 +8,11 @@ import torch
 from torch import Tensor
 
 from ..checkpoints import convert
+from ..encoders import Pixels, Source
 from ..grids import in_words
 from ..models.backbones.visible import encode_visible
 from ..models.necks import MaskedPretrainDecoder
 from .facts import Facts
-from .pixels import Pixels
-from .source import Source
 from .target import (
     Target,
     features,

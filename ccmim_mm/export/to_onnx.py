@@ -6,9 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..encoders import Pixels, Source
 from .facts import Facts
-from .pixels import Pixels
-from .source import Source
 from .target import Target, features, largest_difference
 from .to_pt2 import returns, traced
 

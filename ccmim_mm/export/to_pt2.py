@@ -9,9 +9,8 @@ from mmpretrain.models import VisionTransformer
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
+from ..encoders import Pixels, Source
 from .facts import Facts
-from .pixels import Pixels
-from .source import Source
 from .target import Target, features, largest_difference
 
 #: The file within the program that has what is known of the weights.

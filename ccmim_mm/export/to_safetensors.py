@@ -4,11 +4,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..checkpoints import read_as_project
+from ..checkpoints import read_weights
+from ..encoders import Pixels, Source, build_network
 from .facts import Facts
-from .network import build_network
-from .pixels import Pixels
-from .source import Source
 from .target import (
     Target,
     features,
@@ -50,11 +48,9 @@ class ToSafetensors(Target):
 
     def compare(self, source: Source, inputs: Tensor, place: Path) -> float:
         """Build the encoder anew, of what the file says, and compare."""
-        state, heads, _ = read_as_project(place)
-        shape = source.shape
-        found = (
-            build_network(state, heads, grid=shape.grid)
-            if shape
-            else build_network(state, heads, source.cfg)
-        )(inputs)
+        shape, cfg = source.shape, source.cfg
+        if shape and not shape.of_clip:
+            cfg = None
+        grid = shape and shape.grid
+        found = build_network(read_weights(place), cfg, grid)(inputs)
         return largest_difference(features(source, inputs), found)

@@ -21,6 +21,7 @@ from ccmim_mm.checkpoints import (
     save_state_dict,
 )
 from ccmim_mm.models.loading import load_pretrained
+from ccmim_tools import convert_checkpoint
 
 TOOL = ROOT / 'tools/convert_checkpoint.py'
 
@@ -223,3 +224,15 @@ def test_the_tool_carries_the_heads(suffix, tiny_cfg, tmp_path):
     main([theirs, back])
     assert read_as_project(back).heads == heads
     assert read_as_project(theirs).heads == heads
+
+
+def test_a_converted_moco_keeps_its_heads(tmp_path, monkeypatch):
+    """Its ViT-S of 12, which by names of ours would be taken for 6."""
+    monkeypatch.setattr(plain_vit, 'WIDTH', 384)
+    state = plain_vit.as_mocov3(plain_vit.random_vit())
+    torch.save(state, tmp_path / 'moco.pth')
+    for encoder in ('online', 'momentum'):
+        out = tmp_path / f'{encoder}.pth'
+        arguments = [str(tmp_path / 'moco.pth'), str(out)]
+        convert_checkpoint.main([*arguments, '--encoder', encoder])
+        assert {*read_as_project(out).heads.values()} == {12}

@@ -23,6 +23,7 @@ from ccmim_mm.checkpoints import (
 from ccmim_mm.models import FrozenTeacher
 from ccmim_mm.models.loading import load_pretrained
 from ccmim_mm.models.teachers.frozen_teacher import CLIP, IMAGENET
+from ccmim_tools import convert_checkpoint
 
 FILES = {
     'timm': plain_vit.as_timm,
@@ -144,6 +145,34 @@ def test_heads_are_part_of_the_function(images, tmp_path, monkeypatch):
         with pytest.raises(ValueError, match=r'12 heads .*teacher\.heads'):
             teacher_of(path, heads=None, encoder=encoder).prepare()
     teacher_of(path, heads=12).prepare()
+
+
+@pytest.mark.parametrize('named', [True, False])
+def test_the_official_moco_has_its_heads(named, tmp_path, monkeypatch):
+    """Its ViT-S, by its names or said to be it."""
+    monkeypatch.setattr(plain_vit, 'WIDTH', 384)
+    state = random_vit()
+    path = tmp_path / 'moco.pth'
+    torch.save(plain_vit.as_mocov3(state) if named else state, path)
+    for encoder in ('online', 'momentum')[: 1 + named]:
+        teacher = teacher_of(
+            path,
+            heads=None,
+            kind='auto' if named else 'mocov3',
+            encoder=encoder,
+        )
+        teacher.prepare()
+        assert {*heads_of(teacher._network).values()} == {12}
+
+
+def test_a_converted_clip_is_the_same_teacher(images, tmp_path):
+    path, _ = saved(tmp_path, 'clip_visual')
+    convert_checkpoint.main([str(path), str(tmp_path / 'ours.pth')])
+    one, other = (
+        teacher_of(place, target_norm='none')(images).patches
+        for place in (path, tmp_path / 'ours.pth')
+    )
+    assert torch.equal(one, other)
 
 
 def test_moco_goes_into_no_model_of_other_heads(tmp_path):

@@ -55,39 +55,37 @@ def main(argv: list[str] | None = None) -> None:
     if Path(args.dst).exists():
         fail(f'{args.dst} exists: name another file to write')
     from ccmim_mm.checkpoints import (
-        Conversion,
         convert,
-        detect_format,
         momentum_encoder,
-        read_with_heads,
+        read_told,
         save_state_dict,
     )
+    from ccmim_mm.checkpoints.read import renamed
     from ccmim_mm.files import check_output, printable
 
     try:
         check_output(args.dst)
-        state, heads = read_with_heads(args.src)
-        source = args.source
-        if source == 'auto':
-            source = detect_format(state)
-        encoders = state
+        told = read_told(args.src)
+        count = len(told.state)
         if args.encoder == 'momentum':
-            encoders = momentum_encoder(state)
+            told = told._replace(state=momentum_encoder(told.state))
+        ours, dropped = renamed(told, args.src, args.source)
+        state, left_out = ours.state, [*dropped]
         # Of this project's, ViT or not: what is missing, the loading says.
-        result = Conversion(encoders, [])
-        if (source, args.target) != ('project', 'project'):
-            result = convert(encoders, source, args.target)
+        if args.target != 'project':
+            state, more = convert(state, 'project', args.target)
+            left_out += more
         key = 'state_dict' if args.target == 'project' else 'model'
-        save_state_dict(result.state, args.dst, key, heads)
+        save_state_dict(state, args.dst, key, ours.heads)
     except (ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None
     print(
-        f'{len(result.state)} of {len(state)} tensors, {source} -> '
+        f'{len(state)} of {count} tensors, {ours.form} -> '
         f'{args.target}, written to {printable(args.dst)}'
     )
-    if result.left_out:
+    if left_out:
         print('left out, as the format has no place for them:')
-        print('\n'.join(f'  {name}' for name in result.left_out))
+        print('\n'.join(f'  {name}' for name in left_out))
 
 
 if __name__ == '__main__':

@@ -9,16 +9,12 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor
 
+from ...checkpoints import Weights
 from ...grids import Size, as_pair
-from .encoder import Weights, build_encoder, random_weights, read_weights
+from ..plain_vit import CLIP, IMAGENET
+from .encoder import build_encoder, random_weights, read_teacher
 from .picture_targets import PatchHOG, PatchPixels
 
-#: Of RGB pixels in [0, 255].
-IMAGENET = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
-CLIP = (
-    [122.7709383, 116.7460125, 104.09373615],
-    [68.5005327, 66.6321579, 70.32316304],
-)
 _PICTURES: dict[str, Any] = dict(pixel=PatchPixels, hog=PatchHOG)
 _NETWORKS = (
     *('auto', 'project', 'mmpretrain', 'ccmim', 'mae', 'timm', 'dino'),
@@ -57,8 +53,9 @@ class FrozenTeacher:
         encoder: Which of a checkpoint of MoCo v3: ``online`` is the one that
             was trained, ``momentum`` its moving average.
         heads: Attention heads, which no shape tells. None takes the file's
-            word, or the usual number of its width; for MoCo v3, whose ViT-S
-            has 12 and not 6, it is needed.
+            word, MoCo v3's own number for the official files, or the usual
+            one of its width; for mmpretrain's MoCo v3 ViT-S, which has 12
+            and not 6, it is needed.
         mean: Of RGB pixels in [0, 255], as the teacher was trained. None is
             CLIP's for ``clip_visual``, for a file of this project and for
             other pictures than RGB that of the run, and ImageNet's else.
@@ -238,7 +235,7 @@ class FrozenTeacher:
                 '--teacher CKPT, or set model.teacher.checkpoint'
             )
         else:
-            weights = read_weights(
+            weights = read_teacher(
                 self.checkpoint, self.kind, trust, self.encoder
             )
         try:
@@ -267,7 +264,7 @@ class FrozenTeacher:
         self.width = network.embed_dims
         self.digest = weights.digest()
         own: tuple[Sequence[float], Sequence[float]] = IMAGENET
-        if weights.form == 'clip_visual':
+        if weights.of_clip:
             own = CLIP
         elif weights.form in ('project', 'random') or (
             projection.in_channels != len('RGB')

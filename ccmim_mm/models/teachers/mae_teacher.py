@@ -6,9 +6,9 @@ import torch
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from ...checkpoints import Weights
 from ...grids import Size
 from ..backbones.visible import encode_visible
-from .encoder import Weights
 from .frozen_teacher import FrozenTeacher
 
 _EMBED = 'neck.decoder_embed.'

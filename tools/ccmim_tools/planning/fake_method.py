@@ -13,10 +13,10 @@ from mmengine.registry import MODELS
 from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
 
+from ccmim_mm.checkpoints import Weights
 from ccmim_mm.models.algorithms import imae
 from ccmim_mm.models.algorithms.base import PretrainMethod
 from ccmim_mm.models.teachers import encoder, frozen_teacher
-from ccmim_mm.models.teachers.encoder import Weights
 
 from ..benchmarks.methods import with_numbers, with_teacher
 
@@ -68,7 +68,7 @@ def build_method(cfg: Config) -> PretrainMethod:
         )
     with (
         mock.patch.object(
-            frozen_teacher, 'read_weights', lambda *_: _own_weights(built)
+            frozen_teacher, 'read_teacher', lambda *_: _own_weights(built)
         ),
         # There are no values to be drawn, digested, looked at or copied.
         mock.patch.object(VisionTransformer, 'init_weights', lambda _: None),

@@ -6,19 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
 from PIL import Image
 from torch import Tensor
 
 from ..datasets.data_root import evaluation_pipeline
-from ..datasets.transforms import LoadChannels
-from ..datasets.transforms.resizing import resize as resized
 from ..grids import as_pair
 from ..models import ChannelsPreprocessor
+from ..models.plain_vit import CLIP, IMAGENET
 from .source import Source
 
-#: ImageNet's, of every recipe here.
-_MEAN = (123.675, 116.28, 103.53)
-_STD = (58.395, 57.12, 57.375)
 #: The side of ImageNet's crops, over the shorter side that they are cut of.
 _CROP = 224 / 256
 
@@ -65,7 +63,9 @@ def pixels_of(source: Source) -> Pixels:
             'its pictures are BGR by the config, and every other library '
             'takes RGB: only models trained with bgr_to_rgb are exported'
         )
-    mean, std = told.get('mean') or _MEAN, told.get('std') or _STD
+    clip = source.shape is not None and source.shape.of_clip
+    own = CLIP if clip else IMAGENET
+    mean, std = told.get('mean') or own[0], told.get('std') or own[1]
     if len(mean) != channels:
         raise ValueError(
             f'its pictures have {channels} channels, and their mean and std '
@@ -75,7 +75,9 @@ def pixels_of(source: Source) -> Pixels:
     crop, resize = _evaluation(source)
     size = source.shape.size if source.shape else crop or _img_size(source)
     # In proportion, where the config cuts for another size.
-    share = crop[0] / resize[0] if crop and resize else _CROP
+    share = 1 if clip else _CROP
+    if crop and resize:
+        share = crop[0] / resize[0]
     unit = 1 if stored else 255
     return Pixels(
         # 57.12 / 255 is 0.224, and not 0.22399999999999998.
@@ -86,7 +88,7 @@ def pixels_of(source: Source) -> Pixels:
             max(size[0], round(size[0] / share)),
             max(size[1], round(size[1] / share)),
         ),
-        assumed='mean' not in told,
+        assumed=not clip and 'mean' not in told,
         stored=stored,
     )
 
@@ -127,6 +129,29 @@ def _evaluation(
     return crop, resize
 
 
+def transforms_of(pixels: Pixels) -> list[dict[str, Any]]:
+    """The transforms that read a picture's file, and make it so large.
+
+    They give ``img``, ``(H, W, C)``: BGR, uint8, or numbers as files have
+    them.
+    """
+    load: dict[str, Any] = dict(type='LoadUprightImage')
+    if pixels.stored:
+        load = dict(type='LoadChannels', channels=len(pixels.mean))
+    return [
+        load,
+        dict(
+            type='CappedResizeEdge',
+            scale=pixels.resize,
+            edge='short',
+            backend='pillow',
+            interpolation='bicubic',
+        ),
+        # Width first.
+        dict(type='CenterCrop', crop_size=pixels.size[::-1]),
+    ]
+
+
 def pictures(pixels: Pixels, path: Path | None) -> np.ndarray:
     """A picture, mirrored, and upside down.
 
@@ -157,24 +182,11 @@ def pictures(pixels: Pixels, path: Path | None) -> np.ndarray:
             # From two spreads below the mean to two above.
             one = pixels.mean + (one / 255 * 4 - 2) * np.array(pixels.std)
     else:
-        if pixels.stored:
-            one = LoadChannels(channels).transform(dict(img_path=str(path)))[
-                'img'
-            ]
-        else:
-            with Image.open(path) as opened:
-                one = np.asarray(opened.convert('RGB'))
-        scale = max(
-            cover / side
-            for cover, side in zip(pixels.resize, one.shape, strict=False)
-        )
-        size = [
-            max(least, round(side * scale))
-            for least, side in zip(pixels.size, one.shape, strict=False)
-        ]
-        one = resized(one, size, 'bicubic')
-        top, left = (size[0] - height) // 2, (size[1] - width) // 2
-        one = one[top : top + height, left : left + width]
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            made = Compose(transforms_of(pixels))
+        one = made(dict(img_path=str(path)))['img']
+        if not pixels.stored:
+            one = one[..., ::-1]
     return np.stack([one, one[:, ::-1], one[::-1]])
 
 

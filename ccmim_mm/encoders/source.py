@@ -1,4 +1,4 @@
-"""What is exported: a checkpoint's weights, and the encoder that has them."""
+"""A checkpoint's weights, and the encoder that has them."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,24 +7,18 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from ..checkpoints import (
-    as_project,
-    convert,
-    heads_of,
-    momentum_encoder,
-    read_told,
-)
-from ..checkpoints.names import MOCO
+from ..checkpoints import heads_of, read_weights
 from ..config_file import read_config
 from ..engine.runner.work_dir import config_in, config_of, undecided
-from .network import Shape, build_network, shape_of
+from ..models.plain_vit import Shape
+from .network import build_network, shape_within
 
 #: Files of a work dir, beside which a config is believed to be the run's.
 _OF_A_RUN = ('summary.json', 'last_checkpoint')
 
 
 class Source(NamedTuple):
-    """A checkpoint to be exported.
+    """A checkpoint that is read for its encoder.
 
     Attributes:
         path: Its file or folder.
@@ -72,45 +66,31 @@ def read_source(
             does not fit its config.
     """
     cfg, work_dir = config_of_checkpoint(checkpoint, config)
-    told = read_told(checkpoint)
-    others: dict[str, Tensor] = {}
     try:
-        if encoder == 'momentum':
-            others = _beside_the_average(told.state)
-            told = told._replace(state=momentum_encoder(told.state))
-        state, heads, form = as_project(told, checkpoint)
-        if form != 'project':
-            left_out = convert(told.state, form, 'project').left_out
-            others |= {name: told.state[name] for name in left_out}
-        state = {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in (others | state).items()
-        }
-        network = build_network(state, heads, cfg)
+        read = read_weights(checkpoint, encoder)
+        weights = read._replace(state=_in_fp32(read.state))
+        network = build_network(weights, cfg)
     except ValueError as error:
         where = '' if str(checkpoint) in str(error) else f'{checkpoint}: '
         raise ValueError(f'{where}{error}') from None
     return Source(
         path=Path(checkpoint),
-        form=form,
-        state=state,
-        heads=heads_of(network) | heads,
+        form=weights.form,
+        state=_in_fp32(read.beside) | weights.state,
+        heads=heads_of(network) | weights.heads,
         network=network,
-        shape=shape_of(state, network),
+        shape=shape_within(weights, network),
         cfg=cfg,
         work_dir=work_dir,
-        epoch=told.epoch,
-        iteration=told.iteration,
+        epoch=weights.epoch,
+        iteration=weights.iteration,
     )
 
 
-def _beside_the_average(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What a checkpoint has beside its momentum encoder, which stays."""
-    averages = ('momentum_encoder.', 'module.momentum_encoder.', 'encoder_k.')
+def _in_fp32(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {
-        f'trained.{name}' if name.startswith(('backbone.', MOCO)) else name: v
-        for name, v in state.items()
-        if not name.startswith(averages)
+        name: value.float() if value.is_floating_point() else value
+        for name, value in state.items()
     }
 
 
