@@ -2,6 +2,7 @@
 
 import copy
 import os
+from contextlib import suppress
 
 import torch
 import torch.distributed as torch_dist
@@ -32,9 +33,13 @@ class PortableRunner(ConsoleRunner):
     def setup_env(self, env_cfg: dict) -> None:
         """Set the environment up; without a GPU the group is gloo's.
 
+        The soft limit of open files becomes the hard one: each gloo group
+        takes a socket for every rank, and 1,024 files are a usual limit.
+
         Raises:
             ValueError: If there are more processes than GPUs.
         """
+        _raise_file_limit()
         gpus = torch.cuda.device_count()
         processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
         if gpus and self.distributed and processes > gpus:
@@ -100,3 +105,14 @@ class PortableRunner(ConsoleRunner):
             built = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
             return shield(built)
         return dataloader
+
+
+def _raise_file_limit() -> None:
+    """Let this process open as many files as it may; on POSIX alone."""
+    if os.name == 'posix':
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        # macOS refuses some of its own.
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
