@@ -1,4 +1,4 @@
-"""What torchrun starts: a rank that kills itself, once, and all that sum up."""
+"""What torchrun starts: a rank that kills itself once, and all that sum."""
 
 import os
 import signal
