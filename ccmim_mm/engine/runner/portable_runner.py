@@ -2,7 +2,6 @@
 
 import copy
 import os
-from contextlib import suppress
 
 import torch
 import torch.distributed as torch_dist
@@ -19,6 +18,9 @@ from torch.utils.data import DataLoader
 from .console_runner import ConsoleRunner
 from .loader_workers import shield
 
+#: Open files of a process, as many of them as the machine allows.
+OPEN_FILES = 2**20
+
 
 class PortableRunner(ConsoleRunner):
     """A runner that takes a config as it is to machines without a GPU.
@@ -33,13 +35,13 @@ class PortableRunner(ConsoleRunner):
     def setup_env(self, env_cfg: dict) -> None:
         """Set the environment up; without a GPU the group is gloo's.
 
-        The soft limit of open files becomes the hard one: each gloo group
-        takes a socket for every rank, and 1,024 files are a usual limit.
+        The soft limit of open files becomes the hard one, up to
+        :data:`OPEN_FILES`, if ``env_cfg`` has no ``resource_limit``: a gloo
+        group takes a socket for every rank, and mmengine sets it to 4,096.
 
         Raises:
             ValueError: If there are more processes than GPUs.
         """
-        _raise_file_limit()
         gpus = torch.cuda.device_count()
         processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
         if gpus and self.distributed and processes > gpus:
@@ -49,7 +51,7 @@ class PortableRunner(ConsoleRunner):
         if self.distributed and not gpus and not is_distributed():
             # mmengine's own start wants a GPU, whatever the backend.
             torch_dist.init_process_group('gloo')
-        super().setup_env(env_cfg)
+        super().setup_env({'resource_limit': OPEN_FILES, **env_cfg})
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module):
         """Wrap the model for several processes, of a CPU too.
@@ -105,14 +107,3 @@ class PortableRunner(ConsoleRunner):
             built = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
             return shield(built)
         return dataloader
-
-
-def _raise_file_limit() -> None:
-    """Let this process open as many files as it may; on POSIX alone."""
-    if os.name == 'posix':
-        import resource
-
-        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        # macOS refuses some of its own.
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
