@@ -1,13 +1,40 @@
-"""What torchrun tells a process, before there is a process group."""
+"""What torchrun tells the processes that it starts."""
 
 import os
 
+import torch
+from mmengine.dist import all_reduce
+
+#: Set by ``tools/launch.py``: it exits with 75 for ranks that have stopped.
+LAUNCHED = 'CCMIM_LAUNCHED'
+
 
 def is_first() -> bool:
-    """Whether this process is the one that speaks for all."""
+    """Whether this process is the one that speaks for all.
+
+    There need be no process group yet.
+    """
     return os.environ.get('RANK', '0') == '0'
 
 
 def restarted() -> bool:
-    """Whether torchrun has started this process again."""
-    return bool(int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)))
+    """Whether torchrun has started any rank of this run again.
+
+    Of several ranks all call it, and there is a process group: each machine's
+    torchrun counts for itself, and does not count a restart that another
+    machine's has brought about. On ranks that do not agree one would resume
+    and another start afresh.
+    """
+    count = torch.tensor(int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)))
+    all_reduce(count, 'max')
+    return bool(count)
+
+
+def stops_in_peace() -> bool:
+    """Whether a rank that was asked to stop is to exit with 0.
+
+    torchrun, where it restarts, would start again what exits with 75; and
+    of several machines' it would wait for one that has left already.
+    """
+    restarts = int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', 0))
+    return bool(restarts) and LAUNCHED in os.environ

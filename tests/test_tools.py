@@ -166,14 +166,14 @@ def test_slurm_starts_torchrun_on_each_node(tmp_path):
 
 
 @pytest.mark.parametrize(
-    'given',
+    ('given', 'cores'),
     [
-        ['--work-dir', '{}'],
-        ['--work-dir', 'no', '--work-dir={}'],
-        ['--work-dir=~/{0.name}'],
+        (['--work-dir', '{}'], {}),
+        (['--work-dir', 'no', '--work-dir={}'], {'SLURM_CPUS_PER_TASK': '64'}),
+        (['--work-dir=~/{0.name}'], {}),
     ],
 )
-def test_slurm_requeues_a_job_that_was_preempted(given, tmp_path):
+def test_slurm_requeues_a_job_that_was_preempted(given, cores, tmp_path):
     """Stand-ins: srun asks for the signal, saves on it; scontrol speaks."""
     stubs = dict(
         srun=f"""
@@ -192,11 +192,15 @@ def test_slurm_requeues_a_job_that_was_preempted(given, tmp_path):
         'bash', 'tools/slurm_requeue.sh', CONFIG, *given,
         PATH=f'{tmp_path}:{os.environ["PATH"]}', SLURM_JOB_ID='7',
         SLURM_JOB_NODELIST='node[0-3]', SLURM_NNODES='4',
-        HOME=str(tmp_path.parent),
+        HOME=str(tmp_path.parent), **cores,
     )  # fmt: skip
     assert result.stdout.splitlines() == ['USR1: requeueing', 'requeue 7']
     started = (tmp_path / 'started').read_text().splitlines()
     assert started[-len(given) - 2 :] == [CONFIG, *given, '--resume']
+    (asked,) = cores.values() or ['96']
+    assert f'--cpus-per-task={asked}' in started
+    script = (ROOT / 'tools/slurm_requeue.sh').read_text()
+    assert '#SBATCH --cpus-per-task=96\n' in script
     result = run('bash', 'tools/slurm_requeue.sh', CONFIG)
     assert result.returncode == 2
     assert 'usage: sbatch' in result.stderr

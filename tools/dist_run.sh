@@ -6,9 +6,11 @@
 #
 # Several machines: run the same line on each, with NNODES, NODE_RANK,
 # MASTER_ADDR and PORT in the environment. One machine picks a free port.
-# With MAX_RESTARTS=3, say, a rank that dies brings all of them back, that
-# often, from the newest checkpoint. Asked to stop (SIGTERM, Ctrl-C) all save
-# and it exits with 75; torchrun gives them 30 seconds.
+# With MAX_RESTARTS=3, say, a rank that dies brings all of them back, on all
+# machines, that often, from the newest checkpoint. Then machines are ranked
+# by their host names, not by NODE_RANK, and reach each other under these;
+# PET_LOCAL_ADDR is another address of a machine. Asked to stop (SIGTERM,
+# Ctrl-C) all save and it exits with 75; torchrun gives them 30 seconds.
 set -euo pipefail
 
 tool=$1
@@ -53,10 +55,21 @@ if ((${NNODES:-1} > 1)); then
         --master_addr="${MASTER_ADDR:?set MASTER_ADDR to the first machine}"
         --master_port="${PORT:-29500}"
     )
+    if ((${MAX_RESTARTS:-0})); then
+        # Those above have torchrun keep one store for all restarts, where
+        # new ranks would find the addresses of dead ones. Machines may be
+        # ten minutes late, as there.
+        rendezvous=(
+            --nnodes="$NNODES" --rdzv-backend=c10d
+            --rdzv-endpoint="$MASTER_ADDR:${PORT:-29500}"
+            --rdzv-id="${SLURM_JOB_ID:-ccmim}"
+            --rdzv-conf="is_host=$((NODE_RANK == 0)),read_timeout=600"
+        )
+    fi
 else
     rendezvous=(--standalone)
 fi
-# Restarted ranks would find the addresses of dead ones in a store that is kept.
+# So that no store is kept for all restarts here either.
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
 # For the ranks, which listen to it; torchrun would die of it.
 trap '' USR1

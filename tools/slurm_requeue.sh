@@ -4,11 +4,13 @@
 #     sbatch --partition=P --nodes=4 --time=24:00:00 tools/slurm_requeue.sh \
 #         CONFIG --work-dir OUT [ARGUMENTS OF train.py ...]
 # Five minutes before the end all ranks are asked to finish their step, save
-# and leave; the file OUT/preempted says that they did.
+# and leave; the file OUT/preempted says that they did. The processes of a
+# node have 96 cores together, or sbatch's --cpus-per-task.
 #
 #SBATCH --job-name=ccmim
 #SBATCH --ntasks-per-node=1
 #SBATCH --gres=gpu:8
+#SBATCH --cpus-per-task=96
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --signal=B:USR1@300
@@ -48,7 +50,9 @@ start='
 export NODE_RANK=$SLURM_NODEID
 exec bash "$0/dist_train.sh" "$1" "${GPUS_PER_NODE:-8}" "${@:2}"
 '
-srun --kill-on-bad-exit=1 bash -c "$start" "$tools" "$@" --resume &
+# Since Slurm 22.05 it does not take the job's cores by itself.
+srun --kill-on-bad-exit=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-96}" \
+    bash -c "$start" "$tools" "$@" --resume &
 step=$!
 trap 'scancel --signal=USR1 "$SLURM_JOB_ID.0" || kill -USR1 "$step"' USR1
 code=0

@@ -266,6 +266,7 @@ def test_the_launcher_marks_trainings_alone(tool, tmp_path, monkeypatch):
     monkeypatch.setattr(launch, 'leave_when_asked', lambda *_: None)
     arguments = ['launch.py', '--standalone', f'tools/{tool}', 'a.py']
     monkeypatch.setattr(sys, 'argv', arguments)
+    monkeypatch.setenv('CCMIM_LAUNCHED', '')
     trains = tool == 'train.py'
     with pytest.raises(SystemExit if trains else SignalException):
         launch.launch()

@@ -3,10 +3,14 @@
 Takes torchrun's arguments. It exits with 75, and no traceback, if all ranks
 of a training did, or if its launcher itself was signalled; then the file
 ``preempted`` in the work dir says so. In all other cases as torchrun does.
+Ranks that would be restarted leave with 0 and that file
+(``ccmim_mm.torchrun.stops_in_peace``).
 """
 
+import os
 import signal
 import sys
+from pathlib import Path
 
 from .start_up import EXIT_CODE, leave_when_asked, mark, work_dir_of
 
@@ -16,7 +20,10 @@ def launch() -> None:
     tool = next(i for i, a in enumerate(sys.argv) if a.endswith('.py') and i)
     arguments = sys.argv[tool + 1 :]
     trains = sys.argv[tool].endswith('train.py')
+    work_dir = work_dir_of(arguments) if trains else None
+    before = _marked(work_dir)
     if trains:
+        os.environ['CCMIM_LAUNCHED'] = '1'
         # torchrun's own handlers take their place.
         leave_when_asked(arguments, (signal.SIGTERM, signal.SIGINT))
     # Here, as it takes seconds.
@@ -35,8 +42,10 @@ def launch() -> None:
             raise
         reason = str(error)
     else:
-        return
-    work_dir = work_dir_of(arguments)
+        # An earlier stop's is still there if nothing was trained.
+        if _marked(work_dir) in (None, before):
+            return
+        reason = 'all ranks were asked to stop'
     if work_dir is not None:
         if not (work_dir / 'preempted').is_file():
             mark(work_dir, f'{reason}, before the first iteration')
@@ -44,6 +53,17 @@ def launch() -> None:
         print(f'{work_dir}: {said}', file=sys.stderr)
     print(f'{reason}: exiting with {EXIT_CODE}', file=sys.stderr)
     raise SystemExit(EXIT_CODE)
+
+
+def _marked(work_dir: Path | None) -> tuple[int, int] | None:
+    """Which file says that a run was stopped; None if there is none."""
+    if work_dir is None:
+        return None
+    try:
+        found = os.stat(work_dir / 'preempted')
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 """Stopping when asked to, without losing a step."""
 
+import os
 import signal
 import threading
 import time
@@ -14,7 +15,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop
 
 from ...files import write_atomic
-from ...torchrun import restarted
+from ...torchrun import restarted, stops_in_peace
 from ..runner.loader_workers import SIGNALS
 from ..runner.resumable_loop import ResumableLoop
 from ..runner.work_dir import MARKER, note_last
@@ -22,6 +23,7 @@ from .saving import save_between
 
 #: What a preempted process exits with (EX_TEMPFAIL: try again later).
 #: torchrun reports 1 whatever a worker's code was, hence the marker file.
+#: Where ``tools/launch.py`` would restart it, 0 (:func:`stops_in_peace`).
 EXIT_CODE = 75
 #: The checkpoint of a stop; the next regular one takes its place.
 PREEMPTED = 'preempted.pth'
@@ -64,8 +66,9 @@ class PreemptionHook(Hook):
             SystemExit: If torchrun has restarted what was to stop.
         """
         marker = Path(runner.work_dir, MARKER)
+        # All ask, whatever each finds.
         if restarted() and marker.is_file():
-            raise SystemExit(EXIT_CODE)
+            raise SystemExit(_exit_code())
         self.training = True
         if get_world_size() > 1:
             # On the CPU, so that asking each other waits for no device.
@@ -148,7 +151,7 @@ class PreemptionHook(Hook):
 
     def _reduce(self, number: int, how: Any) -> int:
         """A number over all ranks."""
-        value = torch.tensor(number)
+        value = torch.tensor(int(number))
         if self.group is not None:
             torch_dist.all_reduce(value, how, group=self.group)
         return int(value)
@@ -161,23 +164,25 @@ class PreemptionHook(Hook):
             done: Iterations done.
         """
         name = signal.Signals(self.received or 0).name
+        failed = False
         try:
             said = self._save(runner, done)
-            if is_main_process():
+            if is_main_process() or os.environ.get('LOCAL_RANK') == '0':
+                # On every machine, whose launcher looks for it.
                 marker = Path(runner.work_dir, MARKER)
                 write_atomic(f'{name} at iteration {done}\n'.encode(), marker)
         except OSError as error:
             # A full disk: the others wait, and the job ends anyway.
+            failed = True
             said = f'saving failed ({error})'
         runner.logger.info(
             f'{name}: {said}, exiting with {EXIT_CODE}; --resume goes on from '
             'the newest checkpoint'
         )
-        if self.group is not None:
-            # Nobody leaves before the file is there.
-            torch_dist.barrier(group=self.group)
+        # Nobody leaves before the file is there; and all alike.
+        failed = bool(self._reduce(failed, torch_dist.ReduceOp.MAX))
         self._leave_group()
-        raise SystemExit(EXIT_CODE)
+        raise SystemExit(EXIT_CODE if failed else _exit_code())
 
     def _save(self, runner, done: int) -> str:
         """Save unless that is of no use; what was done."""
@@ -201,3 +206,8 @@ class PreemptionHook(Hook):
         if self.group is not None:
             torch_dist.destroy_process_group(self.group)
             self.group = None
+
+
+def _exit_code() -> int:
+    """What this rank exits with; the command exits with 75 in any case."""
+    return 0 if stops_in_peace() else EXIT_CODE

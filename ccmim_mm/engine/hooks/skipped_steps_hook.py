@@ -63,7 +63,8 @@ class SkippedStepsHook(Hook):
         """
         self.interval = log_interval(runner)
         marker = Path(runner.work_dir, STOPPED)
-        if marker.is_file() and restarted():
+        # All ask, whatever each finds.
+        if restarted() and marker.is_file():
             raise FloatingPointError(marker.read_text().strip())
         marker.unlink(missing_ok=True)
 

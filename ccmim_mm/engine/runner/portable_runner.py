@@ -18,6 +18,9 @@ from torch.utils.data import DataLoader
 from .console_runner import ConsoleRunner
 from .loader_workers import shield
 
+#: Open files of a process, as many of them as the machine allows.
+OPEN_FILES = 2**20
+
 
 class PortableRunner(ConsoleRunner):
     """A runner that takes a config as it is to machines without a GPU.
@@ -32,6 +35,10 @@ class PortableRunner(ConsoleRunner):
     def setup_env(self, env_cfg: dict) -> None:
         """Set the environment up; without a GPU the group is gloo's.
 
+        The soft limit of open files becomes the hard one, up to
+        :data:`OPEN_FILES`, if ``env_cfg`` has no ``resource_limit``: a gloo
+        group takes a socket for every rank, and mmengine sets it to 4,096.
+
         Raises:
             ValueError: If there are more processes than GPUs.
         """
@@ -44,7 +51,7 @@ class PortableRunner(ConsoleRunner):
         if self.distributed and not gpus and not is_distributed():
             # mmengine's own start wants a GPU, whatever the backend.
             torch_dist.init_process_group('gloo')
-        super().setup_env(env_cfg)
+        super().setup_env({'resource_limit': OPEN_FILES, **env_cfg})
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module):
         """Wrap the model for several processes, of a CPU too.

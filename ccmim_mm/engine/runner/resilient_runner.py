@@ -87,8 +87,9 @@ class ResilientRunner(CheckpointRunner):
                 self._check_input()
 
     def _check_input(self) -> None:
-        self._on_main(self._take_work_dir)
-        self._find_start()
+        again = restarted()
+        self._on_main(self._take_work_dir, again)
+        self._find_start(again)
         method = get_ori_model(self.model)
         if isinstance(method, PretrainMethod):
             method.before_training(self.trust)
@@ -157,16 +158,20 @@ class ResilientRunner(CheckpointRunner):
         finally:
             self.cfg = prepared
 
-    def _take_work_dir(self) -> None:
+    def _take_work_dir(self, again: bool) -> None:
         self._lock = WorkDirLock(self.work_dir, self.logger)
         remove_parts(self.work_dir, WRITTEN)
-        if not restarted():
+        if not again:
             # An earlier stop's, which would have a failure taken for one.
             Path(self.work_dir, MARKER).unlink(missing_ok=True)
 
-    def _find_start(self) -> None:
-        """Decide what the run starts from."""
-        if restarted():
+    def _find_start(self, again: bool) -> None:
+        """Decide what the run starts from.
+
+        Args:
+            again: Whether torchrun has restarted it, the same on all ranks.
+        """
+        if again:
             # torchrun started the processes again: not from where they
             # began, but from what they have saved since.
             if self._on_main(holds_regular, self.work_dir):
@@ -177,7 +182,7 @@ class ResilientRunner(CheckpointRunner):
         elsewhere = self._load_from and not is_in(
             self.work_dir, self._load_from
         )
-        if not restarted() and (not self._resume or elsewhere):
+        if not again and (not self._resume or elsewhere):
             self._on_main(refuse_fresh_start, self.work_dir)
         if self._resume and self._load_from is None:
             newest = self._on_main(
