@@ -2,6 +2,7 @@
 
 import copy
 import os
+from datetime import timedelta
 
 import torch
 import torch.distributed as torch_dist
@@ -18,6 +19,10 @@ from torch.utils.data import DataLoader
 from .console_runner import ConsoleRunner
 from .loader_workers import shield
 
+#: Seconds that a rank waits for another, where the config does not say:
+#: longer than a check of the data or an evaluation by one takes.
+PATIENCE = 1800
+
 
 class PortableRunner(ConsoleRunner):
     """A runner that takes a config as it is to machines without a GPU.
@@ -32,6 +37,12 @@ class PortableRunner(ConsoleRunner):
     def setup_env(self, env_cfg: dict) -> None:
         """Set the environment up; without a GPU the group is gloo's.
 
+        Ranks wait for each other for :data:`PATIENCE` seconds, or for
+        ``dist_cfg.timeout``, whatever the group.
+
+        Args:
+            env_cfg: See the parent; left as it is.
+
         Raises:
             ValueError: If there are more processes than GPUs.
         """
@@ -41,10 +52,16 @@ class PortableRunner(ConsoleRunner):
             raise ValueError(
                 f'{processes} processes for {gpus} GPUs: start {gpus}'
             )
+        # torch's own is 10 minutes of NCCL's, in which one rank cannot read
+        # every label map.
+        dist_cfg = dict(env_cfg.get('dist_cfg') or {})
+        dist_cfg['timeout'] = dist_cfg.get('timeout') or PATIENCE
         if self.distributed and not gpus and not is_distributed():
             # mmengine's own start wants a GPU, whatever the backend.
-            torch_dist.init_process_group('gloo')
-        super().setup_env(env_cfg)
+            torch_dist.init_process_group(
+                'gloo', timeout=timedelta(seconds=dist_cfg['timeout'])
+            )
+        super().setup_env(dict(env_cfg, dist_cfg=dist_cfg))
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module):
         """Wrap the model for several processes, of a CPU too.
