@@ -1,11 +1,19 @@
 """What ranks wait for, and for how long."""
 
+import logging
+from types import SimpleNamespace
+
 import pytest
 import torch.distributed as torch_dist
 from conftest import ROOT
+from dist_helpers import run_ranks
 from mmengine.config import Config
+from mmengine.dist import broadcast_object_list
+from mmengine.registry import DefaultScope
 from mmengine.runner import runner as mmengine_runner
 
+from ccmim_mm.datasets import Seeded
+from ccmim_mm.engine import LookHook
 from ccmim_mm.engine.runner import portable_runner
 from ccmim_mm.engine.runner.portable_runner import PortableRunner
 
@@ -59,3 +67,34 @@ def test_a_config_may_say_how_long(gpus, monkeypatch):
     cfg = Config(dict(env_cfg=dict(dist_cfg=dict(timeout=7200))))
     assert patience(cfg, gpus, monkeypatch) == 7200
     assert patience(Config(), gpus, monkeypatch) == 1800
+
+
+def next_broadcast(rank, data, failing):
+    """What arrives after a page's pictures could not be read on a rank."""
+
+    def fails(*args):
+        raise OSError(5, 'Input/output error')
+
+    if rank == failing:
+        Seeded.__getitem__ = fails
+    pipeline = [dict(type='LoadUprightImage'), dict(type='PackInputs')]
+    hook = LookHook(
+        dict(type='PictureFolder', data_root=data, pipeline=pipeline)
+    )
+    runner = SimpleNamespace(logger=logging.getLogger('looked'))
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        hook.before_train(runner)
+    told = ['of the first' if rank == 0 else None]
+    broadcast_object_list(told)
+    return told[0], hook.total
+
+
+@pytest.mark.parametrize('failing', [0, 1])
+def test_pictures_that_one_rank_cannot_read_shift_no_broadcast(
+    failing, picture_folder
+):
+    data = str(picture_folder / 'val')
+    found = run_ranks(next_broadcast, args=(data, failing))
+    assert [told for told, _ in found] == ['of the first'] * 2
+    # Who looks has them, whatever happens to the other.
+    assert [total for _, total in found] == [10 if failing else 0, 0]
