@@ -1,6 +1,8 @@
 """What ranks wait for, and for how long."""
 
 import logging
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,11 +11,12 @@ from conftest import ROOT
 from dist_helpers import run_ranks
 from mmengine.config import Config
 from mmengine.dist import broadcast_object_list
+from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from mmengine.runner import runner as mmengine_runner
 
 from ccmim_mm.datasets import Seeded
-from ccmim_mm.engine import LookHook
+from ccmim_mm.engine import AtomicCheckpointHook, LookHook
 from ccmim_mm.engine.runner import portable_runner
 from ccmim_mm.engine.runner.portable_runner import PortableRunner
 
@@ -98,3 +101,39 @@ def test_pictures_that_one_rank_cannot_read_shift_no_broadcast(
     assert [told for told, _ in found] == ['of the first'] * 2
     # Who looks has them, whatever happens to the other.
     assert [total for _, total in found] == [10 if failing else 0, 0]
+
+
+class Saving:
+    """What the hook asks of a runner; saving is done by all processes."""
+
+    def __init__(self, work_dir):
+        self.work_dir, self.iter, self.saves = work_dir, 5, 0
+        self.max_iters = 6
+        self.message_hub = MessageHub('saving')
+        self.logger = logging.getLogger('saving')
+
+    def save_checkpoint(self, out_dir, filename, **kwargs):
+        self.saves += 1
+        Path(out_dir, filename).touch()
+
+
+def saves_of(rank, work_dir):
+    """How often a rank saves, if one cannot note the last checkpoint."""
+
+    def refuse(source, target):
+        raise OSError(28, 'No space left on device')
+
+    os.replace = refuse
+    runner = Saving(work_dir)
+    hook = AtomicCheckpointHook(by_epoch=False)
+    hook.after_train_iter(runner, 5)
+    runner.iter += 1
+    hook.after_train(runner)
+    return runner.saves
+
+
+def test_ranks_save_alike_if_the_last_checkpoint_cannot_be_noted(tmp_path):
+    (tmp_path / 'last_checkpoint').write_text('iter_3.pth')
+    assert run_ranks(saves_of, args=(tmp_path,)) == [1, 1]
+    # What is newest is found without.
+    assert [path.name for path in tmp_path.iterdir()] == ['iter_6.pth']
