@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,10 +16,11 @@ from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 from mmengine.runner import runner as mmengine_runner
 
-from ccmim_mm.datasets import Seeded
+from ccmim_mm.datasets import Seeded, listing, walk
 from ccmim_mm.engine import AtomicCheckpointHook, LookHook
 from ccmim_mm.engine.runner import portable_runner
 from ccmim_mm.engine.runner.portable_runner import PortableRunner
+from ccmim_mm.engine.runner.prepare import prepare
 
 CONFIGS = ROOT / 'configs'
 #: All that train: no parts of others, and no grids of a study.
@@ -101,6 +103,63 @@ def test_pictures_that_one_rank_cannot_read_shift_no_broadcast(
     assert [told for told, _ in found] == ['of the first'] * 2
     # Who looks has them, whatever happens to the other.
     assert [total for _, total in found] == [10 if failing else 0, 0]
+
+
+#: Of the classes that the data have; and of 1,000, here two.
+OWN = 'vit-tiny_finetune_demo', {}
+OF_IMAGENET = 'vit-b_linear_90e_in1k', {'model.head.num_classes': 2}
+
+
+def prepared(of, data, work_dir, rank, monkeypatch):
+    """A rank's config before it can ask others, and the scans for it."""
+    scans = []
+    for module, name in ((listing, '_list_cached'), (walk, 'scan')):
+        real = getattr(module, name)
+
+        def counted(*args, real=real):
+            scans.append(args)
+            return real(*args)
+
+        monkeypatch.setattr(module, name, counted)
+    monkeypatch.setenv('RANK', str(rank))
+    monkeypatch.setenv('WORLD_SIZE', '2')
+    path, options = of
+    cfg = Config.fromfile(CONFIGS / f'classification/{path}.py')
+    cfg.merge_from_dict(options)
+    cfg.merge_from_dict(dict(data_root=str(data), work_dir=str(work_dir)))
+    found = prepare(cfg)
+    monkeypatch.undo()
+    return found, scans
+
+
+@pytest.mark.parametrize('of', [OWN, OF_IMAGENET])
+def test_one_rank_alone_lists_labelled_data_for_all(
+    of, picture_folder, tmp_path, monkeypatch
+):
+    first, other = (
+        prepared(of, picture_folder, tmp_path, rank, monkeypatch)
+        for rank in (0, 1)
+    )
+    assert first[1] and not other[1]
+    assert first[0].get('classes') == other[0].get('classes')
+    assert other[0].get('classes') == (['blue', 'red'] if of is OWN else None)
+    assert first[0].model == other[0].model
+
+
+def test_shards_whose_classes_are_known_are_listed_by_one(
+    picture_folder, tmp_path, monkeypatch
+):
+    for split in ('train', 'val'):
+        (tmp_path / 'data' / split).mkdir(parents=True)
+        with tarfile.open(tmp_path / f'data/{split}/0.tar', 'w') as tar:
+            tar.add(picture_folder / split, '')
+    first, other = (
+        prepared(
+            OF_IMAGENET, tmp_path / 'data', tmp_path / 'run', rank, monkeypatch
+        )
+        for rank in (0, 1)
+    )
+    assert first[1] and not other[1]
 
 
 class Saving:
