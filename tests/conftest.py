@@ -70,7 +70,7 @@ SLOW = {
     'test_other_pictures_run',
     *('test_fsdp', 'test_guards', 'test_hooks', 'test_imae', 'test_installed'),
     *('test_mask_analysis_hook', 'test_safe_reading', 'test_seams'),
-    *('test_notebook', 'test_readme', 'test_remote_runs'),
+    *('test_notebook', 'test_ranks', 'test_readme', 'test_remote_runs'),
     'test_sharded_methods',
     *('test_sharded_runs', 'test_study', 'test_study_grid', 'test_tar_runs'),
     *('test_teacher_methods', 'test_tools', 'test_transfer'),

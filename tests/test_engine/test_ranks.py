@@ -167,7 +167,7 @@ class Saving:
 
     def __init__(self, work_dir):
         self.work_dir, self.iter, self.saves = work_dir, 5, 0
-        self.max_iters = 6
+        self.max_iters, self.epoch = 6, 0
         self.message_hub = MessageHub('saving')
         self.logger = logging.getLogger('saving')
 
