@@ -44,8 +44,7 @@ def _picture(runner):
 
 
 def _backends(runner):
-    found = runner.visualizer._vis_backends.values()
-    kinds = [dict(type=type(backend).__name__) for backend in found]
+    kinds = [dict(type=name) for name in runner.visualizer._vis_backends]
     return str(kinds).replace(' ', '')
 
 

@@ -5,16 +5,20 @@ from pathlib import Path
 
 import matplotlib
 from mmengine.config import Config, ConfigDict
+from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
 from ..config_parts import named
 from ..files import printable
+from ..torchrun import is_first
 from .checks import check_class_folders
 from .coco import category_names, read_coco
 from .data_root import kind_of, leaf, leaves
-from .layouts import class_folders
+from .layouts import class_folders, folders_in
 from .problems import refuse, twice
+from .remote.urls import is_remote
+from .tars.scan import shards_in
 
 #: Names the values of label maps, in the data folder.
 LISTED = 'classes.txt'
@@ -84,6 +88,9 @@ def _check_heads(cfg: Config) -> None:
     Raises:
         ValueError: If a model that is made for any has another.
     """
+    if _is_one_of_many():
+        # The first says so for all, and ends them.
+        return
     dataset = leaf(cfg, 'train')
     if 'classes' not in cfg and (
         dataset.type not in CHECKED or dataset.get('metainfo')
@@ -158,8 +165,20 @@ def class_names(cfg: Config) -> Sequence[str]:
         return registry.get(dataset.type).METAINFO['classes']
 
 
+def _is_one_of_many() -> bool:
+    """Whether another process, which cannot be asked yet, looks for all.
+
+    Once there is a process group, all look together.
+    """
+    return not is_first() and not is_distributed()
+
+
 def classes_of_data(cfg: Config) -> list[str]:
     """Names of the classes that the data set has.
+
+    While the processes cannot ask each other, all but the first take those
+    of class folders without looking into them. Those of shards are in their
+    labels, which each process reads.
 
     Raises:
         FileNotFoundError: If a part is missing.
@@ -169,6 +188,10 @@ def classes_of_data(cfg: Config) -> list[str]:
     dataset = leaf(cfg, 'train')
     kind = kind_of(dataset)
     if kind == 'class_folders':
+        folder = _class_folders(dataset)
+        # A thousand processes would walk through a million files each.
+        if _is_one_of_many() and not _is_of_shards(folder):
+            return folders_in(Path(folder))
         train, *val = (
             _class_folders(leaf(cfg, split))
             for split in _splits(cfg)
@@ -226,6 +249,10 @@ def _class_folders(dataset: ConfigDict) -> Path | str:
     split = dataset.get('split')
     root = dataset.data_root
     return class_folders(root, split) if split else root
+
+
+def _is_of_shards(folder: Path | str) -> bool:
+    return is_remote(folder) or bool(shards_in(folder))
 
 
 def find_dicts(part: object, key: str) -> Iterator[ConfigDict]:

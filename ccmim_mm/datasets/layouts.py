@@ -113,6 +113,15 @@ def why_no_classes(folder: Path) -> str:
     return f' has pictures beside its class folders, first {min(flat)}'
 
 
+def folders_in(folder: Path) -> list[str]:
+    """Names of a folder's own folders, hidden ones aside, sorted.
+
+    Where no class folder is empty they are the classes.
+    """
+    kinds = _kinds(folder)
+    return sorted(name for name, kind in kinds.items() if kind == 'folder')
+
+
 def _kinds(folder: Path) -> dict[str, str | None]:
     with os.scandir(folder) as entries:
         return {entry.name: kind_of_entry(entry) for entry in entries}

@@ -1,9 +1,11 @@
 """What keeps a run safe, downstream as in pre-training."""
 
+import re
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ import torch
 from conftest import ROOT, TINY
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, MessageHub
-from run_helpers import history
+from mmengine.visualization import LocalVisBackend
+from run_helpers import bare, config, history
 from stopped_runs import same, stop
 from test_engine.test_numbers import Spoil
 
@@ -314,3 +317,27 @@ def test_unreadable_pictures_are_named_where_they_are_judged(
     count = len([*(data / 'val').rglob('*.png')])
     said = f'{count - 1} of {count} pictures judged: the others could not'
     assert said in log.read_text()
+
+
+def test_a_full_disk_ends_no_training(picture_folder, tmp_path, monkeypatch):
+    """What a run notes of itself is left out, and said once a file."""
+
+    def full(*args):
+        raise OSError(28, 'No space left on device')
+
+    data, work_dir = tmp_path / 'data', tmp_path / 'run'
+    shutil.copytree(picture_folder, data)
+    (data / 'train/red/3.png').write_bytes(b'broken')
+    work_dir.mkdir()
+    for name in ('bad_images.txt', 'not_finite_rank0.txt'):
+        (work_dir / name).symlink_to('/dev/full')
+    monkeypatch.setattr(LocalVisBackend, '_dump', full)
+    cfg = bare(config(data, work_dir, options={'train_cfg.max_epochs': 2}))
+    runner = run(cfg, Spoil({1, 4}))
+    assert runner.epoch == 2
+    assert runner.message_hub.get_scalar('train/unreadable').current() == 2
+    (log,) = work_dir.glob('*/*.log')
+    said = re.findall(r'(\S+) lacks what .*No space left', log.read_text())
+    assert sorted(Path(path).name for path in said) == [
+        *('bad_images.txt', 'not_finite_rank0.txt', 'vis_data')
+    ]

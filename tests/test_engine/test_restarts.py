@@ -10,7 +10,7 @@ import sys
 import pytest
 from conftest import ROOT
 from dist_helpers import run_ranks
-from test_engine.test_exact_resume import Signal, run, tiny
+from stopped_runs import Signal, run, tiny
 
 from ccmim_mm.engine import ResilientRunner
 from ccmim_mm.engine.runner.portable_runner import OPEN_FILES

@@ -1,9 +1,10 @@
 """Checkpoints that are complete or absent, and pruned only when replaced."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
-from mmengine.dist import is_main_process
+from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, RUNNERS
 from mmengine.runner import IterBasedTrainLoop
@@ -218,8 +219,6 @@ class AtomicCheckpointHook(Hook):
                 backend_args=BACKEND,
                 **options,
             )
-            if 'last_ckpt' in told:
-                note_last(Path(runner.work_dir, filename))
         except OSError as error:
             for name, value in before.items():
                 hub.update_info(name, value)
@@ -240,7 +239,28 @@ class AtomicCheckpointHook(Hook):
             )
             return False
         self.failures = 0
+        if 'last_ckpt' in told:
+            _note_last(runner, filename)
         return True
+
+
+@master_only
+def _note_last(runner, filename: str) -> None:
+    """Have a resume go on from a checkpoint that is there.
+
+    If that cannot be noted, no save has failed: the main process alone would
+    know of it, and save again, for which the others do not come.
+    """
+    path = Path(runner.work_dir, filename)
+    try:
+        note_last(path)
+    except OSError as error:
+        with suppress(OSError):
+            # Of an older one; without it the newest is taken.
+            path.with_name('last_checkpoint').unlink(missing_ok=True)
+        runner.logger.warning(
+            f'{filename} is saved, and not named in last_checkpoint ({error})'
+        )
 
 
 def _remove(runner, name: str | None) -> None:

@@ -4,17 +4,16 @@ from pathlib import Path
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.registry import DATASETS, HOOKS
+from mmengine.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
-from ...datasets.fixed_pictures import load_fixed_pictures
 from ...datasets.tars.backend import plain_path
 from ...evaluation import undisturbed
 from ...files import printable
 from ...look import Shown, view_of, write_page
 from ...look.pictures import only
 from ...visualization import as_rgb
-from .looking import at_whole_model, optional
+from .looking import at_whole_model, pictures_to_look_at
 
 
 @HOOKS.register_module()
@@ -54,11 +53,9 @@ class LookHook(Hook):
 
     def before_train(self, runner) -> None:
         """Load the pictures."""
-        with optional(runner, 'pages'):
-            self.batch = load_fixed_pictures(
-                self.dataset, self.num_neighbours, self.seed
-            )
-            self.total = len(DATASETS.build(self.dataset))
+        self.batch, self.total = pictures_to_look_at(
+            runner, 'pages', self.dataset, self.num_neighbours, self.seed
+        )
 
     def after_train_epoch(self, runner) -> None:
         """Write every ``interval`` epochs, if there is one."""

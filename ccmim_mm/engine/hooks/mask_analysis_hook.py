@@ -6,7 +6,6 @@ from mmengine.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from torch import Tensor
 
-from ...datasets.fixed_pictures import load_fixed_pictures
 from ...evaluation import (
     effective_rank,
     feature_std,
@@ -17,7 +16,7 @@ from ...evaluation import (
 from ...models import MaskedMethod, features_of, top_masked_share
 from ..console import FILE_ONLY
 from ..points import remember
-from .looking import at_whole_model, optional
+from .looking import at_whole_model, optional, pictures_to_look_at
 
 
 @HOOKS.register_module()
@@ -70,12 +69,14 @@ class MaskAnalysisHook(Hook):
         """Load the pictures, and find their objects."""
         if runner.val_loop is None:
             return
-        with optional(runner, 'mask analysis'):
-            batch = load_fixed_pictures(
-                self.dataset, self.num_pictures, self.seed
-            )
-            self._find_objects(get_ori_model(runner.model), batch)
-            self.batch = batch
+        what = 'mask analysis'
+        batch, _ = pictures_to_look_at(
+            runner, what, self.dataset, self.num_pictures, self.seed
+        )
+        if batch is not None:
+            with optional(runner, what):
+                self._find_objects(get_ori_model(runner.model), batch)
+                self.batch = batch
 
     def _find_objects(self, model: torch.nn.Module, batch: dict) -> None:
         samples = batch['data_samples']

@@ -8,11 +8,10 @@ from mmengine.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 from PIL import Image
 
-from ...datasets.fixed_pictures import load_fixed_pictures
 from ...evaluation import undisturbed
 from ...models import PretrainMethod
 from ...visualization import as_rgb, draw_panel
-from .looking import at_whole_model, optional
+from .looking import at_whole_model, pictures_to_look_at
 
 
 @HOOKS.register_module()
@@ -51,10 +50,9 @@ class PanelHook(Hook):
 
     def before_train(self, runner) -> None:
         """Load the pictures and draw the untrained model."""
-        with optional(runner, 'panels'):
-            self.batch = load_fixed_pictures(
-                self.dataset, self.num_pictures, self.seed
-            )
+        self.batch, _ = pictures_to_look_at(
+            runner, 'panels', self.dataset, self.num_pictures, self.seed
+        )
         if runner.iter == 0:
             self.draw(runner, 0)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...files import printable, write_atomic
 from ...torchrun import restarted
+from ..enduring import append
 from ..optimizers import FiniteOptimWrapper
 from .log_interval import log_interval
 from .saving import save_between
@@ -141,8 +142,7 @@ class SkippedStepsHook(Hook):
 
     def _list(self, runner, lines: list[str]) -> None:
         path = Path(runner.work_dir, f'not_finite_rank{get_rank()}.txt')
-        with path.open('a', encoding='utf-8') as file:
-            file.write('\n'.join(lines) + '\n')
+        append(path, lines)
         runner.logger.warning(
             'Steps with gradients that are not finite were skipped; their '
             f'pictures are listed in {path}'

@@ -9,6 +9,7 @@ from mmengine.runner import IterBasedTrainLoop
 
 from ...evaluation import failures_of
 from ...files import printable
+from ..enduring import append
 from .log_interval import log_interval
 
 #: In the message hub: replacements and pictures of every rank.
@@ -121,10 +122,9 @@ class UnreadablePictureHook(Hook):
         lines = dict.fromkeys(map(printable, failures))
         new = [line for line in lines if line not in self.seen]
         self.seen.update(new)
-        with self._path(runner).open('a', encoding='utf-8') as file:
-            for failure in new:
-                runner.logger.warning(f'Unreadable, replaced: {failure}')
-                file.write(f'{failure}\n')
+        for failure in new:
+            runner.logger.warning(f'Unreadable, replaced: {failure}')
+        append(self._path(runner), new)
 
     @staticmethod
     def _path(runner) -> Path:

@@ -7,8 +7,10 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+from mmengine.visualization import Visualizer
 
 from ..console import FILE_ONLY, is_verbose, overhearing, quieten, report
+from ..enduring import with_enduring_backends
 
 
 class ConsoleRunner(Runner):
@@ -34,6 +36,23 @@ class ConsoleRunner(Runner):
         for line in self._early:
             logger.info(line, extra=FILE_ONLY)
         return logger
+
+    def build_visualizer(
+        self, visualizer: Visualizer | dict | None = None
+    ) -> Visualizer:
+        """Build the visualizer, see the parent; a full disk stops none.
+
+        Args:
+            visualizer: One, whose backends stay, its config, or None for
+                mmengine's own.
+        """
+        if visualizer is None:
+            visualizer = dict(
+                type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]
+            )
+        if isinstance(visualizer, dict):
+            visualizer = with_enduring_backends(visualizer)
+        return super().build_visualizer(visualizer)
 
     def register_hooks(
         self,

@@ -2,6 +2,7 @@
 
 import copy
 import os
+from datetime import timedelta
 
 import torch
 import torch.distributed as torch_dist
@@ -20,6 +21,9 @@ from .loader_workers import shield
 
 #: Open files of a process, as many of them as the machine allows.
 OPEN_FILES = 2**20
+#: Seconds that a rank waits for another, where the config does not say:
+#: longer than a check of the data or an evaluation by one takes.
+PATIENCE = 1800
 
 
 class PortableRunner(ConsoleRunner):
@@ -35,9 +39,14 @@ class PortableRunner(ConsoleRunner):
     def setup_env(self, env_cfg: dict) -> None:
         """Set the environment up; without a GPU the group is gloo's.
 
-        The soft limit of open files becomes the hard one, up to
-        :data:`OPEN_FILES`, if ``env_cfg`` has no ``resource_limit``: a gloo
-        group takes a socket for every rank, and mmengine sets it to 4,096.
+        Ranks wait for each other for :data:`PATIENCE` seconds, or for
+        ``dist_cfg.timeout``, whatever the group. The soft limit of open files
+        becomes the hard one, up to :data:`OPEN_FILES`, if ``env_cfg`` has no
+        ``resource_limit``: a gloo group takes a socket for every rank, and
+        mmengine sets it to 4,096.
+
+        Args:
+            env_cfg: See the parent; left as it is.
 
         Raises:
             ValueError: If there are more processes than GPUs.
@@ -48,10 +57,17 @@ class PortableRunner(ConsoleRunner):
             raise ValueError(
                 f'{processes} processes for {gpus} GPUs: start {gpus}'
             )
+        # torch's own is 10 minutes of NCCL's, in which one rank cannot read
+        # every label map.
+        dist_cfg = dict(env_cfg.get('dist_cfg') or {})
+        dist_cfg['timeout'] = dist_cfg.get('timeout') or PATIENCE
         if self.distributed and not gpus and not is_distributed():
             # mmengine's own start wants a GPU, whatever the backend.
-            torch_dist.init_process_group('gloo')
-        super().setup_env({'resource_limit': OPEN_FILES, **env_cfg})
+            torch_dist.init_process_group(
+                'gloo', timeout=timedelta(seconds=dist_cfg['timeout'])
+            )
+        filled = dict(resource_limit=OPEN_FILES) | env_cfg
+        super().setup_env(dict(filled, dist_cfg=dist_cfg))
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module):
         """Wrap the model for several processes, of a CPU too.
