@@ -26,6 +26,9 @@ log_processor = dict(
     )
 )
 
+# Seconds that a rank waits for another: longer than an evaluation takes.
+env_cfg = dict(dist_cfg=dict(timeout=1800))
+
 # TensorBoard, or likewise WandbVisBackend, beside what curves are drawn from:
 #     visualizer = dict(
 #         vis_backends=[
