@@ -16,5 +16,10 @@ def named(part: Any, name: str = '') -> Iterator[tuple[str, dict]]:
 
 
 def kind_of_part(part: dict) -> str:
-    """The name of a part's type, without scope; empty if it has none."""
-    return str(part.get('type', '')).rpartition('.')[2]
+    """The name of a part's type, without scope; empty if it has none.
+
+    A class, as mmengine's configs in plain Python have, has its own.
+    """
+    kind = part.get('type', '')
+    name = kind.__name__ if isinstance(kind, type) else str(kind)
+    return name.rpartition('.')[2]

@@ -1,11 +1,13 @@
 """What torchrun tells the processes that it starts."""
 
 import os
+from pathlib import Path
 
 import torch
 from mmengine.dist import all_reduce
 
-#: Set by ``tools/launch.py``: it exits with 75 for ranks that have stopped.
+#: Set by ``tools/launch.py``: the work dir that it looks into, to exit with
+#: 75 for ranks that have stopped.
 LAUNCHED = 'CCMIM_LAUNCHED'
 
 
@@ -30,11 +32,19 @@ def restarted() -> bool:
     return bool(count)
 
 
-def stops_in_peace() -> bool:
+def stops_in_peace(work_dir: str | Path) -> bool:
     """Whether a rank that was asked to stop is to exit with 0.
 
     torchrun, where it restarts, would start again what exits with 75; and
     of several machines' it would wait for one that has left already.
+
+    Args:
+        work_dir: Where the rank has noted that it stopped: a launcher that
+            looks elsewhere would take its 0 for a training that has ended.
     """
     restarts = int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', 0))
-    return bool(restarts) and LAUNCHED in os.environ
+    seen = os.environ.get(LAUNCHED)
+    return (
+        bool(restarts and seen)
+        and Path(seen or '') == Path(work_dir).resolve()
+    )

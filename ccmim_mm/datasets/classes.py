@@ -1,5 +1,6 @@
 """The classes of a downstream config, for data and model."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,7 +12,6 @@ from mmengine.registry import DATASETS
 
 from ..config_parts import named
 from ..files import printable
-from ..torchrun import is_first
 from .checks import check_class_folders
 from .coco import category_names, read_coco
 from .data_root import kind_of, leaf, leaves
@@ -89,7 +89,7 @@ def _check_heads(cfg: Config) -> None:
         ValueError: If a model that is made for any has another.
     """
     if _is_one_of_many():
-        # The first says so for all, and ends them.
+        # The first of the machine says so for all of it, and ends them.
         return
     dataset = leaf(cfg, 'train')
     if 'classes' not in cfg and (
@@ -166,19 +166,20 @@ def class_names(cfg: Config) -> Sequence[str]:
 
 
 def _is_one_of_many() -> bool:
-    """Whether another process, which cannot be asked yet, looks for all.
+    """Whether another process of this machine looks for all of it.
 
-    Once there is a process group, all look together.
+    They cannot ask each other yet. Once there is a process group, all look
+    together.
     """
-    return not is_first() and not is_distributed()
+    return not is_distributed() and os.environ.get('LOCAL_RANK', '0') != '0'
 
 
 def classes_of_data(cfg: Config) -> list[str]:
     """Names of the classes that the data set has.
 
-    While the processes cannot ask each other, all but the first take those
-    of class folders without looking into them. Those of shards are in their
-    labels, which each process reads.
+    While the processes cannot ask each other, all but the first of a machine
+    take those of class folders without looking into them. Those of shards are
+    in their labels, which each process reads.
 
     Raises:
         FileNotFoundError: If a part is missing.

@@ -5,9 +5,6 @@ import io
 import logging
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +29,6 @@ _OF_TARS = (
 )
 # And one of tars on the network.
 _OF_REMOTE = ('shard_sizes', 'label_texts', 'label_ends')
-_ALONE = ContextVar('alone', default=False)
-
-
-@contextmanager
-def listing_alone() -> Iterator[None]:
-    """Have this process list for itself, whatever the others do meanwhile.
-
-    For what one process does alone, where the others would not answer.
-    """
-    token = _ALONE.set(True)
-    try:
-        yield
-    finally:
-        _ALONE.reset(token)
 
 
 def list_pictures(root: str | Path, cache_dir: str | None = None) -> Listing:
@@ -53,8 +36,7 @@ def list_pictures(root: str | Path, cache_dir: str | None = None) -> Listing:
 
     The list is cached outside the data folder and reused for as long as no
     folder below the root has gained or lost an entry. In a distributed job
-    rank 0 lists and hands the result to the others, so that all agree
-    (but within :func:`listing_alone`).
+    rank 0 lists and hands the result to the others, so that all agree.
     Pipes, devices and other things with a picture's name that are no files
     are left out, as are links to folders that are listed already; the log
     says so.
@@ -69,8 +51,6 @@ def list_pictures(root: str | Path, cache_dir: str | None = None) -> Listing:
         OSError: If a folder or a tar cannot be read.
         ValueError: If a tar is damaged, see :func:`scan_shards`.
     """
-    if _ALONE.get():
-        return _list_cached(root, _cache_file(root, cache_dir))
     result: list = [None]
     if dist.is_main_process():
         try:

@@ -20,6 +20,7 @@ from test_engine.test_numbers import Spoil
 
 from ccmim_mm.apis import config_for_testing, config_for_training
 from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine.enduring import with_enduring_backends
 from ccmim_mm.engine.hooks.deferred_runtime_info_hook import cut_histories
 
 pytestmark = pytest.mark.slow
@@ -341,3 +342,11 @@ def test_a_full_disk_ends_no_training(picture_folder, tmp_path, monkeypatch):
     assert sorted(Path(path).name for path in said) == [
         *('bad_images.txt', 'not_finite_rank0.txt', 'vis_data')
     ]
+
+
+@pytest.mark.parametrize('kind', ['LocalVisBackend', LocalVisBackend])
+def test_mmengines_own_backend_is_guarded_however_it_is_named(kind):
+    given = dict(type='Visualizer', vis_backends=[dict(type=kind)])
+    (found,) = with_enduring_backends(given)['vis_backends']
+    assert found == dict(type='EnduringVisBackend', name='LocalVisBackend')
+    assert given['vis_backends'] == [dict(type=kind)]

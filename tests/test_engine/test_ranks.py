@@ -11,12 +11,12 @@ import torch.distributed as torch_dist
 from conftest import ROOT
 from dist_helpers import run_ranks
 from mmengine.config import Config
-from mmengine.dist import broadcast_object_list
+from mmengine.dist import barrier, broadcast_object_list
 from mmengine.logging import MessageHub
-from mmengine.registry import DefaultScope
+from mmengine.registry import DATASETS, DefaultScope
 from mmengine.runner import runner as mmengine_runner
 
-from ccmim_mm.datasets import Seeded, listing, walk
+from ccmim_mm.datasets import PictureFolder, Seeded, listing, walk
 from ccmim_mm.engine import AtomicCheckpointHook, LookHook
 from ccmim_mm.engine.runner import portable_runner
 from ccmim_mm.engine.runner.portable_runner import PortableRunner
@@ -76,7 +76,16 @@ def test_a_config_may_say_how_long(gpus, monkeypatch):
     assert patience(Config(), gpus, monkeypatch) == 1800
 
 
-def next_broadcast(rank, data, failing):
+@DATASETS.register_module(force=True)
+class MeetingFolder(PictureFolder):
+    """Ranks meet where it is built, as they do for mmpretrain's CIFAR."""
+
+    def load_data_list(self):
+        barrier()
+        return super().load_data_list()
+
+
+def next_broadcast(rank, data, failing, kind):
     """What arrives after a page's pictures could not be read on a rank."""
 
     def fails(*args):
@@ -85,9 +94,7 @@ def next_broadcast(rank, data, failing):
     if rank == failing:
         Seeded.__getitem__ = fails
     pipeline = [dict(type='LoadUprightImage'), dict(type='PackInputs')]
-    hook = LookHook(
-        dict(type='PictureFolder', data_root=data, pipeline=pipeline)
-    )
+    hook = LookHook(dict(type=kind, data_root=data, pipeline=pipeline))
     runner = SimpleNamespace(logger=logging.getLogger('looked'))
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         hook.before_train(runner)
@@ -96,12 +103,15 @@ def next_broadcast(rank, data, failing):
     return told[0], hook.total
 
 
-@pytest.mark.parametrize('failing', [0, 1])
+@pytest.mark.parametrize(
+    ('failing', 'kind'),
+    [(0, 'PictureFolder'), (1, 'PictureFolder'), (0, 'MeetingFolder')],
+)
 def test_pictures_that_one_rank_cannot_read_shift_no_broadcast(
-    failing, picture_folder
+    failing, kind, picture_folder
 ):
     data = str(picture_folder / 'val')
-    found = run_ranks(next_broadcast, args=(data, failing))
+    found = run_ranks(next_broadcast, args=(data, failing, kind))
     assert [told for told, _ in found] == ['of the first'] * 2
     # Who looks has them, whatever happens to the other.
     assert [total for _, total in found] == [10 if failing else 0, 0]
@@ -123,6 +133,7 @@ def prepared(of, data, work_dir, rank, monkeypatch):
             return real(*args)
 
         monkeypatch.setattr(module, name, counted)
+    monkeypatch.setenv('LOCAL_RANK', str(rank))
     monkeypatch.setenv('RANK', str(rank))
     monkeypatch.setenv('WORLD_SIZE', '2')
     path, options = of

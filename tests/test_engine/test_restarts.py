@@ -91,11 +91,14 @@ def test_ranks_that_were_counted_differently_start_alike(
     assert found == [(True, str(tmp_path / 'epoch_2.pth'))] * 2
 
 
-@pytest.mark.parametrize(('restarts', 'code'), [('0', 75), ('3', 0)])
+@pytest.mark.parametrize(
+    ('restarts', 'seen', 'code'),
+    [('0', '.', 75), ('3', '.', 0), ('3', 'elsewhere', 75)],
+)
 def test_the_launcher_is_not_to_restart_what_was_to_stop(
-    restarts, code, picture_folder, tmp_path, monkeypatch
+    restarts, seen, code, picture_folder, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv('CCMIM_LAUNCHED', '1')
+    monkeypatch.setenv('CCMIM_LAUNCHED', str((tmp_path / seen).resolve()))
     monkeypatch.setenv('TORCHELASTIC_MAX_RESTARTS', restarts)
     with pytest.raises(SystemExit) as stopped:
         run(tiny(picture_folder, tmp_path), Signal(1))
@@ -109,7 +112,7 @@ def test_what_was_to_stop_and_could_not_save_is_restarted(
     def fail(*_):
         raise OSError('No space left on device')
 
-    monkeypatch.setenv('CCMIM_LAUNCHED', '1')
+    monkeypatch.setenv('CCMIM_LAUNCHED', str(tmp_path.resolve()))
     monkeypatch.setenv('TORCHELASTIC_MAX_RESTARTS', '3')
     monkeypatch.setattr(
         'ccmim_mm.engine.hooks.preemption_hook.save_between', fail

@@ -23,7 +23,8 @@ def launch() -> None:
     work_dir = work_dir_of(arguments) if trains else None
     before = _marked(work_dir)
     if trains:
-        os.environ['CCMIM_LAUNCHED'] = '1'
+        seen = '' if work_dir is None else str(work_dir.resolve())
+        os.environ['CCMIM_LAUNCHED'] = seen
         # torchrun's own handlers take their place.
         leave_when_asked(arguments, (signal.SIGTERM, signal.SIGINT))
     # Here, as it takes seconds.

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from mmengine.dist import is_main_process
+from mmengine.registry import DATASETS
 
 from ...datasets.fixed_pictures import load_fixed_pictures
 from ...files import printable
@@ -30,22 +31,25 @@ def pictures_to_look_at(
 ) -> tuple[dict | None, int]:
     """Fixed pictures for the main process, which alone looks at them.
 
-    No process waits here for another, so that one which fails takes no other
-    with it.
+    All build and list the dataset, which many do together. No process waits
+    for another after that, where one may fail that reads pictures.
 
     Args:
         runner: The runner.
         what: See :func:`optional`.
-        dataset: See :func:`load_fixed_pictures`.
-        count: Likewise.
+        dataset: Config of the dataset.
+        count: See :func:`load_fixed_pictures`.
         seed: Likewise.
 
     Returns:
-        What that returns; ``(None, 0)`` elsewhere, or if it fails.
+        What that returns, and how many pictures there are; ``(None, 0)``
+        elsewhere, or if it fails.
     """
-    if is_main_process():
-        with optional(runner, what):
-            return load_fixed_pictures(dataset, count, seed)
+    with optional(runner, what):
+        built = DATASETS.build(dataset)
+        total = len(built)
+        if is_main_process():
+            return load_fixed_pictures(built, count, seed), total
     return None, 0
 
 

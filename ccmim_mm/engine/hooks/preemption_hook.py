@@ -68,7 +68,7 @@ class PreemptionHook(Hook):
         marker = Path(runner.work_dir, MARKER)
         # All ask, whatever each finds.
         if restarted() and marker.is_file():
-            raise SystemExit(_exit_code())
+            raise SystemExit(_exit_code(runner))
         self.training = True
         if get_world_size() > 1:
             # On the CPU, so that asking each other waits for no device.
@@ -182,7 +182,7 @@ class PreemptionHook(Hook):
         # Nobody leaves before the file is there; and all alike.
         failed = bool(self._reduce(failed, torch_dist.ReduceOp.MAX))
         self._leave_group()
-        raise SystemExit(EXIT_CODE if failed else _exit_code())
+        raise SystemExit(EXIT_CODE if failed else _exit_code(runner))
 
     def _save(self, runner, done: int) -> str:
         """Save unless that is of no use; what was done."""
@@ -208,6 +208,6 @@ class PreemptionHook(Hook):
             self.group = None
 
 
-def _exit_code() -> int:
+def _exit_code(runner) -> int:
     """What this rank exits with; the command exits with 75 in any case."""
-    return 0 if stops_in_peace() else EXIT_CODE
+    return 0 if stops_in_peace(runner.work_dir) else EXIT_CODE
