@@ -24,8 +24,8 @@ _ATTENTION = (
 
 #: Heads of the usual sizes, by width. They are 64 wide but in ViT-H.
 USUAL_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
-#: MoCo v3's, by its paper (arXiv:2104.02057, of ViT-S to ViT-H) and its code.
-_MOCO_HEADS = {384: 12, 768: 12, 1024: 16, 1280: 16}
+#: MoCo v3's, by its code (ViT-S and ViT-B) and mmpretrain's config of ViT-L.
+_MOCO_HEADS = {384: 12, 768: 12, 1024: 16}
 
 
 def heads_of(model: nn.Module) -> dict[str, int]:

@@ -14,8 +14,8 @@ def load_fixed_pictures(dataset: BaseDataset, count: int, seed: int) -> dict:
 
     Args:
         dataset: The dataset, listed already.
-        count: Number of pictures.
-        seed: Seed for the random steps of the pipeline.
+        count: How many, at most all.
+        seed: Seed of the pipeline.
 
     Returns:
         A batch for the data preprocessor: ``inputs``, ``(n, C, H, W)``, and
