@@ -148,10 +148,14 @@ def test_scores_leave_every_weight_to_train_in_bf16(
     linear = torch.nn.functional.linear
 
     def cast_once(x, weight, bias=None):
-        if weight.is_leaf and weight.requires_grad:
-            seen.add(id(weight))
-            cast = weight.to(torch.bfloat16)
-            weight = casts.setdefault(id(weight), cast)
+        # A part of a weight is made anew at each pass: never a weight to
+        # keep, though one made without a graph calls itself a leaf.
+        kept = weight.is_leaf and weight.requires_grad
+        if kept and not weight._is_view():
+            seen.add(weight)
+            if weight not in casts:
+                casts[weight] = weight.to(torch.bfloat16)
+            weight = casts[weight]
         return linear(x, weight, bias)
 
     monkeypatch.setattr(torch.nn.functional, 'linear', cast_once)
