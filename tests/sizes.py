@@ -7,7 +7,7 @@ import torch
 from mmengine.dataset import Compose
 from mmpretrain.registry import MODELS
 
-from ccmim_mm.apis.settings_for_all import set_for_all
+from ccmim_mm.config import set_hyperparameters
 from ccmim_mm.datasets.data_root import parts
 from ccmim_mm.models.algorithms import MaskedMethod
 
@@ -27,7 +27,7 @@ def check_another_size(before):
     """Model and pipelines agree on a size that no config has."""
     cfg = copy.deepcopy(before)
     patches = 'patch_size' in cfg.model.backbone
-    set_for_all(
+    set_hyperparameters(
         cfg, img_size=SIZE, patch_size=PATCH if patches else None, workers=0
     )
     model = None

@@ -12,8 +12,8 @@ from mmengine.registry import DATASETS, MODELS, TRANSFORMS, DefaultScope
 from mmpretrain.registry import MODELS as PRETRAIN_MODELS
 from schedules import check_another_length
 
-from ccmim_mm.apis.settings_for_all import set_for_all
 from ccmim_mm.checkpoints.match import INTO_BACKBONE, match
+from ccmim_mm.config import set_hyperparameters
 from ccmim_mm.datasets.data_root import kind_of, leaf
 
 pytestmark = pytest.mark.slow
@@ -103,7 +103,7 @@ def test_it_takes_another_size(case):
     """384 pixels in patches of 8: every part is of this size."""
     cfg = copy.deepcopy(case[1])
     cfg.custom_hooks = []
-    set_for_all(cfg, img_size=384, patch_size=8)
+    set_hyperparameters(cfg, img_size=384, patch_size=8)
     with (
         torch.device('meta'),
         DefaultScope.overwrite_default_scope(cfg.default_scope),
@@ -126,7 +126,7 @@ def test_at_the_demos_size_the_recipe_is_the_demo(task):
     cfg, demo = (
         load(f'{task}/{model}_vit-{n}') for n in ('b_own', 'tiny_demo')
     )
-    set_for_all(cfg, img_size=96, patch_size=8)
+    set_hyperparameters(cfg, img_size=96, patch_size=8)
 
     def sizes(part, name=''):
         """Whatever counts pixels."""
@@ -147,7 +147,7 @@ def test_at_the_demos_size_the_recipe_is_the_demo(task):
 
 def test_strides_that_would_be_no_pixels():
     with pytest.raises(ValueError, match=r'--patch-size 14: .*multiple of 4'):
-        set_for_all(
+        set_hyperparameters(
             load('detection/mask-rcnn_vit-b_own'), img_size=896, patch_size=14
         )
 

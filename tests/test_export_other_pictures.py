@@ -10,12 +10,12 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from safetensors.torch import load_file
 
-from ccmim_mm.apis.settings_for_all import set_for_all
 from ccmim_mm.checkpoints import (
     heads_of,
     read_as_project,
     save_state_dict,
 )
+from ccmim_mm.config import set_hyperparameters
 from ccmim_mm.encoders import normalise, pictures, pixels_of, read_source
 from ccmim_mm.export import export, exporter
 from ccmim_mm.export.to_pt2 import returns
@@ -102,7 +102,7 @@ def test_vitmae_which_knows_squares_alone_is_refused(bands_run, tmp_path):
 def test_a_resnet_of_four_channels_is_exported(tmp_path):
     """Its config tells how many, since it is no ViT whose tensors do."""
     cfg = Config.fromfile(ROOT / 'configs/densecl_resnet18_demo.py')
-    set_for_all(cfg, channels=4)
+    set_hyperparameters(cfg, channels=4)
     cfg.data_preprocessor.update(mean=[1.0, 2.0, 3.0, 4.0], std=[1.0] * 4)
     cfg.dump(tmp_path / 'densecl.py')
     with DefaultScope.overwrite_default_scope('mmpretrain'):

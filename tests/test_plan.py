@@ -12,7 +12,7 @@ from mmengine.registry import MODELS, init_default_scope
 from torch._subclasses import FakeTensorMode
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ccmim_mm.apis.settings_for_all import set_for_all
+from ccmim_mm.config import set_hyperparameters
 from ccmim_tools import plan
 from ccmim_tools.benchmarks.methods import method_cost
 from ccmim_tools.planning import ways
@@ -130,7 +130,7 @@ def test_flops_are_those_of_real_tensors():
 def test_steps_of_other_pictures(name, asked):
     """Planned and real ones, of an encoder with positions and one without."""
     rgb, cfg = config(name), config(name)
-    set_for_all(cfg, **asked)
+    set_hyperparameters(cfg, **asked)
     flops = method_cost(cfg)['step'] * 1e9
     assert FakeStep(cfg).flops() == pytest.approx(flops)
     more = flops / FakeStep(rgb).flops()

@@ -8,7 +8,7 @@ from typing import Literal
 
 from mmengine.registry import MODELS
 
-from ..config_file import read_config
+from ..config import read_config
 from ..engine.runner.work_dir import config_of
 from ..files import check_output, printable
 from ..models import PretrainMethod

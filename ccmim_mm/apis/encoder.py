@@ -18,7 +18,7 @@ from ..checkpoints import (
     read_as_project,
     safe_init_cfg,
 )
-from ..config_file import read_config
+from ..config import apply_options, read_config
 from ..datasets.data_root import evaluation_pipeline
 from ..engine.runner.pixel_statistics import preprocessor_of
 from ..engine.runner.work_dir import config_beside, config_of
@@ -26,7 +26,6 @@ from ..hub import find_config
 from ..models import MaskedMethod, features_of, patch_features_of
 from ..models.algorithms import Explanation
 from ..models.loading import load_pretrained
-from .options import apply_options
 from .reading import Pictures, one_by_one, read_picture
 
 #: Encoded at a time.

@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..checkpoints import heads_of, read_weights
-from ..config_file import read_config
+from ..config import read_config
 from ..engine.runner.work_dir import config_in, config_of, undecided
 from ..models.plain_vit import Shape
 from .network import build_network, shape_within

@@ -10,7 +10,7 @@ from conftest import ROOT
 from mmengine.config import Config
 from PIL import Image
 
-from ccmim_mm.apis.picture_channels import set_channels
+from ccmim_mm.config import set_channels
 from ccmim_mm.datasets import (
     LoadChannels,
     LoadUprightImage,

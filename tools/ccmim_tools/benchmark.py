@@ -118,8 +118,7 @@ def main(argv: list[str] | None = None) -> None:
     import torch
     from mmengine.registry import init_default_scope
 
-    from ccmim_mm.apis.picture_size import set_picture_size
-    from ccmim_mm.config_file import read_config
+    from ccmim_mm.config import read_config, set_picture_size
     from ccmim_mm.engine.runner.work_dir import config_of
 
     try:

@@ -90,12 +90,11 @@ def read_config(args: argparse.Namespace) -> 'Config':
         check_checkpoint(checkpoint)
     settle(args)
     # Here, as it takes seconds.
-    from ccmim_mm import config_file
-    from ccmim_mm.apis import apply_options
+    from ccmim_mm import config
     from ccmim_mm.engine.runner.work_dir import config_of
 
-    cfg = config_file.read_config(config_of(args.config))
-    apply_options(cfg, args.cfg_options)
+    cfg = config.read_config(config_of(args.config))
+    config.apply_options(cfg, args.cfg_options)
     return cfg
 
 

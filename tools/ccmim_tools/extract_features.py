@@ -55,8 +55,8 @@ def main() -> None:
         # Here, as it takes seconds.
         import numpy as np
 
-        from ccmim_mm.apis import apply_options, extract_features
-        from ccmim_mm.config_file import read_config
+        from ccmim_mm.apis import extract_features
+        from ccmim_mm.config import apply_options, read_config
         from ccmim_mm.engine.runner.work_dir import config_of
         from ccmim_mm.files import printable
 

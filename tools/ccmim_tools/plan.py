@@ -75,8 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     choose_device('cpu')
     from mmengine.registry import init_default_scope
 
-    from ccmim_mm.apis import apply_options
-    from ccmim_mm.config_file import read_config
+    from ccmim_mm.config import apply_options, read_config
     from ccmim_mm.engine.runner.work_dir import config_of
 
     try:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from ccmim_mm.apis.picture_rules import height_first
+from ccmim_mm.config.size_rules import height_first
 from ccmim_mm.datasets.data_root import apply_data_root, leaf
 from ccmim_mm.grids import as_pair
 from ccmim_mm.models.data_preprocessors import OF_THE_PICTURES

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import torch
 
-from ccmim_mm.apis import apply_options
-from ccmim_mm.config_file import read_config
+from ccmim_mm.config import apply_options, read_config
 from ccmim_mm.datasets.layouts import find_layout
 from ccmim_mm.engine.hooks.preemption_hook import EXIT_CODE
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ccmim_mm.config_file import read_config
+from ccmim_mm.config import read_config
 
 from ..config_names import find_config
 from .checks import SCHEDULED, check_keys, check_overrides, check_schedule

@@ -9,7 +9,7 @@ import pandas as pd
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ccmim_mm.config_file import read_config
+from ccmim_mm.config import read_config
 from ccmim_mm.visualization import training_rows
 
 from ..benchmarks.methods import method_cost

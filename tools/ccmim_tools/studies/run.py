@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ccmim_mm.config_file import read_config
+from ccmim_mm.config import read_config
 
 from ..config_names import find_config
 from ..overrides import as_override

@@ -16,7 +16,7 @@ from run_helpers import bare, config
 from sizes import check_another_size, packed
 
 from ccmim_mm.apis import config_for_testing, config_for_training, load_encoder
-from ccmim_mm.apis.settings_for_all import set_for_all
+from ccmim_mm.config import set_hyperparameters
 from ccmim_mm.datasets.data_root import leaf, parts
 from ccmim_mm.engine import ResilientRunner
 from ccmim_tools.command_line import add_settings, check_settings
@@ -88,13 +88,13 @@ def test_the_sizes_are_those_of_the_configs_that_have_them(name, sizes, like):
         return shapes, crops, decoder, encoder, model.head.get('patch_size')
 
     cfg = load(name)
-    set_for_all(cfg, img_size=sizes[0], patch_size=sizes[1])
+    set_hyperparameters(cfg, img_size=sizes[0], patch_size=sizes[1])
     assert of(cfg) == of(load(like))
 
 
 def test_numbers_of_patches_keep_their_share():
     cfg = load('ccmim_fast_vit-b')
-    (line,) = set_for_all(cfg, img_size=112)
+    (line,) = set_hyperparameters(cfg, img_size=112)
     assert cfg.model.align_patches == 12
     assert line == (
         '112 x 112 pixels in 49 patches of 16, where the config has '
@@ -104,7 +104,7 @@ def test_numbers_of_patches_keep_their_share():
     assert cfg.val_dataloader.dataset.dataset.pipeline[1].scale == 128
     # 9 units of 2 x 2, of which 6 are hidden: 24 of 36 patches
     cfg = load('mimco_vit-b')
-    (line,) = set_for_all(cfg, img_size=96)
+    (line,) = set_hyperparameters(cfg, img_size=96)
     assert cfg.model.mask_sampler.mask_ratio == pytest.approx(23.5 / 36)
     assert line.endswith('mask_ratio is 0.652778, for masks of 24 patches')
 
@@ -118,7 +118,7 @@ def test_two_sides_reach_every_part(name, sides):
     patch = cfg.model.backbone.patch_size
     size = tuple(2 * patch * side for side in sides)
     grid = tuple(2 * side for side in sides)
-    (line,) = set_for_all(cfg, img_size=size)
+    (line,) = set_hyperparameters(cfg, img_size=size)
     assert line.startswith(f'{size[0]} x {size[1]} pixels in {np.prod(grid)}')
     assert cfg.model.backbone.img_size == size
     for part in parts(cfg):
@@ -145,7 +145,7 @@ def test_two_sides_reach_every_part(name, sides):
 def test_random_crops_have_the_pictures_proportions_on_average():
     for size in ((64, 96), (96, 48)):
         cfg = load('ccmim_vit-b')
-        set_for_all(cfg, img_size=size, patch_size=8)
+        set_hyperparameters(cfg, img_size=size, patch_size=8)
         (crop,) = [
             t for t in leaf(cfg, 'train').pipeline if 'ResizedCrop' in t.type
         ]
@@ -163,8 +163,8 @@ def test_random_crops_have_the_pictures_proportions_on_average():
 
 def test_a_square_by_two_sides_is_a_square():
     cfg, other = load('mimco_vit-b'), load('mimco_vit-b')
-    lines = set_for_all(cfg, img_size=(96, 96))
-    assert set_for_all(other, img_size=96) == lines
+    lines = set_hyperparameters(cfg, img_size=(96, 96))
+    assert set_hyperparameters(other, img_size=96) == lines
     assert cfg.to_dict() == other.to_dict()
 
 
@@ -174,7 +174,7 @@ def test_a_config_of_mmpretrain_with_its_defaults(tmp_path):
     (tmp_path / 'own.py').write_text(f"_base_ = '{name}'")
     cfg = Config.fromfile(tmp_path / 'own.py')
     assert 'num_patches' not in cfg.model.neck
-    set_for_all(cfg, img_size=96, patch_size=8)
+    set_hyperparameters(cfg, img_size=96, patch_size=8)
     with torch.device('meta'):
         model = MODELS.build(cfg.model)
     assert model.backbone.pos_embed.shape[1] == 145
@@ -186,7 +186,7 @@ def test_batch_rate_seed_and_workers():
     cfg = load('ccmim_vit-b')
     cfg.train_dataloader.prefetch_factor = 4
     before = copy.deepcopy(cfg)
-    lines = set_for_all(
+    lines = set_hyperparameters(
         cfg, batch_size=8, lr=1e-3, seed=5, workers=0, processes=2
     )
     assert lines == [
@@ -211,7 +211,7 @@ def test_batch_rate_seed_and_workers():
     assert cfg.auto_scale_lr == before.auto_scale_lr
     assert cfg.param_scheduler == before.param_scheduler
     again = load('ccmim_vit-b')
-    set_for_all(again, workers=3)
+    set_hyperparameters(again, workers=3)
     assert again.val_cfg.bank_dataloader.num_workers == 3
     assert again.train_dataloader.persistent_workers
 
@@ -239,7 +239,7 @@ def test_batch_rate_seed_and_workers():
 )
 def test_what_cannot_be_names_what_can(name, asked, message):
     with pytest.raises(ValueError, match=message) as error:
-        set_for_all(load(name), **asked)
+        set_hyperparameters(load(name), **asked)
     assert '\n' not in str(error.value)
 
 
@@ -247,13 +247,13 @@ def test_configs_that_do_not_tell():
     cfg = load('ccmim_vit-b')
     cfg.model.backbone.img_size = 192
     with pytest.raises(ValueError, match=r'192, and .* cropped to 224: set'):
-        set_for_all(cfg, img_size=96)
+        set_hyperparameters(cfg, img_size=96)
     cfg.optim_wrapper.optimizer.pop('lr')
     with pytest.raises(ValueError, match=r'no optim_wrapper\.optimizer\.lr'):
-        set_for_all(cfg, lr=1e-3)
+        set_hyperparameters(cfg, lr=1e-3)
     cfg.train_dataloader.pop('batch_size')
     with pytest.raises(ValueError, match=r'no train_dataloader\.batch_size'):
-        set_for_all(cfg, batch_size=3)
+        set_hyperparameters(cfg, batch_size=3)
 
 
 def test_an_override_says_what_it_says_and_nothing_twice():

@@ -5,7 +5,7 @@ from traceback import walk_tb
 
 from mmengine.config import Config
 
-from .files import printable
+from ..files import printable
 
 
 def read_config(path: str | Path) -> Config:

@@ -11,7 +11,7 @@ from ..config_parts import kind_of_part, named
 from ..datasets.data_root import leaf
 from ..grids import Size, as_pair, as_size
 from .fit_masks import fit_masks
-from .picture_rules import (
+from .size_rules import (
     Grid,
     apply,
     height_first,

@@ -28,7 +28,7 @@ _SAYS = dict(
 )
 
 
-def set_for_all(
+def set_hyperparameters(
     cfg: Config,
     options: dict[str, Any] | None = None,
     *,

@@ -12,13 +12,13 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from ..checkpoints import is_checkpoint
-from ..config_file import read_config
 from ..datasets.data_root import leaf
 from ..engine.runner.work_dir import config_of, is_of_a_run
 from ..files import check_output, is_text, printable
 from ..torchrun import is_first
+from .file import read_config
+from .hyperparameters import set_hyperparameters
 from .options import apply_options
-from .settings_for_all import set_for_all
 
 
 def config_for_training(
@@ -54,8 +54,8 @@ def config_for_training(
         trust_checkpoint: Read files that may run code.
         teacher: Checkpoint of the frozen model that the method learns from,
             the config's ``model.teacher.checkpoint``.
-        **settings: Of :func:`set_for_all`, before the overrides, so that
-            these say what they say.
+        **settings: Of :func:`set_hyperparameters`, before the overrides, so
+            that these say what they say.
 
     Raises:
         FileNotFoundError: If a file named is missing.
@@ -67,7 +67,7 @@ def config_for_training(
     """
     place, config = config, config_of(config)
     cfg = read_config(config)
-    lines = set_for_all(
+    lines = set_hyperparameters(
         cfg,
         options,
         processes=_processes(launcher),

@@ -17,8 +17,7 @@ from other_configs import (
     write_arrays,
 )
 
-from ccmim_mm.apis.picture_channels import set_channels
-from ccmim_mm.apis.settings_for_all import set_for_all
+from ccmim_mm.config import set_channels, set_hyperparameters
 from ccmim_mm.config_parts import named
 from ccmim_mm.datasets.data_root import leaf, parts
 from ccmim_mm.models.data_preprocessors import OF_THE_PICTURES as OWN
@@ -75,7 +74,7 @@ def test_all_parts_are_of_the_channels_and_nothing_of_colours_stays():
     cfg = load('mocov3_vit-b')
     before = {part.type for part in transforms_of(cfg)}
     assert {'WrappedHueColorJitter', 'LoadUprightImage'} <= before
-    (line,) = set_for_all(cfg, channels=13)
+    (line,) = set_hyperparameters(cfg, channels=13)
     for part in ('13 channels as they are stored', 'ColorJitter', 'Solarize'):
         assert part in line
     after = {part.type for part in transforms_of(cfg)}
@@ -143,14 +142,14 @@ def test_numbers_of_so_many_channels_that_a_config_has_stay():
 def test_what_cannot_be_names_what_can(name, asked, message):
     cfg = load(name)
     with pytest.raises(ValueError, match=message) as error:
-        set_for_all(cfg, **asked)
+        set_hyperparameters(cfg, **asked)
     assert '\n' not in str(error.value)
 
 
 @pytest.mark.parametrize('channels', [1, 4])
 def test_a_segmentor_takes_any_channels(channels):
     cfg = load('segmentation/upernet_vit-tiny_demo')
-    set_for_all(cfg, channels=channels)
+    set_hyperparameters(cfg, channels=channels)
     cfg.model.data_preprocessor.update(
         mean=[3.0] * channels, std=[2.0] * channels
     )
