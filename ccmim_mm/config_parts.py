@@ -1,7 +1,10 @@
 """Finding parts of a config, wherever they lie."""
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
+
+from mmengine.registry import Registry
 
 
 def named(part: Any, name: str = '') -> Iterator[tuple[str, dict]]:
@@ -15,6 +18,11 @@ def named(part: Any, name: str = '') -> Iterator[tuple[str, dict]]:
             yield from named(value, name)
 
 
+def find_dicts(part: Any, key: str) -> Iterator[Any]:
+    """Every dict within a config's part that has a key."""
+    return (held for _, held in named(part) if held.get(key) is not None)
+
+
 def kind_of_part(part: dict) -> str:
     """The name of a part's type, without scope; empty if it has none.
 
@@ -23,3 +31,10 @@ def kind_of_part(part: dict) -> str:
     kind = part.get('type', '')
     name = kind.__name__ if isinstance(kind, type) else str(kind)
     return name.rpartition('.')[2]
+
+
+def class_of_part(part: dict, registry: Registry) -> type | None:
+    """The class of a part's type; None if it is of none that is known."""
+    kind = part['type']
+    kind = registry.get(kind) if isinstance(kind, str) else kind
+    return kind if inspect.isclass(kind) else None

@@ -9,6 +9,7 @@ from typing import Literal
 from mmengine.registry import MODELS
 
 from ..config import read_config
+from ..config_parts import class_of_part
 from ..engine.runner.work_dir import config_of
 from ..files import check_output, printable
 from ..models import PretrainMethod
@@ -103,9 +104,10 @@ def _method(work_dir: Path) -> type[PretrainMethod]:
     cfg = read_config(config_of(work_dir))
     scope = cfg.get('default_scope') or 'mmpretrain'
     with MODELS.switch_scope_and_registry(scope) as registry:
-        kind = registry.get(cfg.model.type)
-    known = isinstance(kind, type) and issubclass(kind, PretrainMethod)
-    return kind if known else PretrainMethod
+        kind = class_of_part(cfg.model, registry)
+    if kind is None or not issubclass(kind, PretrainMethod):
+        return PretrainMethod
+    return kind
 
 
 def _names(places: list[Path]) -> list[str]:

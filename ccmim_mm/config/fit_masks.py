@@ -1,12 +1,11 @@
 """Masks for a grid of patches that a config was not written for."""
 
-import inspect
 import math
 
 from mmengine.config import Config
 from mmengine.registry import TRANSFORMS
 
-from ..datasets.classes import find_dicts
+from ..config_parts import class_of_part, find_dicts
 from ..datasets.data_root import leaf
 from ..datasets.transforms import MaskShape
 from ..grids import as_size, in_words
@@ -75,9 +74,8 @@ def _masks(cfg: Config, grid: tuple[int, int]) -> tuple[int, int | None]:
     scope = cfg.get('default_scope')
     with TRANSFORMS.switch_scope_and_registry(scope) as found:
         for transform in find_dicts(leaf(cfg, 'train').pipeline, 'grid'):
-            kind = transform['type']
-            kind = found.get(kind) if isinstance(kind, str) else kind
-            if inspect.isclass(kind) and issubclass(kind, MaskShape):
+            kind = class_of_part(transform, found)
+            if kind is not None and issubclass(kind, MaskShape):
                 shape = dict(transform, grid=as_size(grid))
                 masked = found.build(shape).num_masked
     return patches - visible, masked

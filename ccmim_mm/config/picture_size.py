@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import MODELS
 
-from ..config_parts import kind_of_part, named
+from ..config_parts import class_of_part, kind_of_part, named
 from ..datasets.data_root import leaf
 from ..grids import Size, as_pair, as_size
 from .fit_masks import fit_masks
@@ -85,9 +85,8 @@ def _fill_in(cfg: Config) -> Grid:
         for name in ('backbone', 'neck', 'head'):
             part = cfg.model.get(name)
             if isinstance(part, dict) and 'type' in part:
-                kind = part['type']
-                kind = found.get(kind) if isinstance(kind, str) else kind
-                known = _defaults(kind) if inspect.isclass(kind) else {}
+                kind = class_of_part(part, found)
+                known = {} if kind is None else _defaults(kind)
                 for key in _DEFAULTS:
                     if known.get(key) is not None:
                         part.setdefault(key, known[key])
@@ -111,7 +110,7 @@ def _sides(img_size: Size) -> tuple[int, int]:
     return img_size, img_size  # type: ignore[return-value]
 
 
-def _defaults(kind: Any) -> dict[str, Any]:
+def _defaults(kind: type) -> dict[str, Any]:
     """Defaults of a class's arguments, its parents' too."""
     return {
         name: parameter.default

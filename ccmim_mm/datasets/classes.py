@@ -1,7 +1,7 @@
 """The classes of a downstream config, for data and model."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -10,7 +10,7 @@ from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
-from ..config_parts import named
+from ..config_parts import find_dicts
 from ..files import printable
 from .checks import check_class_folders
 from .coco import category_names, read_coco
@@ -254,11 +254,6 @@ def _class_folders(dataset: ConfigDict) -> Path | str:
 
 def _is_of_shards(folder: Path | str) -> bool:
     return is_remote(folder) or bool(shards_in(folder))
-
-
-def find_dicts(part: object, key: str) -> Iterator[ConfigDict]:
-    """Every dict within a config's part that has a key."""
-    return (held for _, held in named(part) if held.get(key) is not None)
 
 
 def _palette(count: int) -> list[tuple[int, ...]]:

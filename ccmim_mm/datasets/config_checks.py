@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
+from ..config_parts import find_dicts
 from ..files import printable
 from ..torchrun import is_first
 from .checks import check_label_maps
@@ -15,7 +16,6 @@ from .classes import (
     channels_of,
     class_names,
     classes_of_data,
-    find_dicts,
     listed_classes,
     with_masks,
 )

@@ -15,7 +15,7 @@ from sizes import check_another_size
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ccmim_mm.datasets.classes import find_dicts
+from ccmim_mm.config_parts import find_dicts
 from ccmim_mm.datasets.data_root import leaf
 from ccmim_mm.engine.runner.schedule_length import (
     scale_schedule,

@@ -10,12 +10,11 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from ..._stack import check_scope
-from ...config_parts import kind_of_part
+from ...config_parts import find_dicts, kind_of_part
 from ...datasets.classes import (
     apply_classes,
     channels_of,
     class_names,
-    find_dicts,
     has_classes,
     with_masks,
 )
