@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
+from ccmim_mm.config.schedule import scale_schedule
 from ccmim_mm.engine.runner.schedule_length import (
-    scale_schedule,
     schedule_length,
     schedule_problem,
 )

@@ -6,11 +6,12 @@ from typing import Any
 from mmengine.config import Config
 
 from ..config_parts import named
-from ..engine.runner.schedule_length import scale_schedule
 from ..grids import Size
+from .checks import check_whole
 from .options import given_keys
 from .picture_channels import set_channels
 from .picture_size import set_picture_size
+from .schedule import scale_schedule
 
 _LENGTHS = ('train_cfg.max_epochs', 'train_cfg.max_iters')
 #: What each option says, which an override then cannot say again. Of what
@@ -85,10 +86,10 @@ def set_hyperparameters(
     if lr is not None:
         _set_lr(cfg, lr)
     if seed is not None:
-        _check_whole('seed', seed, 0, 2**32 - 1)
+        check_whole('seed', seed, 0, 2**32 - 1)
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     if workers is not None:
-        _check_whole('workers', workers, 0)
+        check_whole('workers', workers, 0)
         _set_workers(dict(cfg.items()), workers)
     lines = []
     if batch_size is not None:
@@ -108,16 +109,6 @@ def _refuse_twice(options: dict[str, Any], asked: list[str]) -> None:
                 f'--cfg-options {key}: --{name.replace("_", "-")} says it '
                 'already: leave one of them out'
             )
-
-
-def _check_whole(
-    name: str, number: Any, least: int, most: float = math.inf
-) -> None:
-    if type(number) is not int or not least <= number <= most:
-        end = '' if most == math.inf else f' to {most}'
-        raise ValueError(
-            f'--{name} is {number!r}: give {least}{end or " or more"}'
-        )
 
 
 def _set_lr(cfg: Config, lr: float) -> None:
@@ -150,7 +141,7 @@ def _set_batch_size(cfg: Config, batch_size: int, processes: int) -> str:
         raise ValueError(
             '--batch-size: the config has no train_dataloader.batch_size'
         )
-    _check_whole('batch-size', batch_size, 1)
+    check_whole('batch-size', batch_size)
     wrapper = cfg.get('optim_wrapper') or {}
     accumulated = wrapper.get('accumulative_counts', 1)
     per_picture = processes * accumulated

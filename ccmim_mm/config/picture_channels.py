@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from ..config_parts import kind_of_part, named
 from ..models.data_preprocessors import OF_THE_PICTURES
+from .checks import check_whole
 
 #: What reads pictures as RGB or BGR.
 _LOADING = (
@@ -51,8 +52,7 @@ def set_channels(cfg: Config, channels: int) -> str:
         ValueError: If there are to be none, what normalises the pictures is
             of no known kind, or 3 are asked of a config for others.
     """
-    if type(channels) is not int or channels < 1:
-        raise ValueError(f'--channels is {channels!r}: give 1 or more')
+    check_whole('channels', channels)
     if channels == len('RGB'):
         was = cfg.model.backbone.get('in_channels', channels)
         if was != channels:

@@ -10,6 +10,7 @@ from mmengine.registry import MODELS
 from ..config_parts import class_of_part, kind_of_part, named
 from ..datasets.data_root import leaf
 from ..grids import Size, as_pair, as_size
+from .checks import check_whole
 from .fit_masks import fit_masks
 from .size_rules import (
     Grid,
@@ -150,8 +151,8 @@ def _check(cfg: Config, old: Grid, new: Grid, patch_size: int | None) -> None:
         )
     for name, values in (('img', new.size), ('patch', (new.patch,))):
         for value in values:
-            if value is not None and (type(value) is not int or value < 1):
-                raise ValueError(f'--{name}-size is {value!r}: give 1 or more')
+            if value is not None:
+                check_whole(f'{name}-size', value)
     dense = cfg.get('default_scope') in ('mmdet', 'mmseg')
     if dense and new.size[0] != new.size[1]:
         raise ValueError(

@@ -15,12 +15,10 @@ from sizes import check_another_size
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ccmim_mm.config.schedule import scale_schedule
 from ccmim_mm.config_parts import find_dicts
 from ccmim_mm.datasets.data_root import leaf
-from ccmim_mm.engine.runner.schedule_length import (
-    scale_schedule,
-    schedule_length,
-)
+from ccmim_mm.engine.runner.schedule_length import schedule_length
 
 SYNC = dict(type='SyncBN')
 MOCO = 'mmpretrain::mocov3/mocov3_vit-{}-p16_16xb256-amp-coslr-300e_in1k.py'
