@@ -54,8 +54,8 @@ def config_for_training(
         trust_checkpoint: Read files that may run code.
         teacher: Checkpoint of the frozen model that the method learns from,
             the config's ``model.teacher.checkpoint``.
-        **settings: Of :func:`set_hyperparameters`, before the overrides, so
-            that these say what they say.
+        **settings: Of :func:`~ccmim_mm.config.set_hyperparameters`, before
+            the overrides, so that these say what they say.
 
     Raises:
         FileNotFoundError: If a file named is missing.
