@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, is_main_process
 
 #: Set by ``tools/launch.py``: the work dir that it looks into, to exit with
 #: 75 for ranks that have stopped.
@@ -17,6 +17,15 @@ def is_first() -> bool:
     There need be no process group yet.
     """
     return os.environ.get('RANK', '0') == '0'
+
+
+def is_first_of_machine() -> bool:
+    """Whether this process does what is to be done once on each machine.
+
+    Of several the one that another launcher than torchrun has made the first
+    of all, too.
+    """
+    return is_main_process() or os.environ.get('LOCAL_RANK') == '0'
 
 
 def restarted() -> bool:

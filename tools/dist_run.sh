@@ -17,7 +17,7 @@ tool=$1
 processes=$2
 shift 2
 # Nothing has begun yet; the launcher takes over.
-trap 'exit 75' TERM INT
+trap 'exit 75' TERM INT USR1
 tools=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python}
 

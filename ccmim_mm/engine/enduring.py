@@ -1,34 +1,40 @@
 """What a run notes of itself, on a disk that may be full."""
 
-import copy
 import functools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.logging import print_log
-from mmengine.registry import VISBACKENDS
-from mmengine.visualization import LocalVisBackend
+from mmengine.visualization import Visualizer
 
-from ..config_parts import kind_of_part
 from ..files import printable
+
+#: What a visualizer calls of its backends.
+_WRITES = (
+    *('add_config', 'add_graph', 'add_image', 'add_scalar', 'add_scalars'),
+    'close',
+)
 
 
 @contextmanager
-def enduring(path: str | Path) -> Iterator[None]:
+def enduring(
+    path: str | Path, so: str = 'lacks what could not be written'
+) -> Iterator[None]:
     """Go on where a file cannot be written, a full disk for one.
 
     The log says so once; what comes when there is room again is written.
 
     Args:
         path: The file.
+        so: What is said of it then.
     """
     try:
         yield
     except OSError as error:
         why = error.strerror or type(error).__name__
-        _say(f'{printable(path)} lacks what could not be written ({why})')
+        _say(f'{printable(path)} {so} ({why})')
 
 
 @functools.cache
@@ -48,45 +54,28 @@ def append(path: Path, lines: Iterable[str]) -> None:
         file.writelines(f'{line}\n' for line in lines)
 
 
-@VISBACKENDS.register_module()
-class EnduringVisBackend(LocalVisBackend):
-    """mmengine's local backend, which a full disk does not stop.
+def make_enduring(visualizer: Visualizer) -> None:
+    """Have no backend of a visualizer stop a run that cannot write.
 
-    Takes the parent's arguments.
-    """
-
-    def __init__(self, save_dir: str, *args, **kwargs) -> None:
-        super().__init__(save_dir, *args, **kwargs)
-        self.folder = save_dir
-
-    def add_image(self, *args, **kwargs) -> None:
-        """Write a picture, see the parent, if that can be done."""
-        with enduring(self.folder):
-            super().add_image(*args, **kwargs)
-
-    def add_scalar(self, *args, **kwargs) -> None:
-        """Write a value, see the parent, if that can be done."""
-        with enduring(self.folder):
-            super().add_scalar(*args, **kwargs)
-
-    def add_scalars(self, *args, **kwargs) -> None:
-        """Write values, see the parent, if that can be done."""
-        with enduring(self.folder):
-            super().add_scalars(*args, **kwargs)
-
-
-def with_enduring_backends(visualizer: dict) -> dict:
-    """A visualizer's config, its local backend the one here.
+    Whatever it is, TensorBoard's for one, as far as it raises OSError.
 
     Args:
-        visualizer: The config, which stays as it is.
+        visualizer: It, whose backends are changed in place.
     """
-    visualizer = copy.deepcopy(visualizer)
-    found = visualizer.get('vis_backends') or []
-    for backend in [found] if isinstance(found, dict) else found:
-        known = isinstance(backend, dict) and kind_of_part(backend)
-        if known == LocalVisBackend.__name__:
-            # Whoever asks for it by its name still finds it.
-            backend.setdefault('name', LocalVisBackend.__name__)
-            backend['type'] = EnduringVisBackend.__name__
-    return visualizer
+    # It has no other way to all of them.
+    for backend in visualizer._vis_backends.values():
+        where = getattr(backend, '_save_dir', type(backend).__name__)
+        for name in _WRITES:
+            write = getattr(backend, name)
+            setattr(backend, name, _enduring_call(write, where))
+
+
+def _enduring_call(write: Callable[..., None], where: str) -> Callable:
+    """A function that writes somewhere, if that can be done."""
+
+    @functools.wraps(write)
+    def call(*args, **kwargs) -> None:
+        with enduring(where):
+            write(*args, **kwargs)
+
+    return call

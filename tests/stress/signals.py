@@ -21,8 +21,10 @@ MOMENTS = (
 #: Of a process of its own: itself, its group, that twice, and a parent that
 #: hands on what it gets, as srun does.
 ALONE = ('process', 'group', 'twice', 'parent')
-#: Of two ranks: their launcher, and all processes at once, as systemd does.
-RANKS = ('launcher', 'tree')
+#: Of two ranks: their launcher, and all processes at once, as systemd does;
+#: or as Slurm does, by a launcher that restarts them.
+TREES = ('tree', 'restarted tree')
+RANKS = ('launcher', *TREES)
 #: Hands a signal on to its child, and waits for that.
 PARENT = """
 "$@" & child=$!
@@ -41,7 +43,8 @@ def cases() -> list[tuple[str, str, str]]:
         (name, 'launcher', m)
         for name, m in zip(cycle(NAMES[:2]), MOMENTS, strict=False)
     ]
-    return found + [(next(names), 'tree', m) for m in MOMENTS]
+    found += [(next(names), 'tree', m) for m in MOMENTS]
+    return found + [('SIGUSR1', 'restarted tree', m) for m in MOMENTS]
 
 
 def start(
@@ -70,6 +73,7 @@ def start(
                 'PYTHONPATH': f'{ROOT}:{ROOT / "tests/stress"}',
                 'OMP_NUM_THREADS': '1',
                 'STRESS_MOMENT': moment,
+                'MAX_RESTARTS': '3' if target == 'restarted tree' else '0',
             },
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -80,7 +84,7 @@ def start(
 def send(process: subprocess.Popen, name: str, target: str, work_dir: Path):
     """Send the signal."""
     number = signal.Signals[name]
-    if target == 'tree':
+    if target in TREES:
         for pid in processes_of(work_dir):
             os.kill(pid, number)
     elif target in ('group', 'twice'):

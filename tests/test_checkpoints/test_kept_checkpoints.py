@@ -1,8 +1,10 @@
 """Which checkpoints are kept: the best, and the last."""
 
+from pathlib import Path
+
 import pytest
 import torch
-from run_helpers import config
+from run_helpers import bare, config
 
 from ccmim_mm.engine import ResilientRunner
 
@@ -91,3 +93,24 @@ def test_a_training_that_ends_early_is_saved(
     runner = ResilientRunner.from_cfg(again)
     runner.train()
     assert runner.epoch == 6
+
+
+def test_a_checkpoint_that_cannot_be_removed_ends_no_training(
+    picture_folder, tmp_path, monkeypatch
+):
+    real = Path.unlink
+
+    def unlink(path, *args, **kwargs):
+        if path.name == 'epoch_1.pth':
+            raise OSError(116, 'Stale file handle')
+        real(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, 'unlink', unlink)
+    cfg = bare(config(picture_folder, tmp_path, epochs=3))
+    cfg.default_hooks.checkpoint.max_keep_ckpts = 1
+    runner = ResilientRunner.from_cfg(cfg)
+    runner.train()
+    assert names(tmp_path) == ['epoch_1.pth', 'epoch_3.pth']
+    (log,) = tmp_path.glob('*/*.log')
+    said = 'epoch_1.pth stays: it could not be removed (Stale file handle)'
+    assert log.read_text().count(said) == 1

@@ -1,15 +1,20 @@
 """The listing of a folder: what is in it, and when it is believed."""
 
+import fcntl
 import os
+import tarfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
 from odd_pictures import NO_CONTENT, NO_FILES
 
-from ccmim_mm.datasets import PictureFolder
+from ccmim_mm.datasets import PictureFolder, listing
+from ccmim_mm.datasets.kept_listings import cache_file, load
 from ccmim_mm.datasets.layouts import why_no_classes
-from ccmim_mm.datasets.listing import _cache_file, _load, list_pictures
+from ccmim_mm.datasets.listing import list_pictures
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +59,7 @@ def test_listing_is_cached_and_checked(tmp_path, monkeypatch):
     (root / 'a').mkdir(parents=True)
     (root / 'a' / '1.jpg').touch()
     assert len(list_pictures(root)) == 1
-    cache = _cache_file(root, None)
+    cache = cache_file(root, None)
     assert cache.exists() and tmp_path / 'cache' in cache.parents
 
     def never(root):
@@ -75,7 +80,7 @@ def test_a_folder_that_still_changes_is_not_cached(tmp_path):
     root.mkdir()
     (root / '1.jpg').touch()
     list_pictures(root)
-    assert not _cache_file(root, None).exists()
+    assert not cache_file(root, None).exists()
 
 
 @pytest.mark.usefixtures('settled')
@@ -89,7 +94,59 @@ def test_a_cache_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr('ccmim_mm.files.os.replace', full)
     assert len(list_pictures(root)) == 1
-    assert not list(_cache_file(root, None).parent.iterdir())
+    (left,) = cache_file(root, None).parent.iterdir()
+    assert left.suffix == '.lock' and not left.stat().st_size
+
+
+@pytest.mark.usefixtures('settled')
+@pytest.mark.parametrize('kind', ['folder', 'shards'])
+def test_of_processes_that_start_together_one_lists(
+    kind, tmp_path, monkeypatch
+):
+    """They cannot ask each other yet; a lock is an open file's, so threads
+    stand for them."""
+    root = tmp_path / 'data'
+    root.mkdir()
+    (root / '1.jpg').touch()
+    if kind == 'shards':
+        with tarfile.open(root / '0.tar', 'w') as tar:
+            tar.add(root / '1.jpg', '1.jpg')
+        (root / '1.jpg').unlink()
+    begun, other_is_here, scans = Event(), Event(), []
+    name = 'scan' if kind == 'folder' else 'scan_shards'
+    real, flock = getattr(listing, name), fcntl.flock
+
+    def scan(*args):
+        scans.append(args)
+        begun.set()
+        if len(scans) == 2:
+            other_is_here.set()
+        other_is_here.wait()
+        return real(*args)
+
+    def wait(descriptor, how):
+        if how == fcntl.LOCK_SH:
+            other_is_here.set()
+        flock(descriptor, how)
+
+    monkeypatch.setattr(listing, name, scan)
+    monkeypatch.setattr('fcntl.flock', wait)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(list_pictures, root)
+        begun.wait()
+        second = pool.submit(list_pictures, root)
+        assert first.result()[0] == second.result()[0] == '1.jpg'
+    assert len(scans) == 1
+
+
+def test_where_nothing_can_be_locked_all_list(tmp_path, monkeypatch):
+    (tmp_path / '1.jpg').touch()
+
+    def refuse(*args):
+        raise OSError(37, 'No locks available')
+
+    monkeypatch.setattr('fcntl.flock', refuse)
+    assert len(list_pictures(tmp_path)) == 1
 
 
 def test_listing_errors(tmp_path):
@@ -138,7 +195,7 @@ def test_a_cached_listing_says_it_too(tmp_path, said):
     (root / 'a.jpg').touch()
     os.mkfifo(root / 'two\nlines.jpg')
     first = list_pictures(root)
-    assert _cache_file(root, None).exists()
+    assert cache_file(root, None).exists()
     assert list_pictures(root).left_out == first.left_out
     assert len(said) == 2 and said[0] == said[1]
     assert said[0].endswith(r'no files, first two\nlines.jpg')
@@ -191,7 +248,7 @@ def test_a_cache_that_leaves_the_folder_is_not_believed(tmp_path, name, where):
     (root / 'a' / '1.jpg').touch()
     (tmp_path / 'x.jpg').touch()
     assert names_of(root) == ['a/1.jpg']
-    cache = _cache_file(root, None)
+    cache = cache_file(root, None)
     with np.load(cache) as data:
         content = dict(data)
     raw = np.frombuffer(name.encode(), np.uint8)
@@ -204,7 +261,7 @@ def test_a_cache_that_leaves_the_folder_is_not_believed(tmp_path, name, where):
         row = [state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
         content['stamps'] = np.vstack([content['stamps'], row])
     np.savez(cache, **content)
-    assert _load(cache) is None
+    assert load(cache) is None
     assert names_of(root) == ['a/1.jpg']
 
 

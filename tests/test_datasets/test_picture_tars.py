@@ -23,8 +23,9 @@ from ccmim_mm.datasets import (
     UnreadablePictureError,
     fingerprint,
 )
+from ccmim_mm.datasets.kept_listings import cache_file
 from ccmim_mm.datasets.layouts import find_layout
-from ccmim_mm.datasets.listing import _cache_file, list_pictures
+from ccmim_mm.datasets.listing import list_pictures
 from ccmim_mm.datasets.packing import pack
 from ccmim_mm.datasets.tars import backend
 from ccmim_mm.datasets.tars.backend import member_path, plain_path, split_path
@@ -280,7 +281,7 @@ def test_the_index_is_cached_until_a_shard_changes(tmp_path, monkeypatch):
     assert names(root) == ['1.png', '2.png']
     shard(root / 'b.tar', {'3.png': PNG})
     assert names(root) == ['1.png', '2.png', '3.png']
-    _cache_file(root, None).write_bytes(b'broken')
+    cache_file(root, None).write_bytes(b'broken')
     assert len(names(root)) == 3
 
 

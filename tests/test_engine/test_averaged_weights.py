@@ -32,3 +32,22 @@ def test_an_average_starts_from_the_pretrained_weights(
     assert runner.iter == 3
     loaded = torch.load(path, weights_only=True)['state_dict']
     assert same(look.average, dict(loaded))
+
+
+def test_an_average_counts_as_the_run_does_with_another_batch(
+    picture_folder, tmp_path
+):
+    """Its momentum may follow its steps, as ExpMomentumEMA's does."""
+
+    def average(batch, epochs, **options):
+        cfg = bare(config(picture_folder, tmp_path, epochs, **options))
+        cfg.experiment_name = f'{tmp_path}{batch}'
+        cfg.train_dataloader.batch_size = batch
+        cfg.custom_hooks = [*cfg.custom_hooks, dict(type='EMAHook')]
+        runner = ResilientRunner.from_cfg(cfg)
+        runner.train()
+        (ema,) = (hook for hook in runner.hooks if isinstance(hook, EMAHook))
+        return runner.iter, int(ema.ema_model.steps)
+
+    assert average(8, 1) == (3, 3)
+    assert average(4, 2, resume='auto') == (12, 12)

@@ -13,14 +13,14 @@ import torch
 from conftest import ROOT, TINY
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, MessageHub
-from mmengine.visualization import LocalVisBackend
+from mmengine.registry import VISBACKENDS
+from mmengine.visualization import BaseVisBackend, LocalVisBackend
 from run_helpers import bare, config, history
 from stopped_runs import same, stop
 from test_engine.test_numbers import Spoil
 
 from ccmim_mm.apis import config_for_testing, config_for_training
 from ccmim_mm.engine import ResilientRunner
-from ccmim_mm.engine.enduring import with_enduring_backends
 from ccmim_mm.engine.hooks.deferred_runtime_info_hook import cut_histories
 
 pytestmark = pytest.mark.slow
@@ -344,9 +344,28 @@ def test_a_full_disk_ends_no_training(picture_folder, tmp_path, monkeypatch):
     ]
 
 
-@pytest.mark.parametrize('kind', ['LocalVisBackend', LocalVisBackend])
-def test_mmengines_own_backend_is_guarded_however_it_is_named(kind):
-    given = dict(type='Visualizer', vis_backends=[dict(type=kind)])
-    (found,) = with_enduring_backends(given)['vis_backends']
-    assert found == dict(type='EnduringVisBackend', name='LocalVisBackend')
-    assert given['vis_backends'] == [dict(type=kind)]
+@VISBACKENDS.register_module(force=True)
+class FullBackend(BaseVisBackend):
+    """One that can write nothing, as TensorBoard's on a full disk."""
+
+    def full(self, *args, **kwargs):
+        self.calls = getattr(self, 'calls', 0) + 1
+        raise OSError(28, 'No space left on device')
+
+    add_config = add_graph = add_image = add_scalar = add_scalars = full
+    close = experiment = _init_env = full
+
+
+def test_no_backend_of_the_visualizer_ends_a_training(
+    picture_folder, tmp_path
+):
+    backends = [dict(type='FullBackend'), dict(type='LocalVisBackend')]
+    cfg = bare(config(picture_folder, tmp_path, epochs=1))
+    cfg.visualizer = dict(type='Visualizer', vis_backends=backends)
+    runner = run(cfg)
+    assert runner.iter == 3
+    # The config, lines of the log, the end.
+    assert runner.visualizer.get_backend('FullBackend').calls >= 3
+    # What another writes is there.
+    (scalars,) = tmp_path.glob('*/vis_data/scalars.json')
+    assert 'loss_rec' in scalars.read_text()

@@ -3,6 +3,7 @@
 import logging
 import os
 import tarfile
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,8 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmengine.runner import runner as mmengine_runner
 
 from ccmim_mm.datasets import PictureFolder, Seeded, listing, walk
-from ccmim_mm.engine import AtomicCheckpointHook, LookHook
+from ccmim_mm.engine import AtomicCheckpointHook, LookHook, PreemptionHook
+from ccmim_mm.engine.hooks import preemption_hook
 from ccmim_mm.engine.runner import portable_runner
 from ccmim_mm.engine.runner.portable_runner import PortableRunner
 from ccmim_mm.engine.runner.prepare import prepare
@@ -74,6 +76,27 @@ def test_a_config_may_say_how_long(gpus, monkeypatch):
     cfg = Config(dict(env_cfg=dict(dist_cfg=dict(timeout=7200))))
     assert patience(cfg, gpus, monkeypatch) == 7200
     assert patience(Config(), gpus, monkeypatch) == 1800
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'seconds'),
+    [({}, 1800), (dict(env_cfg=dict(dist_cfg=dict(timeout=7200))), 7200)],
+)
+def test_ranks_wait_as_long_where_they_ask_whether_to_stop(
+    cfg, seconds, tmp_path, monkeypatch
+):
+    found = []
+
+    def start(backend, timeout=None):
+        found.append(timeout)
+
+    monkeypatch.setattr(torch_dist, 'new_group', start)
+    monkeypatch.setattr(preemption_hook, 'get_world_size', lambda: 2)
+    runner = SimpleNamespace(work_dir=tmp_path, cfg=Config(cfg))
+    hook = PreemptionHook()
+    hook.before_train(runner)
+    hook.after_run(runner)
+    assert found == [timedelta(seconds=seconds)]
 
 
 @DATASETS.register_module(force=True)

@@ -1,20 +1,24 @@
 """torchrun's restarts: on several machines, and of what was to stop."""
 
+import logging
 import os
 import resource
 import signal
 import socket
 import subprocess
 import sys
+import threading
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
 from dist_helpers import run_ranks
 from stopped_runs import Signal, run, tiny
 
-from ccmim_mm.engine import ResilientRunner
+from ccmim_mm.engine import PreemptionHook, ResilientRunner
 from ccmim_mm.engine.runner.portable_runner import OPEN_FILES
-from ccmim_tools import launch
+from ccmim_mm.torchrun import stops_in_peace
+from ccmim_tools import launch, start_up
 
 #: Seconds: starts on a busy machine; ranks that wait for dead ones take more.
 PATIENCE = 400
@@ -64,6 +68,49 @@ def test_a_rank_that_dies_brings_back_those_of_two_machines(tmp_path):
         assert said.count(f'rank {rank} of 2 done') == 1
 
 
+@pytest.mark.slow
+def test_what_is_asked_to_stop_before_it_trains_is_not_restarted(tmp_path):
+    """One of two ranks, which torchrun starts again, and all end."""
+    tool = '../tests/asked_to_train.py'
+    done = subprocess.run(
+        ['bash', 'tools/dist_run.sh', tool, '2', '--work-dir', str(tmp_path)],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            'PYTHON': sys.executable,
+            'MAX_RESTARTS': '3',
+            'ASKED': '1',
+            'CUDA_VISIBLE_DEVICES': '',
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 75, done.stderr
+    (marker,) = tmp_path.iterdir()
+    assert marker.read_text() == 'SIGUSR1 before the first iteration\n'
+
+
+@pytest.mark.parametrize(
+    ('number', 'marked'),
+    [(signal.SIGUSR1, True), (signal.SIGINT, True), (signal.SIGTERM, False)],
+)
+def test_a_rank_tells_a_wish_to_stop_from_the_end_of_another(
+    number, marked, tmp_path, monkeypatch
+):
+    """torchrun sends a SIGTERM to the ranks beside one that failed."""
+
+    def leave(code):
+        assert code == 75
+        raise SystemExit
+
+    monkeypatch.setenv('TORCHELASTIC_RUN_ID', 'x')
+    monkeypatch.setattr(start_up.os, '_exit', leave)
+    monkeypatch.setattr(start_up, '_LEAVING', threading.Lock())
+    with pytest.raises(SystemExit):
+        start_up._leave(tmp_path, number, None)
+    assert (tmp_path / 'preempted').exists() == marked
+
+
 def start(rank, data, work_dir, counts, resume):
     """What a rank starts from."""
     # Ranks that do not agree would wait for each other.
@@ -91,6 +138,91 @@ def test_ranks_that_were_counted_differently_start_alike(
     assert found == [(True, str(tmp_path / 'epoch_2.pth'))] * 2
 
 
+def cleared(rank, data, folder):
+    """What a start leaves of an earlier stop in a machine's own work dir."""
+    signal.alarm(120)
+    os.environ['LOCAL_RANK'] = '0'
+    cfg = tiny(data, folder / str(rank))
+    cfg.experiment_name = f'cleared{rank}'
+    runner = ResilientRunner.from_cfg(cfg)
+    runner.check_input()
+    if rank == 0:
+        runner._lock.release()
+    signal.alarm(0)
+    return (folder / str(rank) / 'preempted').exists()
+
+
+@pytest.mark.slow
+def test_each_machine_clears_its_own_work_dir(picture_folder, tmp_path):
+    for rank in ('0', '1'):
+        (tmp_path / rank).mkdir()
+        (tmp_path / rank / 'preempted').touch()
+    found = run_ranks(cleared, args=(picture_folder, tmp_path))
+    assert found == [False, False]
+
+
+def goes_on(rank, folder, count):
+    """Whether a rank trains after a restart, by what lies in its work dir."""
+    signal.alarm(120)
+    os.environ['LOCAL_RANK'] = '0'
+    os.environ['TORCHELASTIC_RESTART_COUNT'] = count
+    hook = PreemptionHook()
+    runner = SimpleNamespace(work_dir=folder / str(rank), cfg={})
+    try:
+        hook.before_train(runner)
+    except SystemExit:
+        return False
+    finally:
+        signal.alarm(0)
+    hook.after_run(runner)
+    hook.after_train(runner)
+    return not (folder / str(rank) / 'preempted').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ('count', 'marked', 'expected'),
+    [('1', 0, False), ('1', 1, True), ('0', 0, True)],
+)
+def test_the_first_rank_says_for_all_whether_it_was_to_stop(
+    count, marked, expected, tmp_path
+):
+    for rank in (0, 1):
+        (tmp_path / str(rank)).mkdir()
+    (tmp_path / str(marked) / 'preempted').touch()
+    found = run_ranks(goes_on, args=(tmp_path, count))
+    assert found == [expected] * 2
+
+
+def marked(rank, folder):
+    """Whether a machine is marked where the first rank cannot save."""
+    signal.alarm(120)
+    os.environ['LOCAL_RANK'] = '0'
+    hook = PreemptionHook()
+    hook._save = refuse if rank == 0 else lambda *_: 'saved'
+    logger = logging.getLogger('marked')
+    place = folder / str(rank)
+    runner = SimpleNamespace(work_dir=place, cfg={}, logger=logger)
+    hook.before_train(runner)
+    hook.received = signal.SIGTERM
+    with pytest.raises(SystemExit) as stopped:
+        hook._stop(runner, 1)
+    hook.after_run(runner)
+    signal.alarm(0)
+    return stopped.value.code, (place / 'preempted').exists()
+
+
+def refuse(*_):
+    raise OSError(28, 'No space left on device')
+
+
+@pytest.mark.slow
+def test_no_machine_is_marked_where_one_cannot_save(tmp_path):
+    for rank in ('0', '1'):
+        (tmp_path / rank).mkdir()
+    assert run_ranks(marked, args=(tmp_path,)) == [(75, False)] * 2
+
+
 @pytest.mark.parametrize(
     ('restarts', 'seen', 'code'),
     [('0', '.', 75), ('3', '.', 0), ('3', 'elsewhere', 75)],
@@ -104,18 +236,18 @@ def test_the_launcher_is_not_to_restart_what_was_to_stop(
         run(tiny(picture_folder, tmp_path), Signal(1))
     assert stopped.value.code == code
     assert (tmp_path / 'preempted').exists()
+    # As the tool has it before it trains.
+    in_peace = [f(tmp_path) for f in (stops_in_peace, start_up.stops_in_peace)]
+    assert in_peace == [code == 0] * 2
 
 
 def test_what_was_to_stop_and_could_not_save_is_restarted(
     picture_folder, tmp_path, monkeypatch
 ):
-    def fail(*_):
-        raise OSError('No space left on device')
-
     monkeypatch.setenv('CCMIM_LAUNCHED', str(tmp_path.resolve()))
     monkeypatch.setenv('TORCHELASTIC_MAX_RESTARTS', '3')
     monkeypatch.setattr(
-        'ccmim_mm.engine.hooks.preemption_hook.save_between', fail
+        'ccmim_mm.engine.hooks.preemption_hook.save_between', refuse
     )
     with pytest.raises(SystemExit) as stopped:
         run(tiny(picture_folder, tmp_path), Signal(1))
@@ -132,7 +264,6 @@ def test_the_launcher_tells_a_stop_from_an_earlier_one(
 
     def main():
         if stops:
-            marker.unlink()
             marker.write_text('SIGUSR1 at iteration 2\n')
 
     monkeypatch.setattr('torch.distributed.run.main', main)

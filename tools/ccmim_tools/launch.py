@@ -10,6 +10,7 @@ Ranks that would be restarted leave with 0 and that file
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from .start_up import EXIT_CODE, leave_when_asked, mark, work_dir_of
@@ -21,16 +22,18 @@ def launch() -> None:
     arguments = sys.argv[tool + 1 :]
     trains = sys.argv[tool].endswith('train.py')
     work_dir = work_dir_of(arguments) if trains else None
-    before = _marked(work_dir)
+    _forget_earlier(work_dir)
     if trains:
         seen = '' if work_dir is None else str(work_dir.resolve())
         os.environ['CCMIM_LAUNCHED'] = seen
-        # torchrun's own handlers take their place.
-        leave_when_asked(arguments, (signal.SIGTERM, signal.SIGINT))
+        # torchrun's own handlers take their place, but for SIGUSR1.
+        leave_when_asked(arguments)
     # Here, as it takes seconds.
     from torch.distributed.elastic.multiprocessing import api, errors
     from torch.distributed.run import main
 
+    # For the ranks.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
         main()
     except errors.ChildFailedError as error:
@@ -43,8 +46,7 @@ def launch() -> None:
             raise
         reason = str(error)
     else:
-        # An earlier stop's is still there if nothing was trained.
-        if _marked(work_dir) in (None, before):
+        if work_dir is None or not (work_dir / 'preempted').is_file():
             return
         reason = 'all ranks were asked to stop'
     if work_dir is not None:
@@ -56,15 +58,14 @@ def launch() -> None:
     raise SystemExit(EXIT_CODE)
 
 
-def _marked(work_dir: Path | None) -> tuple[int, int] | None:
-    """Which file says that a run was stopped; None if there is none."""
-    if work_dir is None:
-        return None
-    try:
-        found = os.stat(work_dir / 'preempted')
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns
+def _forget_earlier(work_dir: Path | None) -> None:
+    """Remove an earlier stop's marker, which would be taken for this one's.
+
+    Ranks that end before they train leave it there.
+    """
+    if work_dir is not None:
+        with suppress(OSError):
+            (work_dir / 'preempted').unlink()
 
 
 if __name__ == '__main__':

@@ -20,6 +20,8 @@ OF_A_RUN = (
     *('.lock', 'summary.json', 'last_checkpoint'),
     *('epoch_*.pth', 'iter_*.pth', 'preempted.pth'),
 )
+#: What torchrun itself sends to the ranks beside one that failed.
+OF_TORCHRUN = signal.SIGTERM
 #: EX_TEMPFAIL, as the training's own.
 EXIT_CODE = 75
 _LEAVING = threading.Lock()
@@ -31,19 +33,18 @@ def leave_when_asked(
     """From now on a signal ends the process at once, marked as a stop.
 
     Nothing is trained that could be lost. The file ``preempted`` in the work
-    dir says that the run is to be started again.
+    dir says that the run is to be started again, but not by torchrun: what
+    that has restarted nevertheless ends here.
 
     Args:
         arguments: Of the tool, from which the work dir is taken.
         signals: Which.
     """
     work_dir = work_dir_of(arguments)
-    marker = work_dir and work_dir / 'preempted'
-    if int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) and (
-        marker is not None and marker.is_file()
-    ):
+    again = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0))
+    if again and work_dir is not None and (work_dir / 'preempted').is_file():
         # torchrun has restarted what was to stop.
-        os._exit(EXIT_CODE)
+        os._exit(0 if stops_in_peace(work_dir) else EXIT_CODE)
     leave = partial(_leave, work_dir)
     for number in signals:
         signal.signal(number, leave)
@@ -62,6 +63,13 @@ def ignore_signals() -> None:
     """The training is over: a signal more does not change how it ended."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def stops_in_peace(work_dir: Path) -> bool:
+    """As ``ccmim_mm.torchrun`` has it, which takes long to import."""
+    restarts = int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', 0))
+    seen = os.environ.get('CCMIM_LAUNCHED')
+    return bool(restarts and seen) and Path(seen or '') == work_dir.resolve()
 
 
 def work_dir_of(arguments: list[str]) -> Path | None:
@@ -119,9 +127,9 @@ def _leave(work_dir: Path | None, number: int, frame: object) -> None:
         return
     name = signal.Signals(number).name
     try:
-        # Under torchrun it may be the end of another rank that failed: the
-        # launcher says whether it was to stop.
-        if work_dir is not None and 'TORCHELASTIC_RUN_ID' not in os.environ:
+        # The launcher says whether a SIGTERM was meant for all.
+        alone = 'TORCHELASTIC_RUN_ID' not in os.environ
+        if work_dir is not None and (alone or number != OF_TORCHRUN):
             mark(work_dir, f'{name} before the first iteration')
         print(
             f'{name} before the first iteration: exiting with {EXIT_CODE}; '

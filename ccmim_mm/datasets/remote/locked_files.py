@@ -88,6 +88,42 @@ def _empty(descriptor: int, path: Path) -> int:
 
 
 @contextmanager
+def one_first(path: Path) -> Iterator[None]:
+    """Have one process go first, so that the others find what it has done.
+
+    Those that come meanwhile wait for it, then go on together. Where files
+    cannot be locked, none waits.
+
+    Args:
+        path: A file of theirs, which is made and stays.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o666)
+    except OSError:
+        yield
+        return
+    try:
+        _lock_or_wait(descriptor)
+        yield
+    finally:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
+def _lock_or_wait(descriptor: int) -> None:
+    """Take a file's lock, or wait for whoever has it."""
+    # Some file systems have none.
+    with suppress(OSError):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+@contextmanager
 def locked(path: Path, exclusive: bool = True) -> Iterator[int]:
     """A file under a lock; it is made if it is a folder's ``.lock``."""
     made = os.O_CREAT if path.name == '.lock' else 0

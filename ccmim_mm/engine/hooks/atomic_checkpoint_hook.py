@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, RUNNERS
 from mmengine.runner import IterBasedTrainLoop
 
+from ..enduring import enduring
 from ..runner import ResilientRunner
 from ..runner.work_dir import note_last, refuse_fresh_start
 from .best_metric import BestMetric
@@ -266,10 +267,13 @@ def _note_last(runner, filename: str) -> None:
 def _remove(runner, name: str | None) -> None:
     """Remove a checkpoint of a run from its work dir, if it is there.
 
+    One that cannot be removed stays, and the training goes on.
+
     The name may come from a checkpoint: it is none of a path, nor of a file
     that no run writes.
     """
     if name and OWN.fullmatch(name) and is_main_process():
         path = Path(runner.work_dir, name)
-        if path.is_file():
-            path.unlink()
+        with enduring(path, 'stays: it could not be removed'):
+            if path.is_file():
+                path.unlink()

@@ -4,21 +4,23 @@ import os
 import signal
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 import torch.distributed as torch_dist
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import all_reduce, get_world_size, is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop
 
 from ...files import write_atomic
-from ...torchrun import restarted, stops_in_peace
+from ...torchrun import is_first_of_machine, restarted, stops_in_peace
 from ..runner.loader_workers import SIGNALS
+from ..runner.portable_runner import seconds_to_wait
 from ..runner.resumable_loop import ResumableLoop
-from ..runner.work_dir import MARKER, note_last
+from ..runner.work_dir import MARKER, clear_marker, note_last
 from .saving import save_between
 
 #: What a preempted process exits with (EX_TEMPFAIL: try again later).
@@ -65,14 +67,17 @@ class PreemptionHook(Hook):
         Raises:
             SystemExit: If torchrun has restarted what was to stop.
         """
-        marker = Path(runner.work_dir, MARKER)
-        # All ask, whatever each finds.
-        if restarted() and marker.is_file():
+        if _was_stopped(runner.work_dir):
             raise SystemExit(_exit_code(runner))
+        # None is left where machines see another work dir than the first.
+        clear_marker(runner.work_dir)
         self.training = True
         if get_world_size() > 1:
             # On the CPU, so that asking each other waits for no device.
-            self.group = torch_dist.new_group(backend='gloo')
+            seconds = seconds_to_wait(runner.cfg.get('env_cfg'))
+            self.group = torch_dist.new_group(
+                backend='gloo', timeout=timedelta(seconds=seconds)
+            )
         # Python delivers signals to the main thread alone.
         if threading.current_thread() is threading.main_thread():
             self.previous = {
@@ -156,6 +161,10 @@ class PreemptionHook(Hook):
             torch_dist.all_reduce(value, how, group=self.group)
         return int(value)
 
+    def _any(self, here: bool) -> bool:
+        """Whether it is so on any rank."""
+        return bool(self._reduce(here, torch_dist.ReduceOp.MAX))
+
     def _stop(self, runner, done: int) -> NoReturn:
         """Save where it stands, leave the marker, exit.
 
@@ -167,20 +176,26 @@ class PreemptionHook(Hook):
         failed = False
         try:
             said = self._save(runner, done)
-            if is_main_process() or os.environ.get('LOCAL_RANK') == '0':
-                # On every machine, whose launcher looks for it.
-                marker = Path(runner.work_dir, MARKER)
-                write_atomic(f'{name} at iteration {done}\n'.encode(), marker)
         except OSError as error:
             # A full disk: the others wait, and the job ends anyway.
             failed = True
             said = f'saving failed ({error})'
+        failed = self._any(failed)
+        if not failed:
+            try:
+                _mark(runner, f'{name} at iteration {done}\n')
+            except OSError as error:
+                failed = True
+                said = f'{said}, marking that failed ({error})'
         runner.logger.info(
             f'{name}: {said}, exiting with {EXIT_CODE}; --resume goes on from '
             'the newest checkpoint'
         )
         # Nobody leaves before the file is there; and all alike.
-        failed = bool(self._reduce(failed, torch_dist.ReduceOp.MAX))
+        failed = self._any(failed)
+        if failed:
+            # One machine's launcher is not to restart what others' end.
+            clear_marker(runner.work_dir)
         self._leave_group()
         raise SystemExit(EXIT_CODE if failed else _exit_code(runner))
 
@@ -206,6 +221,26 @@ class PreemptionHook(Hook):
         if self.group is not None:
             torch_dist.destroy_process_group(self.group)
             self.group = None
+
+
+def _was_stopped(work_dir: str) -> bool:
+    """Whether torchrun has restarted what was to stop.
+
+    The first rank looks for all, who may see another work dir, or see this
+    one earlier or later.
+    """
+    # All ask, whatever each finds.
+    again = restarted()
+    found = is_main_process() and os.path.isfile(Path(work_dir, MARKER))
+    marked = torch.tensor(int(found))
+    all_reduce(marked, 'max')
+    return again and bool(marked)
+
+
+def _mark(runner, text: str) -> None:
+    """Say on every machine, whose launcher looks for it, that it stopped."""
+    if is_first_of_machine():
+        write_atomic(text.encode(), Path(runner.work_dir, MARKER))
 
 
 def _exit_code(runner) -> int:

@@ -23,7 +23,7 @@ from ...checkpoints import (
 from ...models import PretrainMethod
 from .resumable_loop import ResumableLoop
 from .resumable_loops import ResumableEpochTrainLoop
-from .schedule_replay import replay_schedule
+from .schedule_replay import recount_averages, replay_schedule
 from .settings import (
     Changes,
     changes,
@@ -118,6 +118,7 @@ class CheckpointRunner(WeightsRunner):
         if self.iter != before:
             # They named an iteration as it was counted then.
             self._forget('saved_at', 'evaluated_at')
+            recount_averages(self, self.iter / before)
         if self.iter != before or moves_schedule(self._changed):
             replay_schedule(self)
 

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 from ..console import FILE_ONLY, is_verbose, overhearing, quieten, report
-from ..enduring import with_enduring_backends
+from ..enduring import make_enduring
 
 
 class ConsoleRunner(Runner):
@@ -40,19 +40,10 @@ class ConsoleRunner(Runner):
     def build_visualizer(
         self, visualizer: Visualizer | dict | None = None
     ) -> Visualizer:
-        """Build the visualizer, see the parent; a full disk stops none.
-
-        Args:
-            visualizer: One, whose backends stay, its config, or None for
-                mmengine's own.
-        """
-        if visualizer is None:
-            visualizer = dict(
-                type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]
-            )
-        if isinstance(visualizer, dict):
-            visualizer = with_enduring_backends(visualizer)
-        return super().build_visualizer(visualizer)
+        """Build the visualizer, see the parent; a full disk stops none."""
+        built = super().build_visualizer(visualizer)
+        make_enduring(built)
+        return built
 
     def register_hooks(
         self,

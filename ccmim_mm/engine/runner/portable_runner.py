@@ -26,6 +26,12 @@ OPEN_FILES = 2**20
 PATIENCE = 1800
 
 
+def seconds_to_wait(env_cfg: dict | None) -> float:
+    """How long a rank waits for another, see :data:`PATIENCE`."""
+    dist_cfg = (env_cfg or {}).get('dist_cfg') or {}
+    return dist_cfg.get('timeout') or PATIENCE
+
+
 class PortableRunner(ConsoleRunner):
     """A runner that takes a config as it is to machines without a GPU.
 
@@ -60,7 +66,7 @@ class PortableRunner(ConsoleRunner):
         # torch's own is 10 minutes of NCCL's, in which one rank cannot read
         # every label map.
         dist_cfg = dict(env_cfg.get('dist_cfg') or {})
-        dist_cfg['timeout'] = dist_cfg.get('timeout') or PATIENCE
+        dist_cfg['timeout'] = seconds_to_wait(env_cfg)
         if self.distributed and not gpus and not is_distributed():
             # mmengine's own start wants a GPU, whatever the backend.
             torch_dist.init_process_group(

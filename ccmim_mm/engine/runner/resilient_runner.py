@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -22,9 +21,9 @@ from .checkpoint_runner import CheckpointRunner
 from .prepare import as_given, prepare
 from .schedule_length import schedule_problem, without_short_warm_ups
 from .work_dir import (
-    MARKER,
     WRITTEN,
     WorkDirLock,
+    clear_marker,
     holds_regular,
     is_in,
     newest_checkpoint,
@@ -88,7 +87,10 @@ class ResilientRunner(CheckpointRunner):
 
     def _check_input(self) -> None:
         again = restarted()
-        self._on_main(self._take_work_dir, again)
+        self._on_main(self._take_work_dir)
+        if not again:
+            # An earlier stop's, which would have a failure taken for one.
+            clear_marker(self.work_dir)
         self._find_start(again)
         method = get_ori_model(self.model)
         if isinstance(method, PretrainMethod):
@@ -158,12 +160,9 @@ class ResilientRunner(CheckpointRunner):
         finally:
             self.cfg = prepared
 
-    def _take_work_dir(self, again: bool) -> None:
+    def _take_work_dir(self) -> None:
         self._lock = WorkDirLock(self.work_dir, self.logger)
         remove_parts(self.work_dir, WRITTEN)
-        if not again:
-            # An earlier stop's, which would have a failure taken for one.
-            Path(self.work_dir, MARKER).unlink(missing_ok=True)
 
     def _find_start(self, again: bool) -> None:
         """Decide what the run starts from.

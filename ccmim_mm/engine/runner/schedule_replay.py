@@ -1,8 +1,9 @@
-"""Schedules of rates that go on in another way than they began."""
+"""Schedules, of rates and averages, that go on in another way."""
 
 import copy
 from typing import Any
 
+from mmengine.hooks import EMAHook
 from mmengine.optim.scheduler import ReduceOnPlateauParamScheduler
 from mmengine.runner import IterBasedTrainLoop
 
@@ -47,6 +48,22 @@ def replay_schedule(runner: Any) -> None:
             if not scheduler.by_epoch or epoch_ends:
                 scheduler.step()
     runner.param_schedulers = schedulers
+
+
+def recount_averages(runner: Any, ratio: float) -> None:
+    """Have averages of the weights count steps as if all had been these.
+
+    The momentum of some follows their number.
+
+    Args:
+        runner: The runner, its averages resumed.
+        ratio: Of the iterations now to those then.
+    """
+    for hook in runner.hooks:
+        if isinstance(hook, EMAHook) and hook.ema_model.steps:
+            # From none it would begin anew.
+            steps = max(round(int(hook.ema_model.steps) * ratio), 1)
+            hook.ema_model.steps.fill_(steps)
 
 
 def _check_replayable(schedulers: list) -> None:

@@ -12,6 +12,7 @@ from mmengine.logging import MMLogger
 
 from ...checkpoints import check_archive, starts_as_archive
 from ...files import printable, write_atomic
+from ...torchrun import is_first_of_machine
 
 #: Names that a run's own checkpoints have.
 NAMES = ('epoch_*.pth', 'iter_*.pth', 'preempted.pth')
@@ -143,6 +144,15 @@ def refuse_fresh_start(work_dir: str | Path) -> None:
             + (f' ({", ".join(found[:3])})' if found else '')
             + ': --resume continues it, another --work-dir starts afresh'
         )
+
+
+def clear_marker(work_dir: str | Path) -> None:
+    """Have an earlier stop taken for none of this run's.
+
+    To be called by all ranks: machines need not share their work dirs.
+    """
+    if is_first_of_machine():
+        Path(work_dir, MARKER).unlink(missing_ok=True)
 
 
 @master_only
