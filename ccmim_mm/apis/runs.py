@@ -14,8 +14,9 @@ from mmengine.logging import print_log
 from ..checkpoints import is_checkpoint
 from ..config_file import read_config
 from ..datasets.data_root import leaf
-from ..engine.runner.work_dir import config_of, is_of_a_run
+from ..engine.runner.work_dir import config_of
 from ..files import check_output, is_text, printable
+from ..run_files import is_of_a_run
 from ..torchrun import is_first
 from .options import apply_options
 from .settings_for_all import set_for_all

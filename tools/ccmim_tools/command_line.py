@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .config_names import find_config
+from .run_files import run_files
 
 # Paths are bytes: what is no text in them is printed escaped.
 for stream in (sys.stdout, sys.stderr):
@@ -200,11 +201,9 @@ def check_checkpoint(path: str | Path) -> None:
     """End with a line where there is neither a file nor a model's folder."""
     if Path(path).is_file() or Path(path, 'config.json').is_file():
         return
-    last, newest = Path(path, 'last_checkpoint'), ''
-    if last.is_file():
-        # By its name: the work dir may have been moved.
-        name = Path(last.read_text(errors='replace').strip()).name
-        newest = f': the newest of this run is {Path(path, name)}'
+    newest = run_files.last_named(path)
+    if newest:
+        newest = f': the newest of this run is {Path(path, newest)}'
     fail(f'no checkpoint {path}{newest}')
 
 

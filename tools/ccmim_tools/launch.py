@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
+from .run_files import run_files
 from .start_up import EXIT_CODE, leave_when_asked, mark, work_dir_of
 
 
@@ -48,9 +49,9 @@ def launch() -> None:
             return
         reason = 'all ranks were asked to stop'
     if work_dir is not None:
-        if not (work_dir / 'preempted').is_file():
+        if not (work_dir / run_files.MARKER).is_file():
             mark(work_dir, f'{reason}, before the first iteration')
-        said = (work_dir / 'preempted').read_text().strip()
+        said = (work_dir / run_files.MARKER).read_text().strip()
         print(f'{work_dir}: {said}', file=sys.stderr)
     print(f'{reason}: exiting with {EXIT_CODE}', file=sys.stderr)
     raise SystemExit(EXIT_CODE)
@@ -61,7 +62,7 @@ def _marked(work_dir: Path | None) -> tuple[int, int] | None:
     if work_dir is None:
         return None
     try:
-        found = os.stat(work_dir / 'preempted')
+        found = os.stat(work_dir / run_files.MARKER)
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns

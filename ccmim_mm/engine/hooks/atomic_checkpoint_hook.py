@@ -9,10 +9,11 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, RUNNERS
 from mmengine.runner import IterBasedTrainLoop
 
+from ...run_files import LAST_CHECKPOINT, PREEMPTED
 from ..runner import ResilientRunner
 from ..runner.work_dir import note_last, refuse_fresh_start
 from .best_metric import BestMetric
-from .preemption_hook import PREEMPTED, SAVED_AT
+from .preemption_hook import SAVED_AT
 
 BACKEND = dict(backend='atomic')
 #: Names that a run gives its checkpoints.
@@ -257,9 +258,10 @@ def _note_last(runner, filename: str) -> None:
     except OSError as error:
         with suppress(OSError):
             # Of an older one; without it the newest is taken.
-            path.with_name('last_checkpoint').unlink(missing_ok=True)
+            path.with_name(LAST_CHECKPOINT).unlink(missing_ok=True)
         runner.logger.warning(
-            f'{filename} is saved, and not named in last_checkpoint ({error})'
+            f'{filename} is saved, and not named in {LAST_CHECKPOINT} '
+            f'({error})'
         )
 
 
