@@ -19,7 +19,7 @@ from ccmim_mm.apis import config_for_testing, config_for_training, load_encoder
 from ccmim_mm.apis.settings_for_all import set_for_all
 from ccmim_mm.datasets.data_root import leaf, parts
 from ccmim_mm.engine import ResilientRunner
-from ccmim_tools.command_line import add_settings, check_settings
+from ccmim_tools.settings import add_settings, check_settings
 
 CONFIGS = ROOT / 'configs'
 #: The others are among test_configs' and those of the other methods.
