@@ -1,6 +1,5 @@
 """Several runs' curves in one picture."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -13,6 +12,7 @@ from ..config_parts import class_of_part
 from ..engine.runner.work_dir import config_of
 from ..files import check_output, printable
 from ..models import PretrainMethod
+from ..run_files import read_summary
 from ..visualization import History, plot_curves, training_rows
 
 Axis = Literal['iterations', 'minutes']
@@ -70,7 +70,8 @@ def read_history(work_dir: Path, over: Axis = 'iterations') -> History:
             '(*/vis_data/scalars.json): give the work dir of a run that has '
             'logged a step, with LocalVisBackend in visualizer.vis_backends'
         )
-    points = _evaluations(work_dir)
+    summary = read_summary(work_dir, 'evaluations') or dict(evaluations=[])
+    points = summary['evaluations']
     if over == 'minutes':
         times = [row['time'] for row in rows if 'time' in row]
         if not times:
@@ -84,19 +85,6 @@ def read_history(work_dir: Path, over: Axis = 'iterations') -> History:
             for part in (rows, points)
         )
     return History(rows, points, _method(work_dir).curves)
-
-
-def _evaluations(work_dir: Path) -> list[dict[str, float]]:
-    path = work_dir / 'summary.json'
-    if not path.is_file():
-        return []
-    try:
-        return list(json.loads(path.read_text())['evaluations'])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f'{printable(path)} is damaged; the run writes it anew with its '
-            'next evaluation'
-        ) from error
 
 
 def _method(work_dir: Path) -> type[PretrainMethod]:

@@ -13,8 +13,9 @@ from mmengine.logging import print_log
 
 from ..checkpoints import is_checkpoint
 from ..datasets.data_root import leaf
-from ..engine.runner.work_dir import config_of, is_of_a_run
+from ..engine.runner.work_dir import config_of
 from ..files import check_output, is_text, printable
+from ..run_files import is_of_a_run
 from ..torchrun import is_first
 from .file import read_config
 from .hyperparameters import set_hyperparameters

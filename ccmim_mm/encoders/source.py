@@ -11,10 +11,11 @@ from ..checkpoints import heads_of, read_weights
 from ..config import read_config
 from ..engine.runner.work_dir import config_in, config_of, undecided
 from ..models.plain_vit import Shape
+from ..run_files import LAST_CHECKPOINT, SUMMARY
 from .network import build_network, shape_within
 
 #: Files of a work dir, beside which a config is believed to be the run's.
-_OF_A_RUN = ('summary.json', 'last_checkpoint')
+_OF_A_RUN = (SUMMARY, LAST_CHECKPOINT)
 
 
 class Source(NamedTuple):

@@ -8,6 +8,7 @@ from ..datasets.remote.urls import is_remote, shown
 from ..encoders import Source
 from ..files import printable
 from ..grids import in_words
+from ..run_files import read_summary
 from ..version import __version__
 
 #: What parts of a checkpoint are, by their first name.
@@ -80,7 +81,7 @@ def facts_of(
         licence: Of the weights; None if nobody told.
 
     Raises:
-        ValueError: If the run's summary is broken.
+        ValueError: If the run's summary is damaged.
     """
     cfg: Any = source.cfg or {}
     model = cfg.get('model') or {}
@@ -133,15 +134,13 @@ def _encoder(source: Source) -> str:
 
 def _summary(source: Source) -> dict[str, Any]:
     """What the run has left of itself, its evaluations by iteration."""
-    path = Path(source.work_dir or '.', 'summary.json')
-    if source.work_dir is None or not path.is_file():
+    if source.work_dir is None:
         return {}
-    try:
-        summary = json.loads(path.read_text())
-        points = {p['iter']: dict(p) for p in summary['evaluations']}
-        return dict(summary, evaluations=points)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f'{path} is broken: {error!r}') from None
+    summary = read_summary(source.work_dir, 'evaluations')
+    if summary is None:
+        return {}
+    points = {point['iter']: point for point in summary['evaluations']}
+    return dict(summary, evaluations=points)
 
 
 def _figures(

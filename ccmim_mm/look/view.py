@@ -11,6 +11,7 @@ from ..evaluation import alpha_req, feature_std, rankme
 from ..grids import grid_of
 from ..models import MaskedMethod, features_of, patch_features_of
 from ..models.algorithms.colours import in_colours
+from ..run_files import CURVES
 from ..visualization import as_rgb
 from .attention import attention_by_layer
 from .packing import (
@@ -64,7 +65,7 @@ def view_of(
         **_masks(model, inputs, seed),
         curves=None,
     )
-    curves = work_dir and work_dir / 'curves.png'
+    curves = work_dir and work_dir / CURVES
     if curves and curves.is_file():
         view['curves'] = as_png(curves.read_bytes())
     return view

@@ -14,7 +14,7 @@ from run_helpers import bare, config
 from ccmim_mm.apis import config_for_testing, config_for_training, load_encoder
 from ccmim_mm.config import set_hyperparameters
 from ccmim_mm.engine import ResilientRunner
-from ccmim_tools.command_line import add_settings, check_settings
+from ccmim_tools.settings import add_settings, check_settings
 
 #: A config, what else makes it small, and its sizes.
 STEPS = dict(

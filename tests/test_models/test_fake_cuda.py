@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ccmim_mm.models import IMAE, FrozenTeacher
+from ccmim_mm.models.teachers.own_pictures import OwnPictures
 
 
 class NothingComesBack(TorchDispatchMode):
@@ -88,16 +89,16 @@ def test_a_step_with_a_teacher_stays_on_the_gpu(path, monkeypatch):
             feedforward_channels=width,
         )
         side = 16 * self.grid[0]
-        self._size = side, side
         with torch.device('cuda'):
             self._network = VisionTransformer(arch, side, 16, out_type='raw')
             if neck:
                 embed = torch.nn.Linear(width, neck.decoder_embed_dim)
                 self._network.decoder_embed = embed
             self._network.requires_grad_(False)
-            self._affine = torch.ones(2, 1, 3, 1, 1)
+            own = [0.0] * 3, [1.0] * 3
+            self.pictures = OwnPictures((side, side), self.pixels, own)
         # It is where the first pictures are.
-        self._device = self._affine.device
+        self._device = next(self._network.parameters()).device
 
     monkeypatch.setattr(FrozenTeacher, '_read', read)
     losses, dtypes = step(config)

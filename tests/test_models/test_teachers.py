@@ -22,7 +22,7 @@ from ccmim_mm.checkpoints import (
 )
 from ccmim_mm.models import FrozenTeacher
 from ccmim_mm.models.loading import load_pretrained
-from ccmim_mm.models.teachers.frozen_teacher import CLIP, IMAGENET
+from ccmim_mm.models.plain_vit import CLIP, IMAGENET
 from ccmim_tools import convert_checkpoint
 
 FILES = {
@@ -229,7 +229,7 @@ def test_each_model_has_its_own_pixels(tmp_path):
     teacher = teacher_of(path, IMAGENET)
     teacher.prepare()
     torch.testing.assert_close(
-        teacher.renormalised(normalised(IMAGENET)),
+        teacher.pictures(normalised(IMAGENET)),
         normalised(CLIP),
         rtol=1e-5,
         atol=1e-5,
@@ -238,7 +238,7 @@ def test_each_model_has_its_own_pixels(tmp_path):
     teacher = teacher_of(path, IMAGENET, mean=own[0], std=own[1])
     teacher.prepare()
     torch.testing.assert_close(
-        teacher.renormalised(normalised(IMAGENET)),
+        teacher.pictures(normalised(IMAGENET)),
         normalised(own),
         rtol=1e-5,
         atol=1e-5,
@@ -278,7 +278,7 @@ def test_pictures_that_fit_are_not_touched(images, tmp_path, monkeypatch):
     teacher = teacher_of(path)
     teacher.prepare()
     monkeypatch.setattr(F, 'interpolate', None)
-    assert teacher.renormalised(images) is images
+    assert teacher.pictures(images) is images
 
 
 @pytest.mark.parametrize('patch', [6, 16])

@@ -10,6 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
+from ccmim_tools.command_line import ending_in_a_line
 from ccmim_tools.encoders import encoder_parser, encoders, read_config
 
 
@@ -75,7 +76,7 @@ def print_figures(name: str, found: dict) -> None:
 def main() -> None:
     """Measure, print and write."""
     args = parse_args()
-    try:
+    with ending_in_a_line(raw=True):
         found = measure(args)
         from ccmim_mm.files import printable, write_atomic
         from ccmim_mm.visualization import plot_mixtures
@@ -85,8 +86,6 @@ def main() -> None:
         write_atomic(content.encode(), out / 'mixtures.json')
         mixtures = {n: e['mixtures'] for n, e in found['encoders'].items()}
         plot_mixtures(mixtures, out / 'mixtures.png')
-    except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(f'error: {error}') from None
     pairs = ' and '.join(f'{n} {k}' for k, n in found['pairs'].items())
     print(f'{printable(out)}: mixtures.json, mixtures.png ({pairs} pairs)')
 

@@ -12,7 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ccmim_tools.command_line import add_overrides, read_overrides
+from ccmim_tools.command_line import (
+    add_overrides,
+    ending_in_a_line,
+    read_overrides,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -67,13 +71,11 @@ def main() -> None:
     from ccmim_mm.apis import load_encoder
 
     options = read_overrides(args.cfg_options)
-    try:
+    with ending_in_a_line(raw=True):
         encoder = load_encoder(
             args.config, args.checkpoint, options, device='cpu'
         )
         shares = picture_shares(encoder, Path(args.data), args.draws)
-    except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(f'error: {error}') from None
     half = 1.96 * shares.std(ddof=1) / math.sqrt(len(shares))
     print(
         f'{shares.mean():.4f} of the object patches masked '

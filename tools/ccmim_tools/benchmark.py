@@ -6,13 +6,14 @@ from pathlib import Path
 
 from .benchmarks import NAMES
 from .command_line import (
+    check_folder,
     check_lowest,
+    ending_in_a_line,
     fail,
-    is_there,
     read_paths,
     refuse_missing,
+    the_config,
 )
-from .config_names import find_config
 
 PRECISIONS = ('fp32', 'bf16')
 #: What options of whole numbers can be at least.
@@ -36,10 +37,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     common.add_argument('--config', default='ccmim_vit-s')
     common.add_argument('--img-size', type=int, help='in pixels')
     common.add_argument('--batch-size', type=int, default=16)
-    common.add_argument('--device', choices=['cpu', 'cuda'])
-    common.add_argument('--repeats', type=int, default=7)
-    common.add_argument('--threads', type=int, help='on a CPU')
-    common.add_argument('--json', type=Path, help='add the figures to a file')
+    _add_timing(common)
     commands = parser.add_subparsers(dest='command', required=True)
     step = commands.add_parser(
         'step', parents=[common], help='one contender, part by part'
@@ -77,13 +75,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     methods.add_argument(
         '--batch-size', type=int, help="of all (each config's own)"
     )
-    methods.add_argument('--device', choices=['cpu', 'cuda'])
-    methods.add_argument(
-        '--repeats', type=int, default=7, help='0 counts and times nothing'
-    )
-    methods.add_argument('--threads', type=int, help='on a CPU')
-    methods.add_argument('--json', type=Path, help='add the figures to a file')
+    _add_timing(methods, '0 counts and times nothing')
     return parser.parse_args(argv)
+
+
+def _add_timing(
+    parser: argparse.ArgumentParser, repeats: str | None = None
+) -> None:
+    """Options of how to measure; what is said of the repeats."""
+    parser.add_argument('--device', choices=['cpu', 'cuda'])
+    parser.add_argument('--repeats', type=int, default=7, help=repeats)
+    parser.add_argument('--threads', type=int, help='on a CPU')
+    parser.add_argument('--json', type=Path, help='add the figures to a file')
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -91,8 +94,7 @@ def _check(args: argparse.Namespace) -> None:
     nothing_timed = dict(repeats=0) if args.command == 'methods' else {}
     check_lowest(args, LOWEST | nothing_timed)
     folder = vars(args).get('data')
-    if folder is not None and not is_there(folder):
-        fail(f'no folder {folder}: give the folder of your pictures')
+    check_folder(folder)
     if args.command == 'data' and not (folder or args.listing):
         fail('nothing to measure: give --data DIR, --listing N or both')
 
@@ -100,10 +102,7 @@ def _check(args: argparse.Namespace) -> None:
 def _config_paths(args: argparse.Namespace) -> dict[str, str]:
     """Paths of the configs, by the names that the figures go by."""
     names = args.configs if args.command == 'methods' else [args.config]
-    try:
-        paths = {Path(name).stem: find_config(name) for name in names}
-    except OSError as error:
-        fail(error)
+    paths = {Path(name).stem: the_config(name) for name in names}
     if len(paths) < len(names):
         fail('two of the configs go by the same name: measure one at a time')
     return paths
@@ -141,7 +140,7 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit('error: torch finds no GPU: use --device cpu')
     if args.threads:
         torch.set_num_threads(args.threads)
-    try:
+    with ending_in_a_line():
         configs = {
             name: read_config(config_of(path)) for name, path in paths.items()
         }
@@ -154,8 +153,6 @@ def main(argv: list[str] | None = None) -> None:
         if args.img_size:
             set_picture_size(cfg, args.img_size)
         getattr(commands, args.command)(args, cfg)
-    except (ValueError, OSError, ImportError) as error:
-        fail(error)
 
 
 if __name__ == '__main__':

@@ -1,15 +1,16 @@
 """Options that several tools have, and mistakes that cost no import."""
 
 import argparse
+import contextlib
 import io
-import math
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from .config_names import find_config
+from .run_files import run_files
 
 # Paths are bytes: what is no text in them is printed escaped.
 for stream in (sys.stdout, sys.stderr):
@@ -24,16 +25,6 @@ class _Verbose(argparse.Action):
         os.environ['CCMIM_VERBOSE'] = '1'
 
 
-#: What options of whole numbers can be at least.
-LOWEST = dict(
-    epochs=1,
-    iters=1,
-    batch_size=1,
-    patch_size=1,
-    channels=1,
-    seed=0,
-    workers=0,
-)
 #: What of the tools' options and arguments is a path, or a list of such.
 PATHS = (
     *('attention', 'checkpoint', 'compare', 'config', 'configs', 'data'),
@@ -60,12 +51,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
         'labels serve the evaluation; the other tasks take the layouts that '
         'the docs name',
     )
-    found.add_argument(
-        '--device',
-        default='auto',
-        choices=['auto', 'cpu', 'cuda'],
-        help='auto is the GPU where there is one',
-    )
+    add_device(found)
     add_overrides(found)
     found.add_argument(
         '--launcher',
@@ -85,45 +71,17 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return found
 
 
-def add_settings(options: argparse.ArgumentParser) -> None:
-    """Options that move everything in a config that depends on them."""
-    for name, kind, text in (
-        ('batch-size', int, 'pictures a step of each process; the rate stays, '
-         'but with --auto-scale-lr, and so does the accumulation'),
-        ('lr', float, 'learning rate at its peak'),
-        ('img-size', size, 'side of the pictures in pixels, or HEIGHTxWIDTH: '
-         'of the model, and of crops and resizes in training and evaluation'),
-        ('patch-size', int, 'side of a patch in pixels: of encoder, decoder, '
-         'head and masks'),
-        ('channels', int, 'of the pictures, if they are no RGB: TIFF, NumPy '
-         'arrays and others are read as they are stored'),
-        ('seed', int, 'of the training'),
-        ('workers', int, 'processes that load pictures, for each loader'),
-    ):  # fmt: skip
-        options.add_argument(f'--{name}', type=kind, help=text)
-
-
-def size(text: str) -> int | tuple[int, int]:
-    """``64``, or ``64x96``: height and width.
-
-    Raises:
-        ValueError: If it is neither.
-    """
-    height, cross, width = text.partition('x')
-    return (int(height), int(width)) if cross else int(height)
-
-
-def check_settings(args: argparse.Namespace) -> None:
-    """Refuse values that no config can have, of train's own options."""
-    check_lowest(args, LOWEST)
-    sides = (
-        args.img_size if isinstance(args.img_size, tuple) else (args.img_size,)
+def add_device(
+    parser: argparse.ArgumentParser,
+    choices: Sequence[str] = ('auto', 'cpu', 'cuda'),
+) -> None:
+    """Give a parser ``--device``, for :func:`choose_device`."""
+    parser.add_argument(
+        '--device',
+        default='auto',
+        choices=choices,
+        help='auto is the GPU where there is one',
     )
-    for side in sides:
-        if side is not None and side < 1:
-            fail(f'--img-size is {side}: give 1 or more')
-    if args.lr is not None and not 0 < args.lr < math.inf:
-        fail(f'--lr is {args.lr}: give a number above 0, as 1e-3')
 
 
 def check_lowest(args: argparse.Namespace, lowest: dict[str, int]) -> None:
@@ -173,12 +131,8 @@ def settle(args: argparse.Namespace, paths: Iterable[str] = ()) -> None:
         paths: Options that name a checkpoint.
     """
     read_paths(args)
-    try:
-        args.config = find_config(args.config)
-    except OSError as error:
-        fail(error)
-    if args.data is not None and not is_there(args.data):
-        fail(f'no folder {args.data}: give the folder of your data')
+    args.config = the_config(args.config)
+    check_folder(args.data, 'data')
     for name in paths:
         path = getattr(args, name)
         if path not in (None, 'auto'):
@@ -191,20 +145,33 @@ def settle(args: argparse.Namespace, paths: Iterable[str] = ()) -> None:
         fail('--cfg-options work_dir: give --work-dir in its place')
 
 
-def is_there(data: str) -> bool:
-    """Whether there is such a folder; of a URL it is asked later."""
-    return '://' in data or Path(data).is_dir()
+def the_config(name: str) -> str:
+    """The path of a config; ends with a line where there is none."""
+    try:
+        return find_config(name)
+    except OSError as error:
+        fail(error)
+
+
+def check_folder(data: str | None, what: str = 'pictures') -> None:
+    """End with a line where there is no such folder; a URL is asked later."""
+    if data is not None and not ('://' in data or Path(data).is_dir()):
+        fail(f'no folder {data}: give the folder of your {what}')
+
+
+def check_new(path: str | Path, other: str = 'file to write') -> None:
+    """End with a line where a file that is to be written is there."""
+    if Path(path).exists():
+        fail(f'{path} exists: name another {other}')
 
 
 def check_checkpoint(path: str | Path) -> None:
     """End with a line where there is neither a file nor a model's folder."""
     if Path(path).is_file() or Path(path, 'config.json').is_file():
         return
-    last, newest = Path(path, 'last_checkpoint'), ''
-    if last.is_file():
-        # By its name: the work dir may have been moved.
-        name = Path(last.read_text(errors='replace').strip()).name
-        newest = f': the newest of this run is {Path(path, name)}'
+    newest = run_files.last_named(path)
+    if newest:
+        newest = f': the newest of this run is {Path(path, newest)}'
     fail(f'no checkpoint {path}{newest}')
 
 
@@ -234,6 +201,21 @@ def fail(error: object) -> NoReturn:
         for c in str(error)
     )
     raise SystemExit(f'error: {text}')
+
+
+@contextlib.contextmanager
+def ending_in_a_line(raw: bool = False) -> Iterator[None]:
+    """End with what is wrong with what was asked for, not with a traceback.
+
+    Args:
+        raw: Print it as it is, of several lines perhaps.
+    """
+    try:
+        yield
+    except (ValueError, OSError, ImportError) as error:
+        if raw:
+            raise SystemExit(f'error: {error}') from None
+        fail(error)
 
 
 def refuse_missing(error: ModuleNotFoundError, extra: str) -> NoReturn:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .command_line import fail
+from .command_line import check_new, fail
 
 #: Formats that are written, and those that are read alone.
 WRITTEN = ('project', 'ccmim', 'mae', 'timm', 'hf', 'hf_mae')
@@ -52,8 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     # Before torch is imported.
     if not Path(args.src).exists():
         fail(f'no checkpoint {args.src}')
-    if Path(args.dst).exists():
-        fail(f'{args.dst} exists: name another file to write')
+    check_new(args.dst)
     from ccmim_mm.checkpoints import (
         convert,
         momentum_encoder,

@@ -6,7 +6,7 @@ as far as it has come.
 
 import argparse
 
-from .command_line import fail, read_paths
+from .command_line import ending_in_a_line, read_paths
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -36,10 +36,8 @@ def main() -> None:
     # Here, as it takes seconds.
     from ccmim_mm.apis.curves import draw_curves
 
-    try:
+    with ending_in_a_line():
         draw_curves(args.runs, args.out, args.over)
-    except (ValueError, OSError, ImportError) as error:
-        fail(error)
     print(f'wrote {args.out}')
 
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from .command_line import (
     CONFIG_HELP,
+    add_device,
     add_overrides,
     check_checkpoint,
+    ending_in_a_line,
     fail,
     settle,
 )
@@ -38,12 +40,7 @@ def encoder_parser(description: str | None) -> argparse.ArgumentParser:
     found.add_argument(
         '--random', action='store_true', help='random weights too, as control'
     )
-    found.add_argument(
-        '--device',
-        default='auto',
-        choices=['auto', 'cpu'],
-        help='auto is the GPU where there is one',
-    )
+    add_device(found, ('auto', 'cpu'))
     add_overrides(found)
     return found
 
@@ -63,15 +60,13 @@ def print_and_keep(
             figures.
         args: Of a parser with :func:`add_json`.
     """
-    try:
+    with ending_in_a_line():
         found = measure(args)
         if args.json:
             from ccmim_mm.files import write_atomic
 
             content = json.dumps(found, indent=2) + '\n'
             write_atomic(content.encode(), args.json)
-    except (ValueError, OSError, ImportError) as error:
-        fail(error)
 
 
 def read_config(args: argparse.Namespace) -> 'Config':

@@ -13,7 +13,7 @@ figures, licence, and what was left behind. Nothing is uploaded.
 
 import argparse
 
-from .command_line import check_checkpoint, fail, read_paths
+from .command_line import check_checkpoint, ending_in_a_line, read_paths
 from .config_names import find_config
 
 TARGETS = ('hf', 'hf-mae', 'timm', 'onnx', 'pt2', 'safetensors')
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     read_paths(args)
     check_checkpoint(args.checkpoint)
-    try:
+    with ending_in_a_line():
         if args.config not in (None, 'none'):
             args.config = find_config(args.config)
         # Here, as it takes seconds.
@@ -80,8 +80,6 @@ def main(argv: list[str] | None = None) -> None:
             args.picture,
             args.encoder,
         )
-    except (ValueError, OSError, ImportError) as error:
-        fail(error)
     print(outcome)
 
 

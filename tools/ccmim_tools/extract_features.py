@@ -6,9 +6,15 @@ also a picture of each picture's CLS attention.
 """
 
 import argparse
-from pathlib import Path
 
-from .command_line import CONFIG_HELP, add_overrides, fail, settle
+from .command_line import (
+    CONFIG_HELP,
+    add_device,
+    add_overrides,
+    check_new,
+    ending_in_a_line,
+    settle,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -35,12 +41,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--num-workers', type=int, default=2)
-    parser.add_argument(
-        '--device',
-        default='auto',
-        choices=['auto', 'cpu', 'cuda'],
-        help='auto is the GPU where there is one',
-    )
+    add_device(parser)
     add_overrides(parser)
     return parser.parse_args(argv)
 
@@ -49,9 +50,8 @@ def main() -> None:
     """Extract the features and write them."""
     args = parse_args()
     settle(args, ['checkpoint'])
-    if Path(args.out).exists():
-        fail(f'{args.out} exists: name another file to write')
-    try:
+    check_new(args.out)
+    with ending_in_a_line(raw=True):
         # Here, as it takes seconds.
         import numpy as np
 
@@ -72,8 +72,6 @@ def main() -> None:
             args.batch_size,
             args.num_workers,
         )
-    except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(f'error: {error}') from None
     with np.load(args.out) as arrays:
         features = ', '.join(name for name in arrays if name != 'paths')
     print(f'{printable(args.out)}: {features} of {count} pictures')

@@ -13,6 +13,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from .run_files import run_files
 from .start_up import EXIT_CODE, leave_when_asked, mark, work_dir_of
 
 
@@ -46,13 +47,13 @@ def launch() -> None:
             raise
         reason = str(error)
     else:
-        if work_dir is None or not (work_dir / 'preempted').is_file():
+        if not work_dir or not (work_dir / run_files.MARKER).is_file():
             return
         reason = 'all ranks were asked to stop'
     if work_dir is not None:
-        if not (work_dir / 'preempted').is_file():
+        if not (work_dir / run_files.MARKER).is_file():
             mark(work_dir, f'{reason}, before the first iteration')
-        said = (work_dir / 'preempted').read_text().strip()
+        said = (work_dir / run_files.MARKER).read_text().strip()
         print(f'{work_dir}: {said}', file=sys.stderr)
     print(f'{reason}: exiting with {EXIT_CODE}', file=sys.stderr)
     raise SystemExit(EXIT_CODE)
@@ -65,7 +66,7 @@ def _forget_earlier(work_dir: Path | None) -> None:
     """
     if work_dir is not None:
         with suppress(OSError):
-            (work_dir / 'preempted').unlink()
+            (work_dir / run_files.MARKER).unlink()
 
 
 if __name__ == '__main__':

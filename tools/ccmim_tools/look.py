@@ -6,13 +6,14 @@ The file needs no network and no server.
 """
 
 import argparse
-from pathlib import Path
 
 from .command_line import (
+    add_device,
     check_checkpoint,
+    check_folder,
+    check_new,
     choose_device,
-    fail,
-    is_there,
+    ending_in_a_line,
     read_paths,
 )
 from .config_names import find_config
@@ -57,12 +58,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='pictures to find neighbours among (300)',
     )
     parser.add_argument('--seed', type=int, default=0, help='of the masks (0)')
-    parser.add_argument(
-        '--device',
-        default='auto',
-        choices=['auto', 'cpu', 'cuda'],
-        help='auto is the GPU where there is one',
-    )
+    add_device(parser)
     return parser.parse_args(argv)
 
 
@@ -73,12 +69,10 @@ def main() -> None:
     checkpoints = [args.checkpoint, *args.compare]
     for checkpoint in checkpoints:
         check_checkpoint(checkpoint)
-    if not is_there(args.data):
-        fail(f'no folder {args.data}: give the folder of your pictures')
-    if Path(args.out).exists():
-        fail(f'{args.out} exists: name another --out')
+    check_folder(args.data)
+    check_new(args.out, '--out')
     choose_device(args.device)
-    try:
+    with ending_in_a_line():
         configs = [
             name if name == 'none' else find_config(name)
             for name in args.config
@@ -95,8 +89,6 @@ def main() -> None:
             args.neighbours,
             args.seed,
         )
-    except (ValueError, OSError, ImportError) as error:
-        fail(error)
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 import argparse
 import time
 
-from .command_line import fail, read_paths
+from .command_line import ending_in_a_line, read_paths
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,14 +28,12 @@ def main() -> None:
     args = parse_args()
     read_paths(args)
     start = time.perf_counter()
-    try:
+    with ending_in_a_line():
         from .demo import generate_demo
 
         out = generate_demo(
             args.out, args.num_train, args.num_val, args.size, args.seed
         )
-    except (ValueError, OSError, ImportError) as error:
-        fail(error)
     seconds = time.perf_counter() - start
     print(
         f'{out}: {args.num_train} training and {args.num_val} validation '

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from .command_line import fail, read_paths
+from .command_line import ending_in_a_line, read_paths
 
 
 def size(text: str) -> int:
@@ -55,12 +55,11 @@ def main() -> None:
     # Have what is half written removed.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        from ccmim_mm.datasets.packing import pack
-        from ccmim_mm.files import printable
+        with ending_in_a_line():
+            from ccmim_mm.datasets.packing import pack
+            from ccmim_mm.files import printable
 
-        packed = pack(args.data, out, args.shard_size, args.seed)
-    except (ValueError, OSError, ImportError) as error:
-        fail(error)
+            packed = pack(args.data, out, args.shard_size, args.seed)
     finally:
         signal.signal(signal.SIGTERM, before)
     print(

@@ -18,8 +18,8 @@ from .command_line import (
     fail,
     read_overrides,
     refuse_missing,
+    the_config,
 )
-from .config_names import find_config
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -66,10 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     _check(args)
     options = read_overrides(args.cfg_options)
-    try:
-        path = find_config(args.config)
-    except OSError as error:
-        fail(error)
+    path = the_config(args.config)
     gpus = os.environ.get('CUDA_VISIBLE_DEVICES')
     # Fake tensors are a CPU's, whatever is here.
     choose_device('cpu')

@@ -11,15 +11,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from .config_names import find_config
+from .run_files import run_files
 
 #: What ``PreemptionHook`` takes over when the training begins.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-#: What tells a run's work dir from any folder, as ``is_of_a_run()`` does,
-#: which takes long to import.
-OF_A_RUN = (
-    *('.lock', 'summary.json', 'last_checkpoint'),
-    *('epoch_*.pth', 'iter_*.pth', 'preempted.pth'),
-)
 #: What torchrun itself sends to the ranks beside one that failed.
 OF_TORCHRUN = signal.SIGTERM
 #: EX_TEMPFAIL, as the training's own.
@@ -42,7 +37,7 @@ def leave_when_asked(
     """
     work_dir = work_dir_of(arguments)
     again = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0))
-    if again and work_dir is not None and (work_dir / 'preempted').is_file():
+    if again and work_dir and (work_dir / run_files.MARKER).is_file():
         # torchrun has restarted what was to stop.
         os._exit(0 if stops_in_peace(work_dir) else EXIT_CODE)
     leave = partial(_leave, work_dir)
@@ -82,7 +77,7 @@ def work_dir_of(arguments: list[str]) -> Path | None:
             return Path(os.path.expanduser(value)) if value else None
     config = _config_of(arguments)
     if config is not None and config.is_dir():
-        if any(any(config.glob(sign)) for sign in OF_A_RUN):
+        if run_files.is_of_a_run(config):
             # It goes on there.
             return config
         config = next(config.glob('*.py'))
@@ -145,4 +140,4 @@ def _leave(work_dir: Path | None, number: int, frame: object) -> None:
 def mark(work_dir: Path, text: str) -> None:
     """Say in a work dir that a run was asked to stop."""
     work_dir.mkdir(parents=True, exist_ok=True)
-    (work_dir / 'preempted').write_text(f'{text}\n')
+    (work_dir / run_files.MARKER).write_text(f'{text}\n')

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .command_line import read_paths, refuse_missing
+from .command_line import ending_in_a_line, read_paths, refuse_missing
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -112,9 +112,8 @@ def main(argv: list[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         refuse_missing(error, 'study')
     try:
-        dict(run=run, report=report)[args.command](args)
-    except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(f'error: {error}') from None
+        with ending_in_a_line(raw=True):
+            dict(run=run, report=report)[args.command](args)
     except KeyboardInterrupt:
         raise SystemExit('stopped; the same command goes on') from None
 

@@ -5,7 +5,7 @@ downstream task by that task's measure. In the place of the config the work
 dir of a training stands for all that it was told: sizes, classes, overrides.
 """
 
-from .command_line import parser, settle
+from .command_line import ending_in_a_line, parser, settle
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     args = vars(parsed)
     args.pop('local_rank')
     args['options'] = args.pop('cfg_options')
-    try:
+    with ending_in_a_line(raw=True):
         # Here, as it takes seconds.
         from mmengine.registry import RUNNERS
 
@@ -43,8 +43,6 @@ def main() -> None:
         if runner.cfg.test_cfg is None:
             raise ValueError(f'{cfg.data_root} has no labels to judge by')
         runner.test()
-    except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(f'error: {error}') from None
 
 
 if __name__ == '__main__':

@@ -2,7 +2,8 @@
 
 import sys
 
-from .command_line import add_settings, check_settings, parser, settle
+from .command_line import ending_in_a_line, parser, settle
+from .settings import add_settings, check_settings
 from .start_up import ignore_signals, leave_when_asked
 
 
@@ -50,7 +51,7 @@ def main() -> None:
     args = vars(parsed)
     args.pop('local_rank')
     args['options'] = args.pop('cfg_options')
-    try:
+    with ending_in_a_line(raw=True):
         # Here, as it takes seconds.
         from mmengine.registry import RUNNERS
 
@@ -58,8 +59,6 @@ def main() -> None:
 
         runner = RUNNERS.build(config_for_training(**args))
         runner.check_input()
-    except (ValueError, OSError, ImportError) as error:
-        raise SystemExit(f'error: {error}') from None
     try:
         runner.train()
     finally:

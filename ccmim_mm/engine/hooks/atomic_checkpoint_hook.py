@@ -9,13 +9,16 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, RUNNERS
 from mmengine.runner import IterBasedTrainLoop
 
+from ...run_files import LAST_CHECKPOINT, PREEMPTED
 from ..enduring import enduring
 from ..runner import ResilientRunner
 from ..runner.work_dir import note_last, refuse_fresh_start
 from .best_metric import BestMetric
-from .preemption_hook import PREEMPTED, SAVED_AT
+from .preemption_hook import SAVED_AT
 
 BACKEND = dict(backend='atomic')
+#: Failed attempts in a row that stop a run.
+MOST_FAILURES = 3
 #: Names that a run gives its checkpoints.
 OWN = re.compile(r'(best_[^/]+_)?(epoch|iter)_\d+\.pth|' + PREEMPTED)
 
@@ -40,10 +43,9 @@ class AtomicCheckpointHook(Hook):
             ``auto`` is the first of an evaluation, None keeps none.
         rule: Whether ``greater`` or ``less`` is better; None is ``less``
             for losses.
-        max_failures: Failed attempts in a row that stop the run, at least 1.
 
     Raises:
-        OSError: After so many failures.
+        OSError: After :data:`MOST_FAILURES` in a row.
         ValueError: If a checkpoint would fall between the batches of a step,
             there is no such rule, or ``save_best`` is more than one metric.
     """
@@ -59,7 +61,6 @@ class AtomicCheckpointHook(Hook):
         save_last: bool = True,
         save_best: str | None = None,
         rule: str | None = None,
-        max_failures: int = 3,
     ) -> None:
         if rule not in (None, 'greater', 'less'):
             raise ValueError(
@@ -76,7 +77,6 @@ class AtomicCheckpointHook(Hook):
         self.save_last = save_last
         self.save_best = save_best
         self.rule = rule
-        self.max_failures = max_failures
         self.failures = 0
 
     def before_run(self, runner) -> None:
@@ -226,7 +226,7 @@ class AtomicCheckpointHook(Hook):
                 if value is None:
                     hub.pop_info(name)
             self.failures += 1
-            if self.failures >= self.max_failures:
+            if self.failures >= MOST_FAILURES:
                 raise OSError(
                     f'no checkpoint could be saved {self.failures} times in '
                     f'a row: {error}; make room in {runner.work_dir}, then '
@@ -235,8 +235,7 @@ class AtomicCheckpointHook(Hook):
             runner.logger.error(
                 f'Saving failed ({error}); '
                 f'{hub.runtime_info.get("last_ckpt")} stays, '
-                f'and training goes on ({self.failures} of '
-                f'{self.max_failures})'
+                f'and training goes on ({self.failures} of {MOST_FAILURES})'
             )
             return False
         self.failures = 0
@@ -258,9 +257,10 @@ def _note_last(runner, filename: str) -> None:
     except OSError as error:
         with suppress(OSError):
             # Of an older one; without it the newest is taken.
-            path.with_name('last_checkpoint').unlink(missing_ok=True)
+            path.with_name(LAST_CHECKPOINT).unlink(missing_ok=True)
         runner.logger.warning(
-            f'{filename} is saved, and not named in last_checkpoint ({error})'
+            f'{filename} is saved, and not named in {LAST_CHECKPOINT} '
+            f'({error})'
         )
 
 

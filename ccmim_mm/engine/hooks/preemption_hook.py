@@ -16,19 +16,18 @@ from mmengine.registry import HOOKS
 from mmengine.runner import EpochBasedTrainLoop
 
 from ...files import write_atomic
+from ...run_files import MARKER, PREEMPTED
 from ...torchrun import is_first_of_machine, restarted, stops_in_peace
 from ..runner.loader_workers import SIGNALS
 from ..runner.portable_runner import seconds_to_wait
 from ..runner.resumable_loop import ResumableLoop
-from ..runner.work_dir import MARKER, clear_marker, note_last
+from ..runner.work_dir import clear_marker, note_last
 from .saving import save_between
 
 #: What a preempted process exits with (EX_TEMPFAIL: try again later).
 #: torchrun reports 1 whatever a worker's code was, hence the marker file.
 #: Where ``tools/launch.py`` would restart it, 0 (:func:`stops_in_peace`).
 EXIT_CODE = 75
-#: The checkpoint of a stop; the next regular one takes its place.
-PREEMPTED = 'preempted.pth'
 #: In the message hub: the iteration of the last regular checkpoint.
 SAVED_AT = 'saved_at'
 #: One wish to stop may come several times, from a group, its launcher and

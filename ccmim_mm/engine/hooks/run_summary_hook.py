@@ -13,6 +13,7 @@ from mmpretrain.utils import get_ori_model
 
 from ...files import printable, write_atomic
 from ...models import MaskedMethod, PretrainMethod
+from ...run_files import CURVES, SUMMARY
 from ...visualization import History, plot_curves, training_rows
 from ..points import evaluations, main_figures, recall, remember
 from .looking import optional
@@ -89,9 +90,9 @@ class RunSummaryHook(Hook):
         if best:
             score = hub.runtime_info['best_score']
             summary |= dict(best_checkpoint=best, best_score=score)
-        with optional(runner, 'summary.json'):
+        with optional(runner, SUMMARY):
             text = json.dumps(summary, indent=2)
-            write_atomic(f'{text}\n'.encode(), work_dir / 'summary.json')
+            write_atomic(f'{text}\n'.encode(), work_dir / SUMMARY)
         with optional(runner, 'curves'):
             model = get_ori_model(runner.model)
             known = isinstance(model, PretrainMethod)
@@ -100,7 +101,7 @@ class RunSummaryHook(Hook):
                 summary['evaluations'],
                 (model if known else PretrainMethod).curves,
             )
-            plot_curves({work_dir.name: history}, work_dir / 'curves.png')
+            plot_curves({work_dir.name: history}, work_dir / CURVES)
         return summary
 
     @staticmethod
@@ -123,7 +124,7 @@ class RunSummaryHook(Hook):
             score, path = summary['best_score'], summary['best_checkpoint']
             lines.append(f'  best        {score:.4g}: {path}')
         lines.append(f'  checkpoint  {summary["checkpoint"]}')
-        for name in ('curves.png', 'panels', 'look'):
+        for name in (CURVES, 'panels', 'look'):
             if (work_dir / name).exists():
                 kind = name.removesuffix('.png')
                 lines.append(f'  {kind:<12}{work_dir / name}')

@@ -9,15 +9,12 @@ from mmengine.registry import HOOKS
 from torch import Tensor
 
 from ...files import printable, write_atomic
+from ...run_files import LAST_GOOD, STOPPED
 from ...torchrun import restarted
 from ..enduring import append
 from ..optimizers import FiniteOptimWrapper
 from .log_interval import log_interval
 from .saving import save_between
-
-#: The file that tells a restarted process why the run was stopped.
-STOPPED = 'not_finite'
-LAST_GOOD = 'last_good.pth'
 
 
 @HOOKS.register_module()

@@ -16,15 +16,14 @@ from ...datasets.classes import has_classes
 from ...datasets.config_checks import check_data
 from ...files import remove_parts
 from ...models import PretrainMethod
+from ...run_files import WRITTEN, holds_regular
 from ...torchrun import restarted
 from .checkpoint_runner import CheckpointRunner
 from .prepare import as_given, prepare
 from .schedule_length import schedule_problem, without_short_warm_ups
 from .work_dir import (
-    WRITTEN,
     WorkDirLock,
     clear_marker,
-    holds_regular,
     is_in,
     newest_checkpoint,
     refuse_fresh_start,

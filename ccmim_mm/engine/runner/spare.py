@@ -7,7 +7,7 @@ from mmengine.config import Config, ConfigDict
 from ...datasets.data_root import FOLDERS, kind_of, of_split, parts
 from ...datasets.remote.urls import is_remote
 from ...files import printable
-from .work_dir import LOCK, holds_regular
+from ...run_files import LOCK, holds_regular
 
 #: Data sets that list no hidden folders.
 _WITHOUT_HIDDEN = (*FOLDERS, 'PicturePairs', 'LabelMapDataset')

@@ -1,7 +1,6 @@
 """One work dir, one run: who writes there, and what lies there already."""
 
 import fcntl
-import json
 import os
 import socket
 from pathlib import Path
@@ -12,18 +11,15 @@ from mmengine.logging import MMLogger
 
 from ...checkpoints import check_archive, starts_as_archive
 from ...files import printable, write_atomic
-from ...torchrun import is_first_of_machine
-
-#: Names that a run's own checkpoints have.
-NAMES = ('epoch_*.pth', 'iter_*.pth', 'preempted.pth')
-LOCK = '.lock'
-#: Says that a run stopped because it was asked to.
-MARKER = 'preempted'
-#: All that a run writes there at once or not at all.
-WRITTEN = (
-    *(*NAMES, 'best_*.pth', 'last_good.pth', 'last_checkpoint', MARKER),
-    *('not_finite', 'summary.json', 'curves.png'),
+from ...run_files import (
+    LAST_CHECKPOINT,
+    LOCK,
+    MARKER,
+    REGULAR,
+    last_named,
+    read_summary,
 )
+from ...torchrun import is_first_of_machine
 
 
 class WorkDirLock:
@@ -76,9 +72,9 @@ def config_in(work_dir: str | Path) -> Path | None:
     if len(found) == 1:
         return next(iter(found.values()))
     try:
-        summary = json.loads(Path(work_dir, 'summary.json').read_text())
-        return found.get(summary.get('config'))
-    except (OSError, ValueError, AttributeError, TypeError):
+        summary = read_summary(work_dir) or {}
+        return found.get(summary.get('config', ''))
+    except (OSError, ValueError, TypeError):
         return None
 
 
@@ -119,18 +115,6 @@ def is_in(work_dir: str | Path, checkpoint: str | Path) -> bool:
     return Path(checkpoint).resolve().parent == Path(work_dir).resolve()
 
 
-def is_of_a_run(place: str | Path) -> bool:
-    """Whether it is a folder that a run has written to, or a copy of one."""
-    signs = LOCK, 'summary.json', 'last_checkpoint'
-    there = any(Path(place, sign).is_file() for sign in signs)
-    return there or (Path(place).is_dir() and holds_regular(place))
-
-
-def holds_regular(work_dir: str | Path) -> bool:
-    """Whether a checkpoint that a run goes on from lies in a work dir."""
-    return any(any(Path(work_dir).glob(kind)) for kind in NAMES)
-
-
 def refuse_fresh_start(work_dir: str | Path) -> None:
     """Refuse to start afresh where any checkpoint lies.
 
@@ -138,7 +122,7 @@ def refuse_fresh_start(work_dir: str | Path) -> None:
         FileExistsError: Naming what continues it.
     """
     found = sorted(path.name for path in Path(work_dir).glob('*.pth'))
-    if found or Path(work_dir, 'last_checkpoint').exists():
+    if found or Path(work_dir, LAST_CHECKPOINT).exists():
         raise FileExistsError(
             f'{work_dir} already holds a run'
             + (f' ({", ".join(found[:3])})' if found else '')
@@ -158,7 +142,7 @@ def clear_marker(work_dir: str | Path) -> None:
 @master_only
 def note_last(checkpoint: str | Path) -> None:
     """Have a resume in a checkpoint's folder go on from it."""
-    last = Path(checkpoint).with_name('last_checkpoint')
+    last = Path(checkpoint).with_name(LAST_CHECKPOINT)
     named = last.read_text(errors='replace') if last.is_file() else ''
     if named.strip() != str(checkpoint):
         write_atomic(str(checkpoint).encode(), last)
@@ -177,10 +161,9 @@ def newest_checkpoint(work_dir: str | Path, logger: MMLogger) -> str | None:
     Raises:
         FileExistsError: If there are checkpoints, and none to go on from.
     """
-    last = Path(work_dir, 'last_checkpoint')
     found = {
         path: path.stat().st_mtime_ns
-        for kind in NAMES
+        for kind in REGULAR
         for path in Path(work_dir).glob(kind)
     }
     # Of the same instant, on coarse clocks, the later of its kind.
@@ -189,10 +172,8 @@ def newest_checkpoint(work_dir: str | Path, logger: MMLogger) -> str | None:
         key=lambda path: (found[path], len(path.name), path),
         reverse=True,
     )
-    if last.is_file():
-        named = Path(last.read_text(errors='replace').strip())
-        # By its name: the work dir may have been moved.
-        paths.sort(key=lambda path: path.name != named.name)
+    if named := last_named(work_dir):
+        paths.sort(key=lambda path: path.name != named)
     for path in paths:
         try:
             check_archive(path)

@@ -162,19 +162,19 @@ def build_mask_sampler(cfg: dict) -> BaseMaskSampler:
     return TASK_UTILS.build(cfg)
 
 
-def top_masked_share(scores: Tensor, mask: Tensor, top: float = 0.1) -> Tensor:
+def top_masked_share(scores: Tensor, mask: Tensor) -> Tensor:
     """How strongly a mask follows the scores.
 
     Args:
         scores: ``(B, L)``.
         mask: ``(B, L)``, 1 = masked.
-        top: Share of the patches that counts as most attended, in (0, 1].
 
     Returns:
-        Share of the most attended patches that are masked, in [0, 1]: the
-        mask ratio when the mask ignores the scores, 1 at full obedience.
+        Of the tenth of the patches that are attended most the share that is
+        masked, in [0, 1]: the mask ratio when the mask ignores the scores, 1
+        at full obedience.
     """
-    count = max(1, round(top * scores.shape[1]))
+    count = max(1, round(0.1 * scores.shape[1]))
     return mask.gather(1, scores.topk(count, dim=1).indices).mean()
 
 

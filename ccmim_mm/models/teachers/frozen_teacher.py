@@ -2,37 +2,24 @@
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import torch
-import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import Tensor
 
 from ...checkpoints import Weights
 from ...grids import Size, as_pair
-from ..plain_vit import CLIP, IMAGENET
 from .encoder import build_encoder, random_weights, read_teacher
+from .own_pictures import OwnPictures, Pixels, usual_pixels
 from .picture_targets import PatchHOG, PatchPixels
+from .targets import Targets
 
 _PICTURES: dict[str, Any] = dict(pixel=PatchPixels, hog=PatchHOG)
 _NETWORKS = (
     *('auto', 'project', 'mmpretrain', 'ccmim', 'mae', 'timm', 'dino'),
     *('mocov3', 'clip_visual'),
 )
-
-
-class Targets(NamedTuple):
-    """What a teacher says of pictures, fp32, without a graph.
-
-    Attributes:
-        patches: ``(B, L, D)``, in raster order.
-        image: Of each picture as a whole, ``(B, D)``; None if the teacher
-            has no such thing.
-    """
-
-    patches: Tensor
-    image: Tensor | None
 
 
 @MODELS.register_module()
@@ -100,7 +87,7 @@ class FrozenTeacher:
         *,
         grid: Size,
         img_size: Size,
-        pixels: tuple[Sequence[float], Sequence[float]],
+        pixels: Pixels,
     ) -> None:
         for name, value, known in (
             ('kind', kind, (*_NETWORKS, *_PICTURES)),
@@ -121,6 +108,7 @@ class FrozenTeacher:
         self.image_feature = image_feature
         self.random = random
         self.grid = grid
+        self.img_size = as_pair(img_size)
         self.pixels = pixels
         self.own_pixels = mean, std
         self.options: dict[str, Any] = dict(
@@ -132,12 +120,10 @@ class FrozenTeacher:
         self.digest: bytes | None = None
         #: Channels D of its targets, likewise.
         self.width: int | None = None
+        #: Likewise, the student's pictures to what it sees.
+        self.pictures: Any = None
         self._network: Any = None
-        # Of the pictures that it sees, in pixels.
-        self._size = as_pair(img_size)
         self._device: torch.device | None = None
-        #: From the student's pixels to its own: scale and shift by channel.
-        self._affine: Tensor | None = None
 
     def __deepcopy__(self, memo: dict) -> Self:
         """Itself: what is frozen can be shared."""
@@ -180,7 +166,9 @@ class FrozenTeacher:
         else:
             self._network = _PICTURES[self.kind](self.grid)
             self.digest = hashlib.sha256(self.kind.encode()).digest()
-            blank = torch.zeros(1, len(self.pixels[0]), *self._size)
+            size, pixels = self.img_size, self.pixels
+            self.pictures = OwnPictures(size, pixels, pixels)
+            blank = torch.zeros(1, len(pixels[0]), *size)
             self.width = self._of_pictures(blank).shape[-1]
 
     @torch.no_grad()
@@ -193,34 +181,21 @@ class FrozenTeacher:
         """
         pictures = self._taken(inputs)
         if not self.has_image:
-            return Targets(self._normed(self._of_pictures(pictures)), None)
+            found = Targets(self._of_pictures(pictures), None)
+            return found.normed(self.target_norm)
         tokens = self._network(pictures)[-1].float()
         patches = tokens[:, 1:]
         mean = self.image_feature == 'mean'
         image = patches.mean(1) if mean else tokens[:, 0]
-        return Targets(self._normed(patches), self._normed(image))
+        return Targets(patches, image).normed(self.target_norm)
 
     def _taken(self, inputs: Tensor) -> Tensor:
         """Pictures as its own, where it is, too."""
         self.prepare()
         if self._device != inputs.device:
             self._network.to(inputs.device)
-            if self._affine is not None:
-                self._affine = self._affine.to(inputs.device)
             self._device = inputs.device
-        return self.renormalised(inputs)
-
-    def renormalised(self, inputs: Tensor) -> Tensor:
-        """Pictures as the teacher was trained on: pixels, size."""
-        if self._affine is not None:
-            scale, shift = self._affine
-            inputs = inputs * scale + shift
-        if inputs.shape[-2:] != self._size:
-            # Down to fewer pixels as Pillow does it.
-            inputs = F.interpolate(
-                inputs, self._size, mode='bicubic', antialias=True
-            )
-        return inputs
+        return self.pictures(inputs)
 
     def _read(self, trust: bool) -> None:
         if self.random is not None:
@@ -252,44 +227,24 @@ class FrozenTeacher:
         network.eval()
         self._network = network.requires_grad_(False)
         projection = network.patch_embed.projection
-        if projection.in_channels != len(self.pixels[0]):
+        channels = projection.in_channels
+        if channels != len(self.pixels[0]):
             raise ValueError(
-                f'it takes pictures of {projection.in_channels} channels, and '
-                f'the pictures have {len(self.pixels[0])}: take a teacher '
-                'that was trained on such pictures'
+                f'it takes pictures of {channels} channels, and the pictures '
+                f'have {len(self.pixels[0])}: take a teacher that was trained '
+                'on such pictures'
             )
         rows, columns = as_pair(self.grid)
         patch = projection.kernel_size[0]
-        self._size = rows * patch, columns * patch
+        usual = usual_pixels(weights, channels, self.pixels)
+        mean, std = self.own_pixels
+        own = mean or usual[0], std or usual[1]
+        size = rows * patch, columns * patch
+        self.pictures = OwnPictures(size, self.pixels, own)
         self.width = network.embed_dims
         self.digest = weights.digest()
-        own: tuple[Sequence[float], Sequence[float]] = IMAGENET
-        if weights.of_clip:
-            own = CLIP
-        elif weights.form in ('project', 'random') or (
-            projection.in_channels != len('RGB')
-        ):
-            own = self.pixels
-        mean, std = self.own_pixels
-        self._take_pixels(mean or own[0], std or own[1])
-
-    def _take_pixels(self, mean: Sequence, std: Sequence) -> None:
-        """Note how its pixels differ from the student's."""
-        if [*map(list, self.pixels)] == [list(mean), list(std)]:
-            return
-        channels = [*zip(*self.pixels, mean, std, strict=True)]
-        scale = [s / own_s for _, s, _, own_s in channels]
-        shift = [(m - own_m) / own_s for m, _, own_m, own_s in channels]
-        self._affine = torch.tensor([scale, shift]).reshape(2, 1, -1, 1, 1)
 
     def _of_pictures(self, pictures: Tensor) -> Tensor:
         """Pixels or gradients, ``(B, L, D)``, in fp32."""
         with torch.autocast(pictures.device.type, enabled=False):
             return self._network(pictures.float())
-
-    def _normed(self, features: Tensor) -> Tensor:
-        if self.target_norm == 'ln':
-            return F.layer_norm(features, features.shape[-1:], eps=1e-6)
-        if self.target_norm == 'l2':
-            return F.normalize(features, dim=-1)
-        return features

@@ -10,6 +10,7 @@ from ...checkpoints import Weights
 from ...grids import Size
 from ..backbones.visible import encode_visible
 from .frozen_teacher import FrozenTeacher
+from .own_pictures import Pixels
 
 _EMBED = 'neck.decoder_embed.'
 _KINDS = ('auto', 'project', 'mmpretrain', 'ccmim', 'mae')
@@ -49,7 +50,7 @@ class MAETeacher(FrozenTeacher):
         *,
         grid: Size,
         img_size: Size,
-        pixels: tuple[Sequence[float], Sequence[float]],
+        pixels: Pixels,
     ) -> None:
         if kind not in _KINDS:
             raise ValueError(

@@ -1,8 +1,11 @@
 """FLOPs of a training step, by torch's counter; a multiply-add is two.
 
-Counted under the math kernel, since the counter does not know the fused
-attention of a CPU, and with fake tensors, which compute nothing.
+Of contenders by part here, of methods in ``methods.py``, and of methods of
+fake tensors, with checkpointing or without, in ``planning``.
 """
+
+import contextlib
+from collections.abc import Iterator
 
 from mmengine.config import ConfigDict
 from torch._subclasses import FakeTensorMode
@@ -14,6 +17,17 @@ from .timing import metered
 
 #: Pictures that are counted together: BatchNorm needs two.
 PICTURES = 2
+
+
+@contextlib.contextmanager
+def counting() -> Iterator[FlopCounterMode]:
+    """Count what is computed within."""
+    with (
+        # The counter does not know the fused attention of a CPU.
+        sdpa_kernel(SDPBackend.MATH),
+        FlopCounterMode(display=False) as counter,
+    ):
+        yield counter
 
 
 def step_flops(name: str, model_cfg: ConfigDict) -> dict[str, int]:
@@ -28,11 +42,8 @@ def step_flops(name: str, model_cfg: ConfigDict) -> dict[str, int]:
         ``backward``, and ``step`` for all.
     """
     counted: dict[str, float] = {}
-    with (
-        FakeTensorMode(allow_non_fake_inputs=True),
-        sdpa_kernel(SDPBackend.MATH),
-        FlopCounterMode(display=False) as counter,
-    ):
+    # Fake tensors compute nothing.
+    with FakeTensorMode(allow_non_fake_inputs=True), counting() as counter:
         contender = build_contender(
             name, model_cfg, PICTURES, 'cpu', 'fp32', fake=True
         )

@@ -13,15 +13,13 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DATASETS, MODELS
 from mmengine.runner import Runner
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from ccmim_mm.config.size_rules import height_first
 from ccmim_mm.datasets.data_root import apply_data_root, leaf
 from ccmim_mm.grids import as_pair
 from ccmim_mm.models.data_preprocessors import OF_THE_PICTURES
 
-from .flops import PICTURES
+from .flops import PICTURES, counting
 
 #: Layers, heads and patch of a teacher that no file describes, by width.
 TEACHERS = {
@@ -159,11 +157,7 @@ def method_cost(cfg: Config) -> dict[str, float]:
         within), GFLOPs. The optimizer's own are left out.
     """
     method = MethodStep(cfg, PICTURES, 'cpu')
-    with (
-        # The counter does not know the fused attention of a CPU.
-        sdpa_kernel(SDPBackend.MATH),
-        FlopCounterMode(display=False) as counter,
-    ):
+    with counting() as counter:
         loss = method.loss()
         forward = counter.get_total_flops()
         loss.backward()

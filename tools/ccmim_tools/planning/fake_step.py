@@ -11,10 +11,8 @@ from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 from torch import Tensor
 from torch._subclasses import FakeTensorMode
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
-from ..benchmarks.flops import PICTURES
+from ..benchmarks.flops import PICTURES, counting
 from ..benchmarks.methods import picture_shape
 from .fake_method import build_method, gpu_wrapper
 from .live import LiveStorages
@@ -124,12 +122,7 @@ class FakeStep:
         """FLOPs of a picture, forward and backward; a multiply-add is two."""
         kept = [(p, p.grad) for p in self.model.parameters()]
         self.optimizer.zero_grad()
-        with (
-            self.mode,
-            # The counter does not know the fused attention of a CPU.
-            sdpa_kernel(SDPBackend.MATH),
-            FlopCounterMode(display=False) as counter,
-        ):
+        with self.mode, counting() as counter:
             self._loss(self._inputs(PICTURES)).backward()
         # Those that accumulate are there when the next step begins.
         for parameter, gradient in kept:

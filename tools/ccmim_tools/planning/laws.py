@@ -22,11 +22,7 @@ class Traffic(NamedTuple):
 
 
 def traffic(
-    weights: int,
-    ranks: int,
-    batch: int = 0,
-    width: int = 0,
-    key_bytes: int = 4,
+    weights: int, ranks: int, batch: int = 0, width: int = 0
 ) -> Traffic:
     """What a rank sends in a step that does not accumulate.
 
@@ -35,9 +31,10 @@ def traffic(
         ranks: W.
         batch: Pictures B of a rank.
         width: Channels D of a key; 0 contrasts nothing.
-        key_bytes: Of a number in a key: the projections are fp32.
     """
     share = (ranks - 1) / ranks
+    # The projections are fp32.
+    key_bytes = 4
     return Traffic(
         keys=(ranks - 1) * batch * width * key_bytes,
         ddp=2 * share * weights,

@@ -1,6 +1,5 @@
 """What the runs of a study came to, as one tidy table."""
 
-import json
 from pathlib import Path
 from statistics import median_high
 from typing import Any
@@ -10,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from ccmim_mm.config import read_config
+from ccmim_mm.run_files import SUMMARY, read_summary
 from ccmim_mm.visualization import training_rows
 
 from ..benchmarks.methods import method_cost
@@ -67,7 +67,9 @@ def collect(grid: Config, root: Path) -> pd.DataFrame:
         ``finetune`` is top-1 in percent, in the last row of a run.
 
     Raises:
-        ValueError: If a run was another than the grid has now.
+        FileNotFoundError: If a run has no summary.
+        ValueError: If a run was another than the grid has now, or its
+            summary is damaged.
     """
     rows: list[Row] = []
     for run in expand(grid):
@@ -83,7 +85,9 @@ def collect(grid: Config, root: Path) -> pd.DataFrame:
 
 def _pretraining_rows(run: Run, root: Path) -> list[Row]:
     work_dir = run.work_dir(root)
-    summary = json.loads((work_dir / 'summary.json').read_text())
+    summary = read_summary(work_dir, 'epochs', 'iterations', 'evaluations')
+    if summary is None:
+        raise FileNotFoundError(f'{run.name} has left no {SUMMARY}')
     log = pd.DataFrame(training_rows(work_dir)).set_index('iter')
     step = median_high(log['time'])
     analysis = {p.pop('iter'): p for p in summary.get('mask_analysis', ())}

@@ -1,12 +1,12 @@
 """What pre-trained encoders give on other data sets and tasks."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from mmengine.config import Config
+
+from ccmim_mm.run_files import read_summary
 
 from .checks import SCHEDULED, check_keys, check_overrides, check_schedule
 from .run import NO_PRETRAINING, Run, schedule
@@ -90,11 +90,13 @@ def figures_at(work_dir: Path, at: str = 'end') -> dict[str, float]:
     Args:
         work_dir: Of the run.
         at: ``'start'``, before the first step, or ``'end'``.
+
+    Raises:
+        ValueError: If its summary is damaged.
     """
-    path = work_dir / 'summary.json'
-    if not path.is_file():
+    summary = read_summary(work_dir, 'iterations', 'evaluations')
+    if summary is None:
         return {}
-    summary: dict[str, Any] = json.loads(path.read_text())
     iteration = 0 if at == 'start' else summary['iterations']
     found = [p for p in summary['evaluations'] if p['iter'] == iteration]
     return found[-1] if found else {}
