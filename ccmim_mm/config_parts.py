@@ -34,7 +34,7 @@ def kind_of_part(part: dict) -> str:
 
 
 def class_of_part(part: dict, registry: Registry) -> type | None:
-    """The class of a part's type; None if it is of none that is known."""
-    kind = part['type']
+    """The class of a part's type; None if it has none that is known."""
+    kind = part.get('type')
     kind = registry.get(kind) if isinstance(kind, str) else kind
     return kind if inspect.isclass(kind) else None

@@ -72,8 +72,8 @@ def read_summary(work_dir: str | Path, *needed: str) -> dict[str, Any] | None:
         for point in summary.get('evaluations', ()):
             point['iter']
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        # Here, as it brings mmengine along.
-        from .files import printable
+        # Here, as it brings mmengine along; of whichever copy this is.
+        from ccmim_mm.files import printable
 
         raise ValueError(
             f'{printable(path)} is damaged ({error!r}); the run writes it '

@@ -22,8 +22,8 @@ def is_first() -> bool:
 def is_first_of_machine() -> bool:
     """Whether this process does what is to be done once on each machine.
 
-    Of several the one that another launcher than torchrun has made the first
-    of all, too.
+    That is local rank 0; and rank 0 of all, where a launcher counts no local
+    ranks.
     """
     return is_main_process() or os.environ.get('LOCAL_RANK') == '0'
 

@@ -10,6 +10,8 @@ from ccmim_tools import start_up
 
 def main():
     """Wait for the end, unless torchrun has started it again."""
+    # Should the signal not arrive.
+    signal.alarm(300)
     start_up.leave_when_asked(sys.argv[1:])
     if os.environ['TORCHELASTIC_RESTART_COUNT'] != '0':
         Path(start_up.work_dir_of(sys.argv[1:]), 'trained').touch()

@@ -11,6 +11,7 @@ from run_helpers import a_run
 
 from ccmim_mm.apis.curves import read_history
 from ccmim_mm.run_files import last_named, read_summary
+from ccmim_tools.run_files import run_files
 from ccmim_tools.studies.transfer import figures_at
 
 
@@ -25,6 +26,25 @@ def test_the_names_are_read_without_the_package():
     subprocess.run([sys.executable, '-c', code], check=True, env=paths)
 
 
+def test_a_tool_without_the_package_says_so_in_one_line():
+    code = (
+        "import sys; sys.modules['ccmim_mm'] = None; "
+        'import ccmim_tools.command_line'
+    )
+    paths = {**os.environ, 'PYTHONPATH': str(ROOT / 'tools')}
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, env=paths
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith('error: ') and 'ccmim_mm' in line
+
+
+def read_by_a_tool(work_dir):
+    """By the copy that a tool has."""
+    return run_files.read_summary(work_dir, 'evaluations')
+
+
 @pytest.mark.parametrize(
     'text',
     [
@@ -35,7 +55,7 @@ def test_the_names_are_read_without_the_package():
 def test_a_damaged_summary_is_named_whoever_reads_it(text, tmp_path):
     a_run(tmp_path)
     (tmp_path / 'summary.json').write_text(text)
-    for read in (read_history, figures_at):
+    for read in (read_history, figures_at, read_by_a_tool):
         with pytest.raises(ValueError, match=r'summary\.json is damaged'):
             read(tmp_path)
 

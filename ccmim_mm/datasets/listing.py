@@ -3,7 +3,6 @@
 import logging
 import os
 import time
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from mmengine.logging import print_log
 
 from ..files import printable
 from .kept_listings import cache_file, load, save
-from .remote.locked_files import one_first
+from .locked_files import one_first
 from .remote.urls import is_remote
 from .tars.listing import TarListing
 from .tars.remote_listing import list_remote
@@ -79,9 +78,8 @@ def _list_cached(root: str | Path, cache: Path) -> Listing:
 
 
 def _list_remote(root: str, cache: Path) -> Listing:
-    known = load(cache)
-    with nullcontext() if known else one_first(_turns(cache)):
-        known = known or load(cache)
+    with one_first(_turns(cache)):
+        known = load(cache)
         listing = list_remote(root, known)
         if listing is not known:
             save(cache, listing)

@@ -121,7 +121,7 @@ def test_of_processes_that_start_together_one_lists(
         begun.set()
         if len(scans) == 2:
             other_is_here.set()
-        other_is_here.wait()
+        assert other_is_here.wait(60)
         return real(*args)
 
     def wait(descriptor, how):
@@ -133,7 +133,7 @@ def test_of_processes_that_start_together_one_lists(
     monkeypatch.setattr('fcntl.flock', wait)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(list_pictures, root)
-        begun.wait()
+        assert begun.wait(60)
         second = pool.submit(list_pictures, root)
         assert first.result()[0] == second.result()[0] == '1.jpg'
     assert len(scans) == 1

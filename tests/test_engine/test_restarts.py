@@ -16,7 +16,9 @@ from dist_helpers import run_ranks
 from stopped_runs import Signal, run, tiny
 
 from ccmim_mm.engine import PreemptionHook, ResilientRunner
+from ccmim_mm.engine.hooks import preemption_hook
 from ccmim_mm.engine.runner.portable_runner import OPEN_FILES
+from ccmim_mm.engine.runner.work_dir import WorkDirLock, clear_marker
 from ccmim_mm.torchrun import stops_in_peace
 from ccmim_tools import launch, start_up
 
@@ -84,6 +86,7 @@ def test_what_is_asked_to_stop_before_it_trains_is_not_restarted(tmp_path):
         },
         capture_output=True,
         text=True,
+        timeout=PATIENCE,
     )
     assert done.returncode == 75, done.stderr
     (marker,) = tmp_path.iterdir()
@@ -194,12 +197,15 @@ def test_the_first_rank_says_for_all_whether_it_was_to_stop(
     assert found == [expected] * 2
 
 
-def marked(rank, folder):
-    """Whether a machine is marked where the first rank cannot save."""
+def marked(rank, folder, fails):
+    """Whether a machine is marked where the first rank cannot write."""
     signal.alarm(120)
     os.environ['LOCAL_RANK'] = '0'
     hook = PreemptionHook()
-    hook._save = refuse if rank == 0 else lambda *_: 'saved'
+    here = rank == 0
+    hook._save = refuse if here and fails == 'save' else lambda *_: 'saved'
+    if here and fails == 'mark':
+        preemption_hook._mark = refuse
     logger = logging.getLogger('marked')
     place = folder / str(rank)
     runner = SimpleNamespace(work_dir=place, cfg={}, logger=logger)
@@ -212,15 +218,70 @@ def marked(rank, folder):
     return stopped.value.code, (place / 'preempted').exists()
 
 
-def refuse(*_):
+def refuse(*_, **__):
     raise OSError(28, 'No space left on device')
 
 
 @pytest.mark.slow
-def test_no_machine_is_marked_where_one_cannot_save(tmp_path):
+@pytest.mark.parametrize('fails', ['save', 'mark'])
+def test_no_machine_is_marked_where_one_cannot_write(fails, tmp_path):
     for rank in ('0', '1'):
         (tmp_path / rank).mkdir()
-    assert run_ranks(marked, args=(tmp_path,)) == [(75, False)] * 2
+    assert run_ranks(marked, args=(tmp_path, fails)) == [(75, False)] * 2
+
+
+def test_a_marker_that_cannot_be_removed_ends_nothing(tmp_path, monkeypatch):
+    (tmp_path / 'preempted').touch()
+    monkeypatch.setattr('pathlib.Path.unlink', refuse)
+    clear_marker(tmp_path)
+    assert (tmp_path / 'preempted').exists()
+
+
+@pytest.mark.parametrize(
+    ('again', 'seen', 'code'),
+    [('0', '.', 0), ('1', '.', 0), ('1', 'x', 75), ('0', 'x', None)],
+)
+def test_what_is_marked_does_not_train_whichever_machine_restarts(
+    again, seen, code, tmp_path, monkeypatch
+):
+    """Only that of the machine whose rank has ended counts a restart."""
+
+    def leave(code):
+        raise SystemExit(code)
+
+    monkeypatch.setenv('TORCHELASTIC_RESTART_COUNT', again)
+    monkeypatch.setenv('TORCHELASTIC_MAX_RESTARTS', '3')
+    monkeypatch.setenv('CCMIM_LAUNCHED', str((tmp_path / seen).resolve()))
+    monkeypatch.setattr(start_up.os, '_exit', leave)
+    (tmp_path / 'preempted').touch()
+    arguments = ['--work-dir', str(tmp_path)]
+    if code is None:
+        start_up.leave_when_asked(arguments, ())
+        signal.set_wakeup_fd(-1)
+        return
+    with pytest.raises(SystemExit) as left:
+        start_up.leave_when_asked(arguments, ())
+    assert left.value.code == code
+
+
+@pytest.mark.parametrize('in_use', [False, True])
+def test_the_marker_of_a_run_that_goes_on_is_no_earlier_one(in_use, tmp_path):
+    (tmp_path / 'preempted').touch()
+    # Asks for the lock of another process, as a launcher does.
+    forget = (
+        'import sys; from pathlib import Path; from ccmim_tools import launch;'
+        'launch._forget_earlier(Path(sys.argv[1]))'
+    )
+    lock = WorkDirLock(tmp_path, logging.getLogger('lock'))
+    if not in_use:
+        lock.release()
+    subprocess.run(
+        [sys.executable, '-c', forget, str(tmp_path)],
+        check=True,
+        env={**os.environ, 'PYTHONPATH': str(ROOT / 'tools')},
+    )
+    lock.release()
+    assert (tmp_path / 'preempted').exists() == in_use
 
 
 @pytest.mark.parametrize(
@@ -263,8 +324,12 @@ def test_the_launcher_tells_a_stop_from_an_earlier_one(
     marker.write_text('SIGTERM at iteration 1\n')
 
     def main():
+        # The ranks leave it, not the launcher.
+        assert signal.getsignal(signal.SIGUSR1) is signal.SIG_IGN
         if stops:
             marker.write_text('SIGUSR1 at iteration 2\n')
+
+    before = signal.getsignal(signal.SIGUSR1)
 
     monkeypatch.setattr('torch.distributed.run.main', main)
     monkeypatch.setattr(launch, 'leave_when_asked', lambda *_: None)
@@ -277,6 +342,7 @@ def test_the_launcher_tells_a_stop_from_an_earlier_one(
         assert ended.value.code == 75
     else:
         launch.launch()
+    signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_run_may_open_as_many_files_as_there_may_be(

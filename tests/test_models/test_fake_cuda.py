@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ccmim_mm.models import IMAE, FrozenTeacher
-from ccmim_mm.models.teachers.own_pictures import OwnPictures
+from ccmim_mm.models.teachers.preprocess import Preprocess
 
 
 class NothingComesBack(TorchDispatchMode):
@@ -96,7 +96,7 @@ def test_a_step_with_a_teacher_stays_on_the_gpu(path, monkeypatch):
                 self._network.decoder_embed = embed
             self._network.requires_grad_(False)
             own = [0.0] * 3, [1.0] * 3
-            self.pictures = OwnPictures((side, side), self.pixels, own)
+            self.pictures = Preprocess((side, side), self.pixels, own)
         # It is where the first pictures are.
         self._device = next(self._network.parameters()).device
 

@@ -229,7 +229,7 @@ def test_each_model_has_its_own_pixels(tmp_path):
     teacher = teacher_of(path, IMAGENET)
     teacher.prepare()
     torch.testing.assert_close(
-        teacher.pictures(normalised(IMAGENET)),
+        teacher.preprocess(normalised(IMAGENET)),
         normalised(CLIP),
         rtol=1e-5,
         atol=1e-5,
@@ -238,7 +238,7 @@ def test_each_model_has_its_own_pixels(tmp_path):
     teacher = teacher_of(path, IMAGENET, mean=own[0], std=own[1])
     teacher.prepare()
     torch.testing.assert_close(
-        teacher.pictures(normalised(IMAGENET)),
+        teacher.preprocess(normalised(IMAGENET)),
         normalised(own),
         rtol=1e-5,
         atol=1e-5,
@@ -278,7 +278,7 @@ def test_pictures_that_fit_are_not_touched(images, tmp_path, monkeypatch):
     teacher = teacher_of(path)
     teacher.prepare()
     monkeypatch.setattr(F, 'interpolate', None)
-    assert teacher.pictures(images) is images
+    assert teacher.preprocess(images) is images
 
 
 @pytest.mark.parametrize('patch', [6, 16])

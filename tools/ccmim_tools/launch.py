@@ -7,6 +7,7 @@ Ranks that would be restarted leave with 0 and that file
 (``ccmim_mm.torchrun.stops_in_peace``).
 """
 
+import fcntl
 import os
 import signal
 import sys
@@ -64,9 +65,22 @@ def _forget_earlier(work_dir: Path | None) -> None:
 
     Ranks that end before they train leave it there.
     """
-    if work_dir is not None:
+    if work_dir is not None and not _in_use(work_dir):
         with suppress(OSError):
             (work_dir / run_files.MARKER).unlink()
+
+
+def _in_use(work_dir: Path) -> bool:
+    """Whether another run trains there, whose launcher looks for it."""
+    try:
+        with (work_dir / run_files.LOCK).open('r+') as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:
+        # No file, or no locks.
+        return False
+    return False
 
 
 if __name__ == '__main__':

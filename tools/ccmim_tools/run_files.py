@@ -8,8 +8,10 @@ from .config_names import mim_folder
 if TYPE_CHECKING:
     from ccmim_mm import run_files
 else:
-    _spec = spec_from_file_location(
-        'ccmim_mm_run_files', mim_folder().with_name('run_files.py')
-    )
+    try:
+        _path = mim_folder().with_name('run_files.py')
+    except ModuleNotFoundError as error:
+        raise SystemExit(f'error: {error}') from None
+    _spec = spec_from_file_location('ccmim_mm_run_files', _path)
     run_files = module_from_spec(_spec)
     _spec.loader.exec_module(run_files)

@@ -37,9 +37,14 @@ def leave_when_asked(
     """
     work_dir = work_dir_of(arguments)
     again = int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0))
-    if again and work_dir and (work_dir / run_files.MARKER).is_file():
-        # torchrun has restarted what was to stop.
-        os._exit(0 if stops_in_peace(work_dir) else EXIT_CODE)
+    if work_dir and (work_dir / run_files.MARKER).is_file():
+        # torchrun has restarted what was to stop. Its count knows nothing of
+        # a restart for another machine's sake; but the launcher forgets a
+        # marker of earlier.
+        if stops_in_peace(work_dir):
+            os._exit(0)
+        if again:
+            os._exit(EXIT_CODE)
     leave = partial(_leave, work_dir)
     for number in signals:
         signal.signal(number, leave)

@@ -29,9 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...files import printable
-from ..sizes import size_of
-from . import store
-from .locked_files import (
+from ..locked_files import (
     close,
     is_at,
     locked,
@@ -39,6 +37,8 @@ from .locked_files import (
     remove,
     remove_if_free,
 )
+from ..sizes import size_of
+from . import store
 from .store import Shard, ShardError
 from .urls import shown
 

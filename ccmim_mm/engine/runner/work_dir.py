@@ -20,6 +20,7 @@ from ...run_files import (
     read_summary,
 )
 from ...torchrun import is_first_of_machine
+from ..enduring import enduring
 
 
 class WorkDirLock:
@@ -133,10 +134,13 @@ def refuse_fresh_start(work_dir: str | Path) -> None:
 def clear_marker(work_dir: str | Path) -> None:
     """Have an earlier stop taken for none of this run's.
 
-    To be called by all ranks: machines need not share their work dirs.
+    To be called by all ranks: machines need not share their work dirs. One
+    that cannot be removed stays, and the log says so.
     """
+    marker = Path(work_dir, MARKER)
     if is_first_of_machine():
-        Path(work_dir, MARKER).unlink(missing_ok=True)
+        with enduring(marker, 'stays: it could not be removed'):
+            marker.unlink(missing_ok=True)
 
 
 @master_only

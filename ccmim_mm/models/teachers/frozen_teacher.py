@@ -11,8 +11,8 @@ from torch import Tensor
 from ...checkpoints import Weights
 from ...grids import Size, as_pair
 from .encoder import build_encoder, random_weights, read_teacher
-from .own_pictures import OwnPictures, Pixels, usual_pixels
 from .picture_targets import PatchHOG, PatchPixels
+from .preprocess import Normalization, Preprocess, default_normalization
 from .targets import Targets
 
 _PICTURES: dict[str, Any] = dict(pixel=PatchPixels, hog=PatchHOG)
@@ -87,7 +87,7 @@ class FrozenTeacher:
         *,
         grid: Size,
         img_size: Size,
-        pixels: Pixels,
+        pixels: Normalization,
     ) -> None:
         for name, value, known in (
             ('kind', kind, (*_NETWORKS, *_PICTURES)),
@@ -120,8 +120,8 @@ class FrozenTeacher:
         self.digest: bytes | None = None
         #: Channels D of its targets, likewise.
         self.width: int | None = None
-        #: Likewise, the student's pictures to what it sees.
-        self.pictures: Any = None
+        #: Makes the student's pictures its own, likewise.
+        self.preprocess: Any = None
         self._network: Any = None
         self._device: torch.device | None = None
 
@@ -167,7 +167,7 @@ class FrozenTeacher:
             self._network = _PICTURES[self.kind](self.grid)
             self.digest = hashlib.sha256(self.kind.encode()).digest()
             size, pixels = self.img_size, self.pixels
-            self.pictures = OwnPictures(size, pixels, pixels)
+            self.preprocess = Preprocess(size, pixels, pixels)
             blank = torch.zeros(1, len(pixels[0]), *size)
             self.width = self._of_pictures(blank).shape[-1]
 
@@ -195,7 +195,7 @@ class FrozenTeacher:
         if self._device != inputs.device:
             self._network.to(inputs.device)
             self._device = inputs.device
-        return self.pictures(inputs)
+        return self.preprocess(inputs)
 
     def _read(self, trust: bool) -> None:
         if self.random is not None:
@@ -236,11 +236,11 @@ class FrozenTeacher:
             )
         rows, columns = as_pair(self.grid)
         patch = projection.kernel_size[0]
-        usual = usual_pixels(weights, channels, self.pixels)
+        usual = default_normalization(weights, channels, self.pixels)
         mean, std = self.own_pixels
         own = mean or usual[0], std or usual[1]
         size = rows * patch, columns * patch
-        self.pictures = OwnPictures(size, self.pixels, own)
+        self.preprocess = Preprocess(size, self.pixels, own)
         self.width = network.embed_dims
         self.digest = weights.digest()
 

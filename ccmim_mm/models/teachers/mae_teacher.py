@@ -10,7 +10,7 @@ from ...checkpoints import Weights
 from ...grids import Size
 from ..backbones.visible import encode_visible
 from .frozen_teacher import FrozenTeacher
-from .own_pictures import Pixels
+from .preprocess import Normalization
 
 _EMBED = 'neck.decoder_embed.'
 _KINDS = ('auto', 'project', 'mmpretrain', 'ccmim', 'mae')
@@ -50,7 +50,7 @@ class MAETeacher(FrozenTeacher):
         *,
         grid: Size,
         img_size: Size,
-        pixels: Pixels,
+        pixels: Normalization,
     ) -> None:
         if kind not in _KINDS:
             raise ValueError(

@@ -23,6 +23,9 @@ class Targets(NamedTuple):
 
         Args:
             how: ``ln``, ``l2`` or ``none``.
+
+        Returns:
+            Targets of the same shapes.
         """
         image = None if self.image is None else _normed(self.image, how)
         return Targets(_normed(self.patches, how), image)

@@ -10,10 +10,10 @@ from ...checkpoints import Weights
 from ..plain_vit import CLIP, IMAGENET
 
 #: Mean and standard deviation of each channel, in [0, 255].
-Pixels = tuple[Sequence[float], Sequence[float]]
+Normalization = tuple[Sequence[float], Sequence[float]]
 
 
-class OwnPictures:
+class Preprocess:
     """The student's pictures as a teacher was trained on them: pixels, size.
 
     Args:
@@ -23,7 +23,7 @@ class OwnPictures:
     """
 
     def __init__(
-        self, size: tuple[int, int], pixels: Pixels, own: Pixels
+        self, size: tuple[int, int], pixels: Normalization, own: Normalization
     ) -> None:
         self._size = size
         #: From the student's pixels to its own: scale and shift by channel.
@@ -36,7 +36,14 @@ class OwnPictures:
             self._affine = affine.reshape(2, 1, -1, 1, 1)
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Those for the student's, ``(B, C, H, W)``, where these are."""
+        """Pictures as the teacher's.
+
+        Args:
+            inputs: The student's, normalised, ``(B, C, H, W)``.
+
+        Returns:
+            ``(B, C, *size)``, on the same device.
+        """
         if self._affine is not None:
             if self._affine.device != inputs.device:
                 self._affine = self._affine.to(inputs.device)
@@ -50,13 +57,19 @@ class OwnPictures:
         return inputs
 
 
-def usual_pixels(weights: Weights, channels: int, students: Pixels) -> Pixels:
+def default_normalization(
+    weights: Weights, channels: int, students: Normalization
+) -> Normalization:
     """What a teacher's pictures are normalised with, if nobody tells.
 
     Args:
         weights: Of the teacher.
         channels: Of its pictures.
         students: What the student's are normalised with.
+
+    Returns:
+        CLIP's own for a CLIP; the student's for what this project made, or
+        what sees no RGB; else that of ImageNet.
     """
     if weights.of_clip:
         return CLIP

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mmengine.logging import print_log
+
 
 def open_shared(path: Path, size: int) -> int | None:
     """A file under a shared lock, marked as read; None if it is not there.
@@ -97,30 +99,29 @@ def one_first(path: Path) -> Iterator[None]:
     Args:
         path: A file of theirs, which is made and stays.
     """
-    try:
+    descriptor = None
+    # Where nothing can be written, or locked.
+    with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o666)
-    except OSError:
-        yield
-        return
+        _lock_or_wait(descriptor, path)
     try:
-        _lock_or_wait(descriptor)
         yield
     finally:
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-        os.close(descriptor)
+        if descriptor is not None:
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
 
 
-def _lock_or_wait(descriptor: int) -> None:
+def _lock_or_wait(descriptor: int, path: Path) -> None:
     """Take a file's lock, or wait for whoever has it."""
-    # Some file systems have none.
-    with suppress(OSError):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print_log(f'waits for the process that has {path}', 'current')
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
 
 
 @contextmanager
