@@ -11,8 +11,10 @@ PNG = encoded('PNG')
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+def cache(tmp_path_factory, monkeypatch):
+    # A folder beside shards would not be of them.
+    cache = tmp_path_factory.mktemp('cache')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(cache))
 
 
 def labels(root):

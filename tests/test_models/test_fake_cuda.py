@@ -96,7 +96,7 @@ def test_a_step_with_a_teacher_stays_on_the_gpu(path, monkeypatch):
                 self._network.decoder_embed = embed
             self._network.requires_grad_(False)
             own = [0.0] * 3, [1.0] * 3
-            self.pictures = Preprocess((side, side), self.pixels, own)
+            self.preprocess = Preprocess((side, side), self.pixels, own)
         # It is where the first pictures are.
         self._device = next(self._network.parameters()).device
 
