@@ -34,8 +34,9 @@ def launch() -> None:
     from torch.distributed.elastic.multiprocessing import api, errors
     from torch.distributed.run import main
 
-    # For the ranks.
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    if trains:
+        # For the ranks.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     try:
         main()
     except errors.ChildFailedError as error:
