@@ -34,9 +34,9 @@ def launch() -> None:
     from torch.distributed.elastic.multiprocessing import api, errors
     from torch.distributed.run import main
 
-    if trains:
-        # For the ranks.
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    # Of a training it is for the ranks.
+    ignored = signal.SIG_IGN if trains else signal.SIG_DFL
+    signal.signal(signal.SIGUSR1, ignored)
     try:
         main()
     except errors.ChildFailedError as error:
